@@ -1,0 +1,30 @@
+# A virtual environment of its own, with exact versions; every target builds it first if needed.
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.PHONY: train test lint types bench clean
+
+train: $(INSTALLED)
+	$(VENV)/bin/sinernn train configs/default.yaml
+
+test: $(INSTALLED)
+	$(VENV)/bin/pytest --cov --cov-report=term:skip-covered
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+
+types: $(INSTALLED)
+	$(VENV)/bin/pyright
+
+bench: $(INSTALLED)
+	$(VENV)/bin/python benchmarks/quality.py
+
+clean:
+	rm -rf $(VENV)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --constraint constraints.txt --editable '.[dev]'
+	touch $@

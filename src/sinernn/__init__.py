@@ -1,0 +1,31 @@
+"""Train, run and honestly judge small recurrent networks: the command line as a library.
+
+Example:
+    summary = sinernn.train(sinernn.load_config("configs/default.yaml", ["seed=1"]))
+    scores = sinernn.evaluate(summary.run)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sinernn.config import load_config as load_config
+    from sinernn.experiment import evaluate as evaluate
+    from sinernn.experiment import plot as plot
+    from sinernn.experiment import train as train
+
+_HOMES = {
+    "load_config": "sinernn.config",
+    "train": "sinernn.experiment",
+    "evaluate": "sinernn.experiment",
+    "plot": "sinernn.experiment",
+}
+__all__ = ["evaluate", "load_config", "plot", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: `sinernn --help` must not wait for numpy and pydantic.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

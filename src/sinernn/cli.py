@@ -1,0 +1,236 @@
+"""The command line: a command parses, calls one function, and prints what it returned.
+
+What is heavy to import waits inside the commands, so that `--help` is instant.
+"""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sinernn.errors import ConfigError, Problem, SinernnError, UsageError
+
+app = typer.Typer(
+    help="Train, run and honestly judge small recurrent networks: one YAML file an experiment.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="Write, check and explain configs.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+
+class FigureFormat(StrEnum):
+    """File types of figures."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
+
+ConfigArgument = Annotated[Path, typer.Argument(help="YAML file of the experiment.")]
+RunArgument = Annotated[str, typer.Argument(help="Run directory, its name, or latest.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Settings to change, as in model.hidden_size=32.", metavar="[KEY=VALUE]..."
+    ),
+]
+RunsDir = Annotated[Path, typer.Option(help="Folder of the run directories.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
+
+
+@app.callback(invoke_without_command=True)
+def sinernn(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Take what stands before a command."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"sinernn {installed('sinernn')}")
+        raise typer.Exit
+
+
+@app.command()
+def train(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    runs_dir: RunsDir = Path("runs"),
+    quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
+    figures: Annotated[bool, typer.Option(help="Draw the figures at the end.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Train a network, judge it and draw it, in a new run directory.
+
+    Example: sinernn train configs/default.yaml model.hidden_size=32
+    """
+    from contextlib import nullcontext
+
+    from sinernn import experiment
+    from sinernn.config import load_config
+    from sinernn.reporting import TrainingProgress, print_scores
+
+    settings = load_config(config, overrides or [])
+    progress = nullcontext() if quiet else TrainingProgress(settings.training.steps)
+    with progress as shown:
+        summary = experiment.train(
+            settings,
+            runs_dir=runs_dir,
+            figures=figures,
+            on_record=shown.show if shown else lambda _: None,
+        )
+    if as_json:
+        paths = [str(path) for path in summary.figures]
+        _print_json(
+            {
+                "run": str(summary.run.path),
+                **summary.facts,
+                "scores": summary.scores,
+                "figures": paths,
+            }
+        )
+        return
+    print_scores(summary.scores)
+    for path in summary.figures:
+        typer.echo(path)
+    facts = summary.facts
+    typer.echo(f"{facts['updates']} updates in {facts['seconds']} s on {facts['device']}")
+    typer.echo(summary.run.path)
+
+
+@app.command(name="eval")
+def evaluate(
+    run: RunArgument,
+    overrides: Overrides = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Judge on this config's signal, split and evaluation.")
+    ] = None,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Judge a run's best network, one step ahead and in closed loop.
+
+    Example: sinernn eval runs/latest evaluation.horizon=500
+    """
+    from sinernn import experiment
+    from sinernn.reporting import print_scores
+
+    scores = experiment.evaluate(
+        experiment.open_run(run, runs_dir=runs_dir), overrides or [], data=data
+    )
+    if as_json:
+        _print_json(scores)
+    else:
+        print_scores(scores)
+
+
+@app.command()
+def plot(
+    run: RunArgument,
+    figure: Annotated[list[str] | None, typer.Option(help="Only this figure; repeatable.")] = None,
+    format: Annotated[FigureFormat, typer.Option(help="File type.")] = FigureFormat.png,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Draw a run's figures from its files.
+
+    Example: sinernn plot runs/latest --format svg
+    """
+    from sinernn import experiment
+
+    opened = experiment.open_run(run, runs_dir=runs_dir)
+    paths = experiment.plot(opened, format=format.value, names=figure)
+    if as_json:
+        _print_json({"figures": [str(path) for path in paths]})
+        return
+    for path in paths:
+        typer.echo(path)
+
+
+@config_app.command()
+def init(
+    name: Annotated[str, typer.Argument(help="Which shipped config.")] = "default",
+    to: Annotated[Path | None, typer.Option(help="File to write; default: NAME.yaml here.")] = None,
+) -> None:
+    """Write a shipped config to start from.
+
+    Example: sinernn config init tutorial
+    """
+    shipped = {path.stem: path for path in sorted(_shipped_configs().glob("*.yaml"))}
+    if name not in shipped:
+        raise UsageError(f"{name}: no shipped config has this name; there are {', '.join(shipped)}")
+    target = to or Path(f"{name}.yaml")
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(shipped[name].read_text(encoding="utf-8"))
+    except FileExistsError as error:
+        raise UsageError(f"{target}: is there already; choose another with --to") from error
+    except OSError as error:
+        raise UsageError(f"{target}: cannot be written: {error.strerror}") from error
+    typer.echo(target)
+
+
+@config_app.command()
+def show(config: ConfigArgument, overrides: Overrides = None) -> None:
+    """Print a config with every default written out and every override applied.
+
+    Example: sinernn config show configs/default.yaml seed=3
+    """
+    from sinernn.config import load_config, to_yaml
+
+    typer.echo(to_yaml(load_config(config, overrides or [])), nl=False)
+
+
+@config_app.command()
+def validate(
+    configs: Annotated[list[Path], typer.Argument(help="YAML files to check.")],
+) -> None:
+    """Check configs; every problem is told with its place.
+
+    Example: sinernn config validate configs/default.yaml configs/tiny.yaml
+    """
+    from sinernn.config import load_config
+
+    problems: list[Problem] = []
+    for config in configs:
+        try:
+            load_config(config)
+            typer.echo(f"{config}: valid")
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+
+
+@config_app.command()
+def schema() -> None:
+    """Print the JSON Schema of configs, for editors.
+
+    Example: sinernn config schema > sinernn.schema.json
+    """
+    from sinernn.config import Config
+
+    _print_json(Config.model_json_schema())
+
+
+def main() -> None:
+    """Run the command line; anything a user can cause ends in one message and an exit code."""
+    try:
+        app()
+    except SinernnError as error:
+        typer.echo(error, err=True)
+        sys.exit(error.exit_code)
+
+
+def _shipped_configs() -> Path:
+    """Return the folder of shipped configs: package data, or beside `src` in a checkout."""
+    installed = Path(__file__).parent / "configs"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))

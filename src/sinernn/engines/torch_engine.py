@@ -1,0 +1,196 @@
+"""The reference engine: PyTorch's own layers, autograd and Adam, on any device PyTorch reaches."""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from sinernn.engines import Objective, blank_after_divergence
+from sinernn.errors import DeviceError
+from sinernn.network import Hidden, Network, Params, TrainState
+
+
+class RecurrentNetwork(nn.Module):
+    """Recurrent layers and a linear read-out at every step; parameter names as in `Network`."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        options: dict[str, Any] = {"num_layers": network.num_layers, "batch_first": True}
+        match network.cell:
+            case "gru":
+                layers = nn.GRU
+            case "lstm":
+                layers = nn.LSTM
+            case _:
+                layers, options["nonlinearity"] = nn.RNN, network.cell.removeprefix("rnn_")
+        self.rnn = layers(network.channels, network.hidden_size, **options)
+        self.readout = nn.Linear(network.hidden_size, network.channels)
+
+    def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Map inputs [B, T, D] and hidden [S, L, B, H] to outputs [B, T, D] and the last hidden."""
+        before = (hidden[0], hidden[1]) if isinstance(self.rnn, nn.LSTM) else hidden[0]
+        states, after = self.rnn(inputs, before)
+        return self.readout(states), torch.stack(
+            after if isinstance(self.rnn, nn.LSTM) else (after,)
+        )
+
+
+class TorchEngine:
+    """See `sinernn.engines.Engine`."""
+
+    def __init__(
+        self,
+        network: Network,
+        state: TrainState,
+        objective: Objective | None = None,
+        *,
+        device: str,
+    ) -> None:
+        self._device = torch.device(device)
+        self._dtype = getattr(torch, network.dtype)
+        self._module = RecurrentNetwork(network).to(self._device, self._dtype)
+        self._module.load_state_dict(
+            {name: torch.tensor(value) for name, value in state.params.items()}
+        )
+        self._hidden = self._tensor(state.hidden)
+        self._updates = state.updates
+        self._objective = objective
+        self._samples = self._tensor(objective.samples) if objective else None
+        self._adam = torch.optim.Adam(self._module.parameters())
+        for name, parameter in self._module.named_parameters():
+            self._adam.state[parameter] = {
+                "step": torch.tensor(float(state.updates)),
+                "exp_avg": self._tensor(state.first_moment[name]),
+                "exp_avg_sq": self._tensor(state.second_moment[name]),
+            }
+
+    def advance(
+        self,
+        starts: Int[np.ndarray, "n B"],
+        resets: Bool[np.ndarray, "n B"],
+        learning_rates: Float[np.ndarray, " n"],
+    ) -> Float[np.ndarray, " n"]:
+        """See `Engine.advance`."""
+        if self._objective is None or self._samples is None:
+            raise ValueError("this engine was made without an objective, so it cannot train")
+        steps = torch.arange(self._objective.length + 1)  # the window and its last target
+        positions = (torch.tensor(starts)[:, :, None] + steps).to(self._device)  # [n, B, T + 1]
+        losses: list[Tensor] = []
+        with _reproducible():
+            for position, reset, rate in zip(
+                positions, resets, learning_rates.tolist(), strict=True
+            ):
+                losses.append(self._update(self._samples[position], reset, rate))
+        self._updates += len(losses)
+        return torch.stack(losses).double().cpu().numpy() if losses else np.empty(0)
+
+    def _update(
+        self, window: Tensor, reset: Bool[np.ndarray, " B"], learning_rate: float
+    ) -> Tensor:
+        assert self._objective is not None
+        if reset.any():
+            mask = torch.tensor(reset, device=self._device)[:, None]  # [B, 1]
+            self._hidden = self._hidden.masked_fill(mask, 0.0)
+        outputs, hidden = self._module(window[:, :-1], self._hidden)
+        loss = self._loss(outputs, window[:, 1:], reset)
+        self._adam.zero_grad()
+        loss.backward()
+        if self._objective.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self._module.parameters(), self._objective.gradient_clip)
+        self._adam.param_groups[0]["lr"] = learning_rate
+        self._adam.step()
+        self._hidden = hidden.detach()
+        return loss.detach()
+
+    def _loss(self, outputs: Tensor, targets: Tensor, reset: Bool[np.ndarray, " B"]) -> Tensor:
+        assert self._objective is not None
+        if self._objective.washout == 0 or not reset.any():
+            return nn.functional.mse_loss(outputs, targets)
+        counts = np.ones(targets.shape[:2], dtype=bool)  # [B, T]
+        counts[reset, : self._objective.washout] = False
+        mask = torch.tensor(counts, device=self._device)
+        return nn.functional.mse_loss(outputs[mask], targets[mask])
+
+    def open_loop(
+        self, inputs: Float[np.ndarray, "B T D"], hidden: Hidden
+    ) -> Float[np.ndarray, "B T D"]:
+        """See `Engine.open_loop`."""
+        with torch.inference_mode(), _reproducible():
+            outputs, _ = self._module(self._tensor(inputs), self._tensor(hidden))
+        return outputs.cpu().numpy()
+
+    def closed_loop(
+        self, warmup: Float[np.ndarray, "B W D"], steps: int, hidden: Hidden
+    ) -> Float[np.ndarray, "B steps D"]:
+        """See `Engine.closed_loop`."""
+        if warmup.shape[1] < 1 or steps < 1:
+            raise ValueError(f"needs a warm-up and a step, got {warmup.shape[1]} and {steps}")
+        with torch.inference_mode(), _reproducible():
+            outputs, state = self._module(self._tensor(warmup), self._tensor(hidden))
+            free_run = [outputs[:, -1:]]
+            for _ in range(steps - 1):
+                output, state = self._module(free_run[-1], state)
+                free_run.append(output)
+        return blank_after_divergence(torch.cat(free_run, dim=1).cpu().numpy())
+
+    @property
+    def state(self) -> TrainState:
+        """See `Engine.state`."""
+        named = dict(self._module.named_parameters())
+        adam = self._adam.state
+        return TrainState(
+            params=_arrays({name: parameter.detach() for name, parameter in named.items()}),
+            first_moment=_arrays({name: adam[named[name]]["exp_avg"] for name in named}),
+            second_moment=_arrays({name: adam[named[name]]["exp_avg_sq"] for name in named}),
+            hidden=_arrays({"hidden": self._hidden})["hidden"],
+            updates=self._updates,
+        )
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.tensor(array, dtype=self._dtype, device=self._device)
+
+
+def present_device(device: str, dtype: str) -> str:
+    """Return `device` if it is there, or the best that is for `auto`: CUDA, then MPS, then CPU.
+
+    Raises:
+        DeviceError: The device is not present, or cannot compute in `dtype`.
+    """
+    present = ["cpu"]
+    if torch.backends.mps.is_available():
+        present.insert(0, "mps")
+    if torch.cuda.is_available():
+        present[:0] = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    able = [name for name in present if name != "mps" or dtype != "float64"]  # MPS has no float64
+    if device == "auto":
+        return able[0]
+    if device in present and device not in able:
+        raise DeviceError(f"device: mps cannot compute in {dtype}; set dtype=float32 or device=cpu")
+    if device not in present and not (device == "cuda" and "cuda:0" in present):
+        raise DeviceError(f"device: {device} is not present; present: {', '.join(present)}")
+    return device
+
+
+@contextmanager
+def _reproducible() -> Generator[None]:
+    """Same bits on every run, whatever the machine's thread count; settings are put back after."""
+    # CUDA needs this before its first matrix product to be deterministic (torch.nn.LSTM, notes).
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2")
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)  # also the fastest for networks this small
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        torch.set_num_threads(threads)
+
+
+def _arrays(tensors: dict[str, Tensor]) -> Params:
+    return {name: np.array(tensor.cpu().numpy()) for name, tensor in tensors.items()}

@@ -1,0 +1,78 @@
+"""What can go wrong through no fault of the code: one class for each cause a user can meet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+KeyPath = tuple[str | int, ...]
+"""Keys and list positions from the top of a config down to a value."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something was said: a file's line and column (both from 1), or an override's text."""
+
+    source: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return self.source if self.line is None else f"{self.source}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a config, and where."""
+
+    place: Place
+    path: KeyPath
+    message: str
+
+    def __str__(self) -> str:
+        key = ".".join(str(part) for part in self.path)
+        return f"{self.place}: {key}: {self.message}" if key else f"{self.place}: {self.message}"
+
+
+class SinernnError(Exception):
+    """Anything a user can cause; the command line prints it as one message, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(SinernnError):
+    """What was asked for cannot be done as it was asked."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A config, or an override of one, that cannot be used; holds every problem found at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class DeviceError(UsageError):
+    """The device asked for is not present, or cannot do what the config asks."""
+
+
+class RunNotFoundError(UsageError):
+    """No run directory goes by this name."""
+
+
+class RunFileError(SinernnError):
+    """A file of a run directory is missing, damaged or from the future, or cannot be written."""
+
+
+class TrainingDivergedError(SinernnError):
+    """The loss or a weight is no longer finite."""
+
+    exit_code = 3
+
+
+class InterruptedRunError(SinernnError):
+    """Training was asked to stop by a signal, and has saved what it had."""
+
+    def __init__(self, message: str, *, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number  # the shell's convention: SIGINT 130, SIGTERM 143

@@ -1,0 +1,403 @@
+"""THE MAIN PATH: prepare an experiment once, then train, evaluate and plot it.
+
+Read this file first. It alone unpacks a config; the modules it calls take plain numbers and arrays.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from sinernn import engines, evaluation, provenance, runs, training, windows
+from sinernn.config import Config, load_config, to_yaml
+from sinernn.engines import Engine, EngineChoice, Objective
+from sinernn.errors import InterruptedRunError, TrainingDivergedError, UsageError
+from sinernn.evaluation import Forecasts
+from sinernn.interrupts import noting_stop_signals
+from sinernn.network import Hidden, Network
+from sinernn.runs import Checkpoint, Run, open_run
+from sinernn.signals import Series
+from sinernn.training import Record
+from sinernn.windows import Origins, Planner, Scale
+
+JUDGING_SECTIONS = ("signal", "split", "evaluation", "engine", "device")
+"""What an override of `evaluate` may change; the rest of a run's config is history."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A config made concrete: its series, its windows and its network."""
+
+    config: Config
+    series: Series
+    scale: Scale
+    network: Network
+    objective: Objective
+    plan: Planner
+
+
+def prepare(config: Config) -> Experiment:
+    """Make all that training needs; a pure function of the config.
+
+    Raises:
+        UsageError: The training part is constant and cannot be normalised.
+    """
+    series = config.signal.samples()
+    training_part = series.observed[:, : config.parts.train]
+    segments, samples, channels = training_part.shape
+    scale = windows.identity_scale(channels)
+    if config.windows.normalize:
+        try:
+            scale = windows.fit_scale(training_part)
+        except ValueError as error:
+            message = f"windows.normalize: {error}; set windows.normalize=false"
+            raise UsageError(message) from error
+    planner: dict[str, Any] = {
+        "segments": segments,
+        "samples": samples,
+        "length": config.windows.length,
+        "batch_size": config.windows.batch_size,
+        "carry_state": config.windows.carry_state,
+    }
+    return Experiment(
+        config=config,
+        series=series,
+        scale=scale,
+        network=Network(
+            cell=config.model.cell,
+            channels=channels,
+            hidden_size=config.model.hidden_size,
+            num_layers=config.model.num_layers,
+            dtype=config.dtype,
+        ),
+        objective=Objective(
+            samples=scale.apply(training_part).reshape(-1, channels).astype(config.dtype),
+            length=config.windows.length,
+            washout=config.windows.washout,
+            gradient_clip=config.training.gradient_clip,
+        ),
+        plan=windows.random_planner(**planner, seed=config.seed)
+        if config.windows.order == "random"
+        else windows.contiguous_planner(**planner),
+    )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a finished training has to tell."""
+
+    run: Run
+    facts: dict[str, Any]
+    """Content of run.json."""
+
+    scores: dict[str, Any]
+    """Content of evaluation.json."""
+
+    figures: list[Path]
+
+
+def train(
+    config: Config,
+    *,
+    runs_dir: Path | str = "runs",
+    figures: bool = True,
+    on_start: Callable[[Run, EngineChoice], None] = lambda _run, _choice: None,
+    on_record: Callable[[Record], None] = lambda _record: None,
+) -> Summary:
+    """Train a network, judge it and draw it, all in a new run directory.
+
+    Args:
+        config: The experiment.
+        runs_dir: Folder in which the run directory is made.
+        figures: Whether to draw.
+        on_start: Called once the run directory is there.
+        on_record: Called with every record of the training.
+
+    Raises:
+        SinernnError: The device is absent, a file cannot be written, training diverged or was
+            interrupted by a signal. What was saved before stays.
+    """
+    experiment = prepare(config)
+    choice = engines.choose(config.engine, config.device, config.dtype)
+    began, clock = datetime.now(UTC), time.perf_counter()
+    facts = {
+        "name": config.name,
+        "status": "running",
+        "seed": config.seed,
+        **asdict(choice),
+        "parameters": experiment.network.parameter_count,
+        "steps": config.training.steps,
+        "updates": 0,
+        "started": began.isoformat(timespec="seconds"),
+        "ended": None,
+        "seconds": None,
+        **provenance.environment(),
+    }
+    resolved = config.model_copy(update=asdict(choice))
+    header = "# Resolved: training it again gives the same bits.\n"
+    run = runs.create_run(
+        Path(runs_dir),
+        config.name,
+        now=began,
+        files={
+            "config.yaml": header + to_yaml(resolved),
+            "run.json": runs.to_json(facts),
+        },
+    )
+    on_start(run, choice)
+    facts["status"] = "failed"
+    try:
+        for record in _train_and_save(experiment, choice, run):
+            facts["updates"] = record.step
+            on_record(record)
+        facts["status"] = "finished"
+    except TrainingDivergedError:
+        facts["status"] = "diverged"
+        raise
+    except InterruptedRunError:
+        facts["status"] = "interrupted"
+        raise
+    finally:
+        facts["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
+        facts["seconds"] = round(time.perf_counter() - clock, 3)
+        run.write_json("run.json", facts)
+    return Summary(run, facts, evaluate(run), plot(run) if figures else [])
+
+
+def _train_and_save(experiment: Experiment, choice: EngineChoice, run: Run) -> Iterator[Record]:
+    """Run the training loop, and keep its metrics and states in the run directory."""
+    config, settings = experiment.config, experiment.config.training
+    state = experiment.network.initial_state(config.seed, batch_size=config.windows.batch_size)
+    engine = engines.build(choice, experiment.network, state, experiment.objective)
+    records = training.train(
+        engine,
+        plan=experiment.plan,
+        learning_rates=training.schedule(
+            settings.schedule, peak=settings.learning_rate, steps=settings.steps
+        ),
+        first=0,
+        steps=settings.steps,
+        log_every=settings.log_every,
+        evaluate_every=settings.evaluate_every,
+        checkpoint_every=settings.checkpoint_every,
+        evaluate=lambda: _validation_rmse(experiment, engine),
+    )
+    rows: list[Record] = []
+    best_rmse = float("inf")
+
+    def save(name: str, losses: Float[np.ndarray, " n"], rmse: float | None = None) -> None:
+        checkpoint = Checkpoint(experiment.network, engine.state, experiment.scale, losses, rmse)
+        run.save_checkpoint(name, checkpoint)
+
+    with noting_stop_signals() as stop:
+        for record in records:
+            if record.is_row:
+                rows.append(record)
+            if record.closed_loop_rmse is not None and record.closed_loop_rmse < best_rmse:
+                best_rmse = record.closed_loop_rmse
+                save("best", np.empty(0), best_rmse)
+            is_stopped = stop.signal_number is not None and record.step < settings.steps
+            if record.is_checkpoint or is_stopped:
+                save("last", np.empty(0) if record.is_row else record.losses)
+                run.write_metrics(rows)
+            yield record
+            if is_stopped:
+                raise InterruptedRunError(
+                    f"interrupted at update {record.step} of {settings.steps}; saved in {run.path}",
+                    signal_number=stop.signal_number or 0,
+                )
+    _, best = run.best_checkpoint()
+    run.save_model(best)
+
+
+def _validation_rmse(experiment: Experiment, engine: Engine) -> float:
+    """Closed-loop RMSE on observed samples of the validation part, over the horizon that fits."""
+    settings, segments = experiment.config.evaluation, len(experiment.series.observed)
+    bounds = experiment.config.parts.bounds("validation")
+    horizon = min(settings.horizon, bounds[1] - bounds[0] - settings.warmup)
+    room = windows.room_for_origins(bounds, warmup=settings.warmup, horizon=horizon)
+    origins = windows.spread_origins(
+        bounds,
+        segments=segments,
+        warmup=settings.warmup,
+        horizon=horizon,
+        count=min(settings.origins, room * segments),
+    )
+    forecasts = _forecasts(
+        engine,
+        experiment.scale,
+        experiment.series,
+        origins,
+        warmup=settings.warmup,
+        horizon=horizon,
+        hidden=experiment.network.zero_hidden(len(origins.samples)),
+    )
+    return evaluation.rmse(forecasts.prediction - forecasts.observed[:, settings.warmup :])
+
+
+def _forecasts(
+    engine: Engine,
+    scale: Scale,
+    series: Series,
+    origins: Origins,
+    *,
+    warmup: int,
+    horizon: int,
+    hidden: Hidden,
+) -> Forecasts:
+    """Run the network freely from every origin, after `warmup` true samples, in signal units."""
+    segments = origins.segments[:, None]
+    samples = origins.samples[:, None] + np.arange(-warmup, horizon)  # [origin, W + steps]
+    observed = series.observed[segments, samples]
+    scaled = engine.closed_loop(scale.apply(observed[:, :warmup]), horizon, hidden)
+    return Forecasts(
+        time=series.time[segments, samples],
+        observed=observed,
+        truth=series.clean[segments, samples],
+        prediction=scale.invert(scaled.astype(np.float64)),
+    )
+
+
+def evaluate(
+    run: Run | Path | str, overrides: Sequence[str] = (), *, data: Path | str | None = None
+) -> dict[str, Any]:
+    """Judge a run's best network in open and closed loop; write evaluation.json and its arrays.
+
+    Args:
+        run: The run: itself, its folder, its name, or `latest`.
+        overrides: `key=value` changes to what the network is judged on.
+        data: Another config, on whose signal, split and evaluation it is judged, by that config's
+            engine and device; default: the run's own.
+
+    Returns:
+        The content of evaluation.json; errors in the series' own units.
+
+    Raises:
+        SinernnError: The run or the data cannot be read, or do not go together.
+    """
+    run = run if isinstance(run, Run) else open_run(run)
+    _require_judging(overrides)
+    config = load_config(data or run.config_path, overrides)
+    settings, bounds = config.evaluation, config.parts.bounds(config.evaluation.part)
+    series = config.signal.samples()
+    name, checkpoint = run.best_checkpoint()
+    network, scale = checkpoint.network, checkpoint.scale
+    if series.observed.shape[2] != network.channels:
+        channels = (
+            f"{series.observed.shape[2]} channels, the network of {run.path} {network.channels}"
+        )
+        raise UsageError(f"{data}: signal: has {channels}; choose a signal with as many")
+    engine = engines.build(
+        engines.choose(config.engine, config.device, network.dtype), network, checkpoint.state
+    )
+    origins = windows.spread_origins(
+        bounds,
+        segments=len(series.observed),
+        warmup=settings.warmup,
+        horizon=settings.horizon,
+        count=settings.origins,
+    )
+
+    def hidden(rows: int) -> Hidden:
+        if settings.initial_state == "zero":
+            return network.zero_hidden(rows)
+        return np.repeat(checkpoint.state.hidden[:, :, :1], rows, axis=2)
+
+    forecasts = _forecasts(
+        engine,
+        scale,
+        series,
+        origins,
+        warmup=settings.warmup,
+        horizon=settings.horizon,
+        hidden=hidden(len(origins.samples)),
+    )
+    part = slice(*bounds)
+    outputs = engine.open_loop(
+        scale.apply(series.observed[:, part][:, :-1]), hidden(len(series.observed))
+    )
+    one_step = scale.invert(outputs.astype(np.float64)) - series.clean[:, part][:, 1:]
+    scores = {
+        "config": config.name,
+        "checkpoint": name,
+        "updates": checkpoint.state.updates,
+        "part": settings.part,
+        "warmup": settings.warmup,
+        "initial_state": settings.initial_state,
+        # As in closed loop, the first judged sample is the one after the warm-up.
+        "one_step_rmse": _finite(evaluation.rmse(one_step[:, settings.warmup - 1 :])),
+        "closed_loop_rmse": [
+            {"horizon": row.horizon, "median": _finite(row.median), "worst": _finite(row.worst)}
+            for row in evaluation.errors_by_horizon(forecasts.errors)
+        ],
+        "origins": [
+            {"segment": int(segment), "sample": int(sample), "diverged_at": diverged_at}
+            for segment, sample, diverged_at in zip(
+                origins.segments, origins.samples, forecasts.diverged_at, strict=True
+            )
+        ],
+    }
+    run.write_arrays("evaluation.safetensors", vars(forecasts))
+    run.write_json("evaluation.json", scores)
+    return scores
+
+
+def plot(
+    run: Run | Path | str, *, format: str = "png", names: Sequence[str] | None = None
+) -> list[Path]:
+    """Draw a run from its files alone; before any evaluation, only what shows the training.
+
+    Args:
+        run: The run: itself, its folder, its name, or `latest`.
+        format: png, svg or pdf.
+        names: Which figures; default: all there are.
+
+    Returns:
+        The files written.
+
+    Raises:
+        SinernnError: The run cannot be read, or a figure cannot be drawn from it.
+    """
+    from sinernn import plotting
+
+    run = run if isinstance(run, Run) else open_run(run)
+    title, forecasts = run.read_json("run.json")["name"], None
+    if (run.path / "evaluation.json").exists():
+        judged = run.read_json("evaluation.json")["config"]
+        title = title if judged == title else f"{title} on {judged}"
+        forecasts = Forecasts(**run.read_arrays("evaluation.safetensors"))
+    story = plotting.Story(title=title, metrics=run.read_metrics(), forecasts=forecasts)
+    drawable = [
+        name
+        for name in plotting.FIGURES
+        if forecasts is not None or name in plotting.WITHOUT_FORECASTS
+    ]
+    paths: list[Path] = []
+    for name in drawable if names is None else names:
+        if name not in plotting.FIGURES:
+            raise UsageError(f"no figure is called {name}; there are {', '.join(plotting.FIGURES)}")
+        if name not in drawable:
+            raise UsageError(
+                f"{name} shows an evaluation, and there is none; run sinernn eval {run.path}"
+            )
+        paths.append(run.write_figure(f"{name}.{format}", plotting.draw(name, story, format)))
+    return paths
+
+
+def _require_judging(overrides: Sequence[str]) -> None:
+    for text in overrides:
+        if text.split("=", 1)[0].split(".", 1)[0] not in JUDGING_SECTIONS:
+            sections = ", ".join(JUDGING_SECTIONS)
+            raise UsageError(
+                f"{text}: does not change how a trained network is judged; only {sections} do"
+            )
+
+
+def _finite(value: float) -> float | None:
+    """Return a value as JSON knows it: an infinite error, of a run that diverged, is null."""
+    return value if np.isfinite(value) else None

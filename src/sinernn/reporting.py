@@ -1,0 +1,78 @@
+"""What a person reads in a terminal: progress on stderr, results on stdout."""
+
+import time
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from sinernn.training import Record
+
+
+class TrainingProgress:
+    """A bar on a terminal, and a plain line for every row of the metrics elsewhere."""
+
+    def __init__(self, steps: int, console: Console | None = None) -> None:
+        self._steps = steps
+        self._console = console or Console(stderr=True, highlight=False)
+        self._began = time.perf_counter()
+        self._bar: Progress | None = None
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("training"),
+                BarColumn(),
+                TextColumn("{task.completed}/{task.total} updates"),
+                TextColumn("{task.fields[news]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._task = self._bar.add_task("training", total=steps, news="")
+
+    def __enter__(self) -> "TrainingProgress":
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def show(self, record: Record) -> None:
+        """Tell where training stands."""
+        rate = record.step / (time.perf_counter() - self._began)
+        news = f"{rate:.0f}/s, loss {record.loss:.2e}"
+        if self._bar:
+            self._bar.update(self._task, completed=record.step, news=news)
+        elif record.is_row:
+            line = f"update {record.step}/{self._steps}: {news}"
+            if record.closed_loop_rmse is not None:
+                line += f", closed-loop RMSE {record.closed_loop_rmse:.2e} (validation)"
+            self._console.print(line, soft_wrap=True)
+
+
+def print_scores(scores: dict[str, Any]) -> None:
+    """Print the content of evaluation.json as a table."""
+    console = Console(highlight=False)
+    count = len(scores["origins"])
+    console.print(
+        f"{scores['config']}, {scores['part']} part: {scores['checkpoint']} checkpoint, "
+        f"after {scores['updates']} updates; errors in signal units",
+        soft_wrap=True,
+    )
+    console.print(f"one step ahead: RMSE {_number(scores['one_step_rmse'])}")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("closed loop, steps", justify="right")
+    table.add_column("median RMSE", justify="right")
+    table.add_column(f"worst of {count} origin{'s' if count > 1 else ''}", justify="right")
+    for row in scores["closed_loop_rmse"]:
+        table.add_row(str(row["horizon"]), _number(row["median"]), _number(row["worst"]))
+    console.print(table)
+    for number, origin in enumerate(scores["origins"], start=1):
+        if origin["diverged_at"] is not None:
+            console.print(f"origin {number} of {count} diverged at step {origin['diverged_at']}")
+
+
+def _number(value: float | None) -> str:
+    return "diverged" if value is None else f"{value:.2e}"

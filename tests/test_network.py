@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+import torch
+
+from sinernn.engines.torch_engine import RecurrentNetwork
+from sinernn.network import GATES, Network
+
+
+def make(cell: str = "rnn_tanh", layers: int = 2, dtype: str = "float32") -> Network:
+    return Network(cell=cell, channels=3, hidden_size=5, num_layers=layers, dtype=dtype)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("cell", GATES)
+def test_names_shapes_and_order_are_those_of_torch(cell: str, layers: int):
+    network = make(cell, layers)
+    expected = {
+        name: tuple(value.shape) for name, value in RecurrentNetwork(network).state_dict().items()
+    }
+    assert list(network.shapes.items()) == list(expected.items())
+    assert network.parameter_count == sum(int(np.prod(shape)) for shape in expected.values())
+
+
+def test_initial_weights_are_uniform_within_the_bound_of_torch():
+    network = Network(cell="gru", channels=1, hidden_size=100, num_layers=1, dtype="float64")
+    values = np.concatenate([value.ravel() for value in network.initial_params(0).values()])
+    bound = 0.1  # 1 / sqrt(H)
+    assert np.abs(values).max() <= bound
+    assert np.abs(values).max() > 0.999 * bound
+    # A uniform density has the standard deviation bound / sqrt(3); 31 000 draws tell it to 0.4 %.
+    assert values.std() == pytest.approx(bound / np.sqrt(3), rel=0.015)
+
+
+def test_the_bound_is_that_of_the_layers_torch_makes():
+    torch.manual_seed(0)
+    module = RecurrentNetwork(
+        Network(cell="lstm", channels=1, hidden_size=64, num_layers=2, dtype="float32")
+    )
+    for value in module.state_dict().values():
+        assert value.abs().max() <= 1 / 8
+    assert module.rnn.weight_hh_l0.abs().max() > 0.999 / 8
+    assert module.readout.weight.abs().max() > 0.9 / 8
+
+
+def test_a_seed_is_the_same_network_in_both_precisions():
+    single, double = make(dtype="float32"), make(dtype="float64")
+    for name, value in double.initial_params(3).items():
+        np.testing.assert_array_equal(single.initial_params(3)[name], value.astype("float32"))
+    assert not np.array_equal(
+        single.initial_params(3)["readout.bias"], single.initial_params(4)["readout.bias"]
+    )
+
+
+@pytest.mark.parametrize(("cell", "states"), [("rnn_relu", 1), ("lstm", 2)])
+def test_hidden_state_at_rest(cell: str, states: int):
+    hidden = make(cell).zero_hidden(4)
+    assert hidden.shape == (states, 2, 4, 5)
+    assert hidden.dtype == np.float32
+    assert not hidden.any()
+
+
+def test_a_state_with_one_number_not_finite_is_not_finite():
+    state = make().initial_state(0, batch_size=2)
+    assert state.is_finite()
+    state.second_moment["rnn.bias_hh_l1"][2] = np.inf
+    assert not state.is_finite()
