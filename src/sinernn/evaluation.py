@@ -37,7 +37,8 @@ class Forecasts:
     @property
     def errors(self) -> Float[np.ndarray, "origin steps"]:
         """Distance to the truth at every step: root mean square over the channels."""
-        return np.sqrt(np.mean((self.prediction - self.truth[:, self.warmup :]) ** 2, axis=2))
+        with np.errstate(over="ignore"):
+            return np.sqrt(np.mean((self.prediction - self.truth[:, self.warmup :]) ** 2, axis=2))
 
     @property
     def diverged_at(self) -> list[int | None]:
@@ -66,7 +67,8 @@ class HorizonError:
 
 def rmse(errors: Float[np.ndarray, "..."]) -> float:
     """Root mean square of errors; infinite where one is missing."""
-    value = float(np.sqrt(np.mean(np.square(errors))))
+    with np.errstate(over="ignore"):  # of a free run that went as far as floats do
+        value = float(np.sqrt(np.mean(np.square(errors))))
     return value if np.isfinite(value) else float("inf")
 
 

@@ -272,6 +272,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         scale = Scale(
             np.array(facts["scale"]["mean"], float), np.array(facts["scale"]["std"], float)
         )
+        if scale.mean.shape != (network.channels,) or scale.std.shape != (network.channels,):
+            raise ValueError("scale has another number of channels than the network")
         state = TrainState(
             params=_group(tensors, "", network),
             first_moment=_group(tensors, "adam.first_moment.", network),

@@ -251,10 +251,7 @@ def _compose(text: str, place_at: _PlaceAt) -> yaml.Node | None:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         column = error.position - text.rfind("\n", 0, error.position)
-        character = (
-            f"U+{ord(error.character):04X}" if isinstance(error.character, str) else "a byte"
-        )
-        message = f"{character} is not allowed in YAML; remove it"
+        message = f"U+{int(error.character):04X} is not allowed in YAML; remove it"
         raise _failure(place_at(line, column), message) from error
     finally:
         if reader is not None:

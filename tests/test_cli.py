@@ -1,0 +1,207 @@
+"""End to end, through the command line; what needs a process of its own uses the installed command."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from conftest import REPOSITORY, TINY
+
+COMMANDS = [
+    [], ["train"], ["eval"], ["plot"], ["config"], ["config", "init"], ["config", "show"],
+    ["config", "validate"], ["config", "schema"],
+]  # fmt: skip
+
+
+def test_the_main_job_from_config_to_figures(installed):
+    trained = installed("train", TINY, "device=cpu")
+    assert trained.code == 0
+    assert "update 20/20: " in trained.err
+    assert "closed-loop RMSE" in trained.err
+    run = Path(trained.out.splitlines()[-1])
+    assert run.parent == Path("runs")
+    assert f"{run}/figures/closed_loop.png" in trained.out.splitlines()
+    assert "one step ahead: RMSE" in trained.out
+    assert "worst of 3 origins" in trained.out
+
+    judged = installed("eval", "runs/latest")
+    assert judged.code == 0
+    assert judged.err == ""
+    assert judged.out.splitlines() == trained.out.splitlines()[: len(judged.out.splitlines())]
+
+    drawn = installed("plot", "runs/latest", "--format", "pdf")
+    assert [Path(line).name for line in drawn.out.splitlines()] == [
+        "loss.pdf", "closed_loop.pdf", "tutorial.pdf",
+    ]  # fmt: skip
+    assert all(Path(line).exists() for line in drawn.out.splitlines())
+
+
+def test_overrides_change_settings(sinernn):
+    trained = sinernn("train", TINY, "training.steps=3", "seed=5", "--json", "--no-figures")
+    told = json.loads(trained.out)
+    assert (told["updates"], told["seed"], told["figures"]) == (3, 5, [])
+    assert told["status"] == "finished"
+    assert told["scores"] == json.loads(Path(told["run"], "evaluation.json").read_text())
+
+
+def test_quiet_shows_no_progress(sinernn):
+    assert sinernn("train", TINY, "--quiet", "--no-figures").err == ""
+
+
+def test_json_is_all_there_is_on_stdout(sinernn):
+    sinernn("train", TINY, "--no-figures")
+    scores = json.loads(sinernn("eval", "latest", "--json").out)
+    assert [row["horizon"] for row in scores["closed_loop_rmse"]] == [1, 2, 5, 10, 20, 49, 60]
+    assert len(json.loads(sinernn("plot", "latest", "--json").out)["figures"]) == 3
+
+
+def test_one_figure_is_drawn_when_one_is_asked_for(sinernn):
+    sinernn("train", TINY, "--no-figures")
+    drawn = sinernn("plot", "latest", "--figure", "loss").out.splitlines()
+    assert [Path(line).name for line in drawn] == ["loss.png"]
+
+
+def test_eval_and_plot_work_with_a_text_file_for_a_link_and_with_a_moved_run(sinernn):
+    sinernn("train", TINY, "--no-figures", "--runs-dir", "my runs")
+    run = next(path for path in Path("my runs").iterdir() if path.name != "latest")
+    Path("my runs/latest").unlink()
+    Path("my runs/latest").write_text(f"{run.name}\n")
+    for arguments in (["my runs/latest"], ["latest", "--runs-dir", "my runs"]):
+        assert sinernn("eval", *arguments, "--json").code == 0
+        assert sinernn("plot", *arguments).code == 0
+    shutil.move(run, "moved")
+    assert sinernn("eval", "moved", "--json").code == 0
+    assert sinernn("plot", "moved").code == 0
+
+
+def test_a_run_is_judged_on_another_configs_data(sinernn):
+    sinernn("train", TINY, "--no-figures")
+    data = REPOSITORY / "configs" / "default.yaml"
+    scores = json.loads(sinernn("eval", "latest", "--data", data, "--json").out)
+    assert scores["config"] == "default"
+    assert scores["closed_loop_rmse"][-1]["horizon"] == 2000
+    sinernn("eval", "latest", "--data", data, "evaluation.horizon=70")
+    assert "tiny on default" in drawn_text(sinernn)
+
+
+def drawn_text(sinernn) -> str:
+    """The text of a figure as SVG with text left as text."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcParamsDefault["svg.fonttype"] = "none"
+        try:
+            path = sinernn(
+                "plot", "latest", "--figure", "closed_loop", "--format", "svg"
+            ).out.strip()
+        finally:
+            mpl.rcParamsDefault["svg.fonttype"] = "path"
+    return Path(path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "no.yaml"], 2, "no.yaml: cannot be read: No such file or directory\n"),
+        (["train", TINY, "training.stepz=3"], 2,
+         "training.stepz=3: training.stepz: unknown key; did you mean steps?\n"),
+        (["train", TINY, "device=cuda:99"], 2, "device: cuda:99 is not present; present: "),
+        (["eval", "latest"], 2, "runs/latest: no such run; there are none in runs\n"),
+        (["plot", "x"], 2, "runs/x: no such run; there are none in runs\n"),
+        (["config", "init", "defualt"], 2,
+         "defualt: no shipped config has this name; there are default, tiny, tutorial\n"),
+        (["config", "validate", TINY, "no.yaml"], 2, "no.yaml: cannot be read"),
+    ],
+)  # fmt: skip
+def test_what_a_user_can_cause_is_one_message_and_an_exit_code(
+    sinernn, arguments: list[object], code: int, message: str
+):
+    outcome = sinernn(*arguments)
+    assert (outcome.code, outcome.err[: len(message)]) == (code, message)
+    assert not Path("runs").exists()
+
+
+def test_a_wrong_option_is_wrong_usage(sinernn):
+    outcome = sinernn("train", TINY, "--steps", "3")
+    assert outcome.code == 2
+    assert "No such option: --steps" in outcome.err
+
+
+def test_diverging_training_has_an_exit_code_of_its_own(sinernn):
+    outcome = sinernn(
+        "train", TINY, "training.learning_rate=10", "model.cell=rnn_relu", "signal.amplitude=1e6",
+        "windows.normalize=false", "training.gradient_clip=null", "training.steps=2000", "--quiet",
+    )  # fmt: skip
+    assert outcome.code == 3
+    assert outcome.err.startswith("training diverged at update ")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_process_has_saved_what_it_had(here: Path, number: int, code: int):
+    command = [
+        str(Path(sys.executable).with_name("sinernn")), "train", str(TINY),
+        "training.steps=10000000", "training.checkpoint_every=null", "training.log_every=1",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        process.stderr.readline()  # training has begun
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "interrupted at update " in err.splitlines()[-1]
+    run = Path("runs/latest")
+    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+    assert (run / "checkpoints" / "last.safetensors").exists()
+
+
+def test_configs_are_written_shown_validated_and_described(sinernn):
+    assert sinernn("config", "init", "tutorial").out == "tutorial.yaml\n"
+    assert Path("tutorial.yaml").read_text() == (REPOSITORY / "configs/tutorial.yaml").read_text()
+    assert sinernn("config", "init", "tutorial").err.startswith("tutorial.yaml: is there already")
+    assert sinernn("config", "init", "--to", "mine.yaml").out == "mine.yaml\n"
+    assert sinernn("config", "init", "--to", "no/mine.yaml").code == 2
+    assert sinernn("config", "validate", "tutorial.yaml", "mine.yaml").out == (
+        "tutorial.yaml: valid\nmine.yaml: valid\n"
+    )
+    shown = sinernn("config", "show", "tutorial.yaml", "seed=3").out
+    Path("shown.yaml").write_text(shown)
+    assert sinernn("config", "show", "shown.yaml").out == shown
+    assert "seed: 3\n" in shown
+    assert "properties" in json.loads(sinernn("config", "schema").out)
+
+
+def test_the_version_is_told(sinernn):
+    assert sinernn("--version").out == f"sinernn {version('sinernn')}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(sinernn, command: list[str]):
+    outcome = sinernn(*command, "--help")
+    assert outcome.code == 0
+    assert "Usage: sinernn" in outcome.out
+    if (len(command) == 1 and command != ["config"]) or len(command) == 2:
+        assert "Example: sinernn" in outcome.out
+
+
+def test_a_bar_is_drawn_on_a_terminal():
+    import io
+
+    import numpy as np
+    from rich.console import Console
+
+    from sinernn.reporting import TrainingProgress
+    from sinernn.training import Record
+
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with TrainingProgress(20, console) as progress:
+        progress.show(Record(5, np.array([0.25]), 0.1, is_row=True, is_checkpoint=False))
+        time.sleep(0.01)
+    drawn = console.file.getvalue()
+    assert "5/20 updates" in drawn
+    assert "loss 2.50e-01" in drawn

@@ -1,0 +1,282 @@
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+import sinernn
+from conftest import CONFIGS, TINY, tiny
+from sinernn import experiment
+from sinernn.config import load_config
+from sinernn.errors import InterruptedRunError, TrainingDivergedError, UsageError
+from sinernn.runs import Run, checkpoint_bytes
+
+
+def contents(run: Run, *names: str) -> list[bytes]:
+    return [(run.path / name).read_bytes() for name in names]
+
+
+WEIGHTS_AND_SCORES = (
+    "checkpoints/best.safetensors",
+    "checkpoints/last.safetensors",
+    "evaluation.json",
+    "evaluation.safetensors",
+    "metrics.csv",
+    "model.safetensors",
+)
+
+DIVERGING = (
+    "signal.amplitude=1e6", "windows.normalize=false", "model.cell=rnn_relu",
+    "training.learning_rate=10", "training.gradient_clip=null", "training.steps=2000",
+)  # fmt: skip
+
+
+def test_a_run_directory_holds_what_the_design_says(here: Path):
+    run = experiment.train(tiny()).run
+    files = {str(p.relative_to(run.path)) for p in run.path.rglob("*") if p.is_file()}
+    assert files == {
+        "config.yaml", "run.json", *WEIGHTS_AND_SCORES,
+        "figures/loss.png", "figures/closed_loop.png", "figures/tutorial.png",
+    }  # fmt: skip
+    facts = run.read_json("run.json")
+    assert facts["status"] == "finished"
+    assert (facts["engine"], facts["device"], facts["seed"]) == ("torch", "cpu", 0)
+    assert facts["updates"] == facts["steps"] == 20
+    assert facts["versions"]["torch"] == torch.__version__
+    assert facts["started"] <= facts["ended"]
+
+
+def test_the_same_config_gives_the_same_bytes_and_another_seed_does_not(here: Path):
+    one, two, other = (experiment.train(tiny(f"seed={s}"), figures=False).run for s in (1, 1, 2))
+    assert contents(one, *WEIGHTS_AND_SCORES) == contents(two, *WEIGHTS_AND_SCORES)
+    assert contents(one, "model.safetensors") != contents(other, "model.safetensors")
+
+
+def test_training_the_resolved_config_again_gives_the_same_bytes(here: Path):
+    one = experiment.train(tiny("windows.order=random", "signal.noise_std=0.1"), figures=False).run
+    two = experiment.train(load_config(one.path / "config.yaml"), figures=False).run
+    assert contents(one, "config.yaml", *WEIGHTS_AND_SCORES) == contents(
+        two, "config.yaml", *WEIGHTS_AND_SCORES
+    )
+
+
+def test_the_length_of_pieces_changes_no_bit(here: Path, monkeypatch: pytest.MonkeyPatch):
+    one = experiment.train(tiny(), figures=False).run
+    monkeypatch.setattr("sinernn.training.PIECE_SECONDS", 0)
+    two = experiment.train(tiny(), figures=False).run
+    assert contents(one, *WEIGHTS_AND_SCORES) == contents(two, *WEIGHTS_AND_SCORES)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_config_trains_a_few_updates(here: Path, path: Path):
+    summary = experiment.train(load_config(path, ["device=cpu", "training.steps=4"]))
+    assert summary.facts["updates"] == 4
+    assert all(figure.stat().st_size > 1000 for figure in summary.figures)
+
+
+@pytest.mark.parametrize("cell", ["rnn_relu", "gru", "lstm"])
+def test_every_cell_trains_is_judged_and_drawn(here: Path, cell: str):
+    summary = experiment.train(
+        tiny(f"model.cell={cell}", "model.num_layers=2", "windows.batch_size=2",
+             "windows.length=20", "windows.washout=3", "evaluation.initial_state=carried")
+    )  # fmt: skip
+    assert np.isfinite(summary.scores["one_step_rmse"])
+
+
+def test_the_scale_is_fitted_on_the_training_part_alone(here: Path):
+    config = tiny("signal.period=1200", "signal.length=600")  # every part has a mean of its own
+    prepared = experiment.prepare(config)
+    training_part = prepared.series.observed[:, :420]
+    np.testing.assert_array_equal(prepared.scale.mean, training_part.mean(axis=(0, 1)))
+    assert abs(prepared.scale.mean - prepared.series.observed.mean()) > 0.01
+    assert len(prepared.objective.samples) == 420
+
+
+def test_a_constant_training_part_cannot_be_normalised():
+    config = tiny(
+        "signal.period=1", "signal.time_step=1", "signal.phase=0.5"
+    )  # the same phase at every sample
+    with pytest.raises(UsageError, match=r"constant, so it has no scale; set windows.normalize"):
+        experiment.prepare(config)
+
+
+def test_best_is_the_lowest_validation_error_and_what_eval_judges(here: Path):
+    config = tiny("training.steps=60", "training.evaluate_every=5", "training.learning_rate=0.05")
+    run = experiment.train(config, figures=False).run
+    metrics = run.read_metrics()
+    best = run.load_checkpoint("best")
+    assert best.closed_loop_rmse == np.nanmin(metrics["closed_loop_rmse"])
+    assert best.state.updates == metrics["step"][np.nanargmin(metrics["closed_loop_rmse"])]
+    assert best.state.updates < 60  # so that best and last differ in what follows
+    scores = run.read_json("evaluation.json")
+    assert (scores["checkpoint"], scores["updates"]) == ("best", best.state.updates)
+    weights = load_file(run.path / "model.safetensors")
+    np.testing.assert_array_equal(weights["readout.bias"], best.state.params["readout.bias"])
+
+
+def test_without_a_validation_part_the_last_checkpoint_is_judged(here: Path):
+    config = tiny("split.validation=0", "training.evaluate_every=null")
+    run = experiment.train(config, figures=False).run
+    assert not (run.path / "checkpoints" / "best.safetensors").exists()
+    assert run.read_json("evaluation.json")["checkpoint"] == "last"
+
+
+def test_scores_are_those_of_the_plain_torch_network_in_signal_units(here: Path):
+    """The README's three lines, and the free run by hand."""
+    config = tiny(
+        "signal.amplitude=5", "signal.offset=2", "evaluation.origins=1", "signal.noise_std=0.1"
+    )
+    run = experiment.train(config, figures=False).run
+    model = nn.ModuleDict({"rnn": nn.RNN(1, 4, batch_first=True), "readout": nn.Linear(4, 1)})
+    model.load_state_dict(load_file(run.path / "model.safetensors"))
+
+    prepared = experiment.prepare(config)
+    mean, std = prepared.scale.mean[0], prepared.scale.std[0]
+    begin = 600 - 90  # the test part
+    observed = torch.tensor((prepared.series.observed[0, begin:] - mean) / std, dtype=torch.float32)
+    clean = prepared.series.clean[0, begin:, 0]
+    with torch.no_grad():
+        states, hidden = model["rnn"](observed[None, :20])
+        outputs = [model["readout"](states[:, -1:])]
+        for _ in range(59):
+            states, hidden = model["rnn"](outputs[-1], hidden)
+            outputs.append(model["readout"](states))
+        one_step = model["readout"](model["rnn"](observed[None, :-1])[0])[0, 19:, 0].numpy()
+    free_run = torch.cat(outputs).numpy().ravel()
+
+    scores = run.read_json("evaluation.json")
+    last = scores["closed_loop_rmse"][-1]
+    assert last["horizon"] == 60
+    error = free_run * std + mean - clean[20:80]
+    # float32 in another order of summation, over 60 steps.
+    assert last["median"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
+    error = one_step * std + mean - clean[20:]
+    assert scores["one_step_rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
+
+
+def test_carried_forecasts_start_from_the_state_that_training_left(here: Path):
+    carried = tiny("evaluation.initial_state=carried", "evaluation.warmup=1")
+    run = experiment.train(carried, figures=False).run
+    carried_scores = run.read_json("evaluation.json")
+    scores = experiment.evaluate(run, ["evaluation.initial_state=zero"])
+    assert carried_scores["one_step_rmse"] != scores["one_step_rmse"]
+    assert carried_scores["closed_loop_rmse"][0] != scores["closed_loop_rmse"][0]
+
+
+def test_a_run_can_be_judged_on_another_config(here: Path):
+    run = experiment.train(tiny(), figures=False).run
+    Path("slow.yaml").write_text(
+        TINY.read_text().replace("tiny", "slow").replace("kind: sine", "kind: sine, period: 20"),
+        encoding="utf-8",
+    )
+    scores = experiment.evaluate(run, data="slow.yaml")
+    assert scores["config"] == "slow"
+    arrays = run.read_arrays("evaluation.safetensors")
+    np.testing.assert_allclose(
+        arrays["truth"][:, :, 0], np.sin(2 * np.pi / 20 * arrays["time"]), atol=1e-9
+    )
+    experiment.plot(run)
+
+
+def test_overrides_that_do_not_change_the_judgement_are_refused(here: Path):
+    run = experiment.train(tiny(), figures=False).run
+    with pytest.raises(UsageError, match=r"training.steps=9: does not change how"):
+        experiment.evaluate(run, ["training.steps=9"])
+
+
+def test_plot_reads_files_alone(here: Path):
+    run = experiment.train(tiny()).run
+    for name in ("checkpoints/best.safetensors", "checkpoints/last.safetensors", "config.yaml"):
+        (run.path / name).unlink()
+    assert [path.name for path in experiment.plot(run, format="svg")] == [
+        "loss.svg", "closed_loop.svg", "tutorial.svg",
+    ]  # fmt: skip
+
+
+def test_before_any_evaluation_only_the_training_is_drawn(here: Path):
+    run = experiment.train(tiny(), figures=False).run
+    (run.path / "evaluation.json").unlink()
+    assert [path.name for path in experiment.plot(run)] == ["loss.png"]
+    with pytest.raises(UsageError, match=r"closed_loop shows an evaluation.*run sinernn eval"):
+        experiment.plot(run, names=["closed_loop"])
+    with pytest.raises(UsageError, match="no figure is called lost; there are loss, closed_loop"):
+        experiment.plot(run, names=["lost"])
+
+
+def test_diverging_training_is_told_and_keeps_what_was_saved(here: Path):
+    runs: list[Run] = []
+    config = tiny(*DIVERGING, "training.checkpoint_every=1")
+    with pytest.raises(TrainingDivergedError, match=r"try a smaller training\.learning_rate"):
+        experiment.train(config, on_start=lambda run, _: runs.append(run))
+    assert runs[0].read_json("run.json")["status"] == "diverged"
+    last = runs[0].load_checkpoint("last")
+    assert last.state.is_finite()
+    assert last.state.updates == runs[0].read_json("run.json")["updates"] > 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_signal_saves_marks_the_run_and_gives_the_shells_code(
+    here: Path, number: int, code: int
+):
+    runs: list[Run] = []
+
+    def stop_at_7(record: experiment.Record) -> None:
+        if record.step == 7:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(InterruptedRunError, match="interrupted at update 8 of 20") as caught:
+        experiment.train(
+            tiny("training.log_every=1"),
+            on_start=lambda run, _: runs.append(run),
+            on_record=stop_at_7,
+        )
+    assert caught.value.exit_code == code
+    assert runs[0].read_json("run.json")["status"] == "interrupted"
+    assert runs[0].load_checkpoint("last").state.updates == 8
+    assert runs[0].read_metrics()["step"][-1] == 8
+    assert [path.name for path in experiment.plot(runs[0])] == ["loss.png"]
+
+
+def test_a_state_saved_half_way_goes_on_to_the_same_bits(here: Path):
+    """Through the file: the state after 10 updates, advanced by 10 more."""
+    config = tiny("training.schedule=constant")
+    half = experiment.train(
+        config.model_copy(update={"training": config.training.model_copy(update={"steps": 10})}),
+        figures=False,
+    ).run.load_checkpoint("last")
+    whole = experiment.train(config, figures=False).run.load_checkpoint("last")
+    prepared = experiment.prepare(config)
+    engine = experiment.engines.build(
+        experiment.EngineChoice("torch", "cpu"), half.network, half.state, prepared.objective
+    )
+    windows = prepared.plan(10, 10)
+    engine.advance(windows.starts, windows.resets, np.full(10, config.training.learning_rate))
+    resumed = experiment.Checkpoint(half.network, engine.state, half.scale, np.empty(0), None)
+    assert checkpoint_bytes(resumed) == checkpoint_bytes(whole)
+
+
+def test_the_library_is_the_command_line(here: Path):
+    summary = sinernn.train(sinernn.load_config(TINY, ["seed=3"]), figures=False)
+    assert sinernn.evaluate("latest") == summary.scores
+    assert sinernn.plot("latest")[0].exists()
+    assert json.loads((summary.run.path / "run.json").read_text())["seed"] == 3
+    with pytest.raises(AttributeError, match="has no attribute 'tune'"):
+        sinernn.tune  # noqa: B018
+
+
+def test_the_tutorial_is_as_good_as_it_was_and_no_better(here: Path):
+    """Five seeds of the reference experiment: its loss, and how its free run drifts."""
+    errors = []
+    for seed in range(5):
+        config = load_config(
+            CONFIGS[[c.stem for c in CONFIGS].index("tutorial")], [f"seed={seed}", "device=cpu"]
+        )
+        summary = experiment.train(config, figures=False)
+        assert 1e-4 < summary.run.read_metrics()["loss"][-1] < 5e-4  # mean of the last 100
+        errors.append(summary.scores["closed_loop_rmse"][-1]["median"])
+    assert 0.1 < np.median(errors) < 1

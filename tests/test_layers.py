@@ -1,0 +1,75 @@
+"""The rooms import only from the rooms above them, and the command line starts without the heavy ones."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import REPOSITORY
+
+SOURCE = REPOSITORY / "src" / "sinernn"
+ROOMS = (
+    "errors", "randomness", "schema", "yamlfile", "signals", "windows", "network", "config", "engines",
+    "engines.torch_engine", "interrupts", "training", "evaluation", "plotting", "provenance", "runs",
+    "experiment", "reporting", "cli",
+)  # fmt: skip
+"""From the top of the house to its bottom."""
+
+
+def room(path: Path) -> str:
+    return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {room(path): path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py"}
+
+
+def imported_rooms(tree: ast.AST) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "sinernn":
+            module = (node.module or "").removeprefix("sinernn").removeprefix(".")
+            for alias in node.names:
+                inner = f"{module}.{alias.name}".removeprefix(".")
+                names.add(inner if inner in MODULES else module)
+    return names
+
+
+def test_the_list_of_rooms_is_complete():
+    assert set(MODULES) == set(ROOMS)
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_room_imports_only_from_rooms_above(name: str):
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    above = set(ROOMS[: ROOMS.index(name)])
+    # The choice of an engine imports the chosen one when it is called, and not before.
+    allowed = above | ({"engines.torch_engine"} if name == "engines" else set())
+    assert imported_rooms(tree) <= allowed
+
+
+def loaded_after(code: str) -> set[str]:
+    code += "; import sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
+
+
+HELP = (
+    "import sys, sinernn.cli; sys.argv = ['sinernn', '--help']\n"
+    "try: sinernn.cli.main()\n"
+    "except SystemExit: pass\n"
+    "print()"
+)
+
+
+def test_help_loads_nothing_heavy():
+    loaded = loaded_after(HELP)
+    assert "typer" in loaded
+    assert not loaded & {"torch", "numba", "matplotlib", "numpy", "pydantic", "yaml"}
+
+
+def test_plot_and_config_do_without_torch():
+    assert "torch" not in loaded_after(
+        "import sinernn.experiment, sinernn.plotting, sinernn.config"
+    )

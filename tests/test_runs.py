@@ -1,0 +1,285 @@
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from sinernn import runs
+from sinernn.errors import RunFileError, RunNotFoundError
+from sinernn.network import GATES, Network
+from sinernn.runs import (
+    METADATA_KEY,
+    Checkpoint,
+    Run,
+    checkpoint_bytes,
+    create_run,
+    load_checkpoint,
+    open_run,
+    write_atomically,
+)
+from sinernn.training import Record
+from sinernn.windows import Scale
+
+NOON = datetime(2026, 11, 24, 12, 0, 5, tzinfo=UTC)
+
+
+def make_run(runs_dir: Path = Path("runs"), name: str = "a", now: datetime = NOON) -> Run:
+    return create_run(runs_dir, name, now=now, files={"run.json": "{}\n"})
+
+
+def make_checkpoint(cell: str = "lstm", seed: int = 0) -> Checkpoint:
+    network = Network(cell, channels=2, hidden_size=3, num_layers=2, dtype="float32")
+    state = network.initial_state(seed, batch_size=2)
+    state.first_moment["readout.bias"] += 0.5
+    state.hidden += 0.25
+    state.updates = 17
+    scale = Scale(np.array([1.0, 2.0]), np.array([0.1, 1 / 3]))
+    return Checkpoint(network, state, scale, np.array([1.0, 0.1]), 0.125)
+
+
+def test_a_run_is_named_by_utc_time_and_name(here: Path):
+    east = NOON.astimezone(timezone(timedelta(hours=9)))
+    assert make_run(now=east).path == Path("runs/20261124-120005-a")
+
+
+def test_runs_of_the_same_second_get_folders_of_their_own(here: Path):
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: make_run(), range(20)))
+    assert len({run.path for run in made}) == 20
+    assert all((run.path / "run.json").exists() for run in made)
+    assert open_run("latest").path.name in {run.path.name for run in made}
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("a b/c", "a-b-c"), ("../up", "up"), ("..", "run"), ("Größe", "Größe"), ("x" * 200, "x" * 80)],
+)
+def test_a_name_becomes_one_safe_folder(here: Path, name: str, folder: str):
+    assert make_run(name=name).path == Path(f"runs/20261124-120005-{folder}")
+
+
+def test_latest_is_a_relative_link_to_the_newest(here: Path):
+    make_run()
+    second = make_run(name="b")
+    assert str(Path("runs/latest").readlink()) == second.path.name
+    assert open_run("runs/latest").path.resolve() == second.path.resolve()
+
+
+def test_where_links_cannot_be_made_latest_is_a_text_file(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    make_run()
+    second = make_run(name="b")
+    assert Path("runs/latest").read_text(encoding="utf-8") == f"{second.path.name}\n"
+    assert open_run("runs/latest").path == second.path
+    assert [path.name for path in Path("runs").iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_run_is_found_by_folder_name_and_latest_also_without_the_link(here: Path):
+    first = make_run()
+    second = make_run(name="b", now=NOON + timedelta(seconds=1))
+    assert open_run(first.path).path == first.path
+    assert open_run(first.path.name).path == first.path
+    assert open_run("latest").path.resolve() == second.path.resolve()
+    Path("runs/latest").unlink()
+    assert open_run("latest").path == second.path
+    assert open_run("runs/latest").path == second.path
+    assert open_run("latest", runs_dir=here / "runs").path == here / "runs" / second.path.name
+
+
+def test_a_dangling_latest_gives_the_newest_run_there_is(here: Path):
+    first = make_run()
+    second = make_run(name="b", now=NOON + timedelta(seconds=1))
+    second.path.rename("elsewhere")
+    assert open_run("latest").path == first.path
+    assert open_run("elsewhere").path == Path("elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ("nothing", "runs/nothing: no such run; the newest in runs is 20261124-120005-a"),
+        ("runs", "runs/runs: no such run; the newest in runs is 20261124-120005-a"),
+        (".", "is not a run directory: it has no run.json"),
+    ],
+)
+def test_what_is_no_run_is_told_with_the_newest_there_is(here: Path, run: str, message: str):
+    make_run()
+    with pytest.raises(RunNotFoundError, match=message):
+        open_run(run)
+
+
+def test_without_any_run_the_message_says_so(here: Path):
+    with pytest.raises(RunNotFoundError, match="runs/latest: no such run; there are none in runs"):
+        open_run("latest")
+
+
+def test_a_runs_folder_that_is_a_file_is_told(here: Path):
+    Path("runs").write_text("")
+    with pytest.raises(RunFileError, match="runs: cannot make a run directory: File exists"):
+        make_run()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_atomically(Path("a"), b"old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runs.os, "fsync", full)
+    with pytest.raises(RunFileError, match="a: cannot be written: No space left on device"):
+        write_atomically(Path("a"), b"new")
+    assert Path("a").read_bytes() == b"old"
+    assert list(here.iterdir()) == [here / "a"]
+
+
+def test_metrics_read_back_to_the_bit(here: Path):
+    run = make_run()
+    records = [
+        Record(5, np.array([0.1, 0.2, 1 / 3]), 0.003, is_row=True, is_checkpoint=False),
+        Record(10, np.array([1e-30]), 1e-5, is_row=True, is_checkpoint=True, closed_loop_rmse=0.7),
+        Record(12, np.array([2.0]), 0.0, is_row=True, is_checkpoint=True, closed_loop_rmse=np.inf),
+    ]
+    run.write_metrics(records)
+    text = (run.path / "metrics.csv").read_text(encoding="utf-8")
+    assert text.splitlines()[0] == "phase,step,loss,learning_rate,closed_loop_rmse"
+    assert text.splitlines()[2] == "training,10,1e-30,1e-05,0.7"
+    metrics = run.read_metrics()
+    np.testing.assert_array_equal(metrics["loss"], [r.loss for r in records])
+    np.testing.assert_array_equal(metrics["closed_loop_rmse"], [np.nan, 0.7, np.inf])
+
+
+@pytest.mark.parametrize("text", ["", "phase,step\ntraining,1\n", "phase,step,loss,learning_rate,"
+                                  "closed_loop_rmse\ntraining,1,x,0,0\n"])  # fmt: skip
+def test_damaged_metrics_are_told(here: Path, text: str):
+    run = make_run()
+    run.write_text("metrics.csv", text)
+    if text:
+        with pytest.raises(RunFileError, match=r"metrics.csv: is damaged"):
+            run.read_metrics()
+    else:
+        assert run.read_metrics()["step"].size == 0
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "\xff"])
+def test_damaged_json_is_told(here: Path, text: str):
+    run = make_run()
+    (run.path / "run.json").write_text(text, encoding="latin-1")
+    with pytest.raises(RunFileError, match=r"run.json: is damaged: not"):
+        run.read_json("run.json")
+
+
+@pytest.mark.parametrize("cell", GATES)
+def test_a_checkpoint_reads_back_to_the_bit(here: Path, cell: str):
+    run, checkpoint = make_run(), make_checkpoint(cell)
+    run.save_checkpoint("last", checkpoint)
+    read = run.load_checkpoint("last")
+    assert checkpoint_bytes(read) == checkpoint_bytes(checkpoint)
+    assert read.network == checkpoint.network
+    assert read.state.updates == 17
+    np.testing.assert_array_equal(read.scale.std, checkpoint.scale.std)
+    np.testing.assert_array_equal(read.losses, checkpoint.losses)
+
+
+def test_the_best_checkpoint_is_taken_else_the_last(here: Path):
+    run = make_run()
+    run.save_checkpoint("last", make_checkpoint(seed=1))
+    assert run.best_checkpoint()[0] == "last"
+    run.save_checkpoint("best", make_checkpoint(seed=2))
+    name, best = run.best_checkpoint()
+    assert name == "best"
+    assert checkpoint_bytes(best) == checkpoint_bytes(make_checkpoint(seed=2))
+
+
+def test_the_model_file_holds_the_weights_alone(here: Path):
+    run, checkpoint = make_run(), make_checkpoint()
+    run.save_model(checkpoint)
+    weights = load((run.path / "model.safetensors").read_bytes())
+    assert sorted(weights) == sorted(checkpoint.network.shapes)
+
+
+def damage(content: bytes, how: str) -> bytes:
+    tensors = load(content)
+    metadata = checkpoint_metadata(content)
+    match how:
+        case "empty":
+            return b""
+        case "truncated":
+            return content[:-7]
+        case "not safetensors":
+            return b"PK" + content
+        case "huge header":
+            return (2**60).to_bytes(8, "little") + content[8:]
+        case "foreign":
+            return save(tensors, {"a": "b"})
+        case "missing tensor":
+            del tensors["adam.first_moment.readout.bias"]
+        case "wrong shape":
+            tensors["readout.bias"] = np.zeros(3, "float32")
+        case "wrong type":
+            tensors["rnn.bias_hh_l1"] = tensors["rnn.bias_hh_l1"].astype("float64")
+        case "wrong hidden":
+            tensors["hidden"] = np.zeros((1, 2, 2, 3), "float32")
+        case "flat hidden":
+            tensors["hidden"] = np.zeros(3, "float32")
+        case "unknown cell":
+            metadata = metadata.replace('"lstm"', '"os.system"')
+        case "future":
+            metadata = metadata.replace('"format": 1', '"format": 9')
+        case "no json":
+            metadata = metadata[:-1]
+    return save(tensors, {METADATA_KEY: metadata})
+
+
+def checkpoint_metadata(content: bytes) -> str:
+    import json
+
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length])["__metadata__"][METADATA_KEY]
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("empty", "is damaged"),
+        ("truncated", "is damaged"),
+        ("not safetensors", "is damaged"),
+        ("huge header", "is damaged"),
+        ("foreign", "is not a checkpoint of sinernn"),
+        ("no json", "is not a checkpoint of sinernn"),
+        ("future", "has format 9, this sinernn reads 1; upgrade it"),
+        ("missing tensor", "is damaged: 'adam.first_moment.readout.bias'"),
+        ("wrong shape", r"is damaged: readout.bias is float32\[3\], not the network's"),
+        ("wrong type", r"is damaged: rnn.bias_hh_l1 is float64\[12\]"),
+        ("wrong hidden", "is damaged: hidden has another shape"),
+        ("flat hidden", "is damaged"),
+        ("unknown cell", "is damaged: 'os.system'"),
+    ],
+)
+def test_a_damaged_checkpoint_gets_one_message(here: Path, how: str, message: str):
+    path = Path("x.safetensors")
+    path.write_bytes(damage(checkpoint_bytes(make_checkpoint()), how))
+    with pytest.raises(RunFileError, match=f"x.safetensors: {message}"):
+        load_checkpoint(path)
+
+
+def test_a_missing_checkpoint_is_told(here: Path):
+    with pytest.raises(RunFileError, match=r"last.safetensors: is missing"):
+        make_run().load_checkpoint("last")
+
+
+def test_a_scale_of_another_size_is_damage(here: Path):
+    checkpoint = make_checkpoint()
+    path = Path("x.safetensors")
+    path.write_bytes(checkpoint_bytes(replace(checkpoint, scale=Scale(np.ones(3), np.ones(3)))))
+    with pytest.raises(RunFileError, match="is damaged: scale"):
+        load_checkpoint(path)

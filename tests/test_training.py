@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+
+from sinernn.errors import TrainingDivergedError
+from sinernn.network import Network
+from sinernn.training import schedule, train
+from sinernn.windows import Plan
+
+
+class CountingEngine:
+    """Returns the update's number as its loss, and remembers the pieces it was given."""
+
+    def __init__(self, *, bad_at: int | None = None, bad_weight_at: int | None = None) -> None:
+        network = Network("rnn_tanh", channels=1, hidden_size=1, num_layers=1, dtype="float64")
+        self.state = network.initial_state(0, batch_size=1)
+        self.rates: list[float] = []
+        self.pieces: list[int] = []
+        self._bad_at, self._bad_weight_at = bad_at, bad_weight_at
+
+    def advance(self, starts, resets, learning_rates):
+        del resets
+        first = self.state.updates
+        self.state.updates += len(starts)
+        self.rates += learning_rates.tolist()
+        self.pieces.append(len(starts))
+        losses = np.arange(first, self.state.updates, dtype=float)
+        if self._bad_at is not None:
+            losses[losses == self._bad_at] = np.nan
+        if self._bad_weight_at is not None and self.state.updates > self._bad_weight_at:
+            self.state.params["readout.bias"][0] = np.inf
+        return losses
+
+    def open_loop(self, inputs, hidden):
+        raise NotImplementedError
+
+    def closed_loop(self, warmup, steps, hidden):
+        raise NotImplementedError
+
+
+def plan(first: int, n: int) -> Plan:
+    return Plan(np.arange(first, first + n)[:, None], np.zeros((n, 1), dtype=bool))
+
+
+def records(engine: CountingEngine, **changes):
+    options = dict(
+        plan=plan,
+        learning_rates=schedule("constant", peak=0.1, steps=25),
+        first=0,
+        steps=25,
+        log_every=10,
+        evaluate_every=None,
+        checkpoint_every=None,
+        evaluate=lambda: float(engine.state.updates),
+    )
+    return list(train(engine, **(options | changes)))
+
+
+def test_rows_stand_at_every_multiple_and_at_the_end():
+    rows = [r for r in records(CountingEngine(), evaluate_every=8, checkpoint_every=12) if r.is_row]
+    assert [row.step for row in rows] == [8, 10, 12, 16, 20, 24, 25]
+    assert [row.step for row in rows if row.is_checkpoint] == [12, 24, 25]
+    assert [row.closed_loop_rmse for row in rows] == [8, None, None, 16, None, 24, 25]
+
+
+def test_a_row_holds_the_mean_loss_since_the_last_row():
+    rows = [record for record in records(CountingEngine()) if record.is_row]
+    assert [row.loss for row in rows] == [np.arange(10).mean(), 14.5, 22]
+
+
+def test_losses_before_a_resumed_run_count_in_its_first_row():
+    engine = CountingEngine()
+    engine.state.updates = 7
+    resumed = records(engine, first=7, losses=np.arange(7.0))
+    assert [r.loss for r in resumed if r.is_row] == [4.5, 14.5, 22]
+
+
+def test_without_intervals_there_is_a_checkpoint_at_the_end_and_no_evaluation():
+    assert [r.step for r in records(CountingEngine()) if r.is_checkpoint] == [25]
+    assert all(r.closed_loop_rmse is None for r in records(CountingEngine()))
+
+
+def test_every_update_gets_the_learning_rate_of_its_number():
+    engine = CountingEngine()
+    rates = schedule("cosine", peak=0.1, steps=25)
+    records(engine, learning_rates=rates)
+    np.testing.assert_array_equal(engine.rates, rates(0, 25))
+
+
+def test_a_slow_engine_is_asked_for_one_update_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    clock = iter(np.arange(0, 1000, 0.5).tolist())
+    monkeypatch.setattr("sinernn.training.time.perf_counter", lambda: next(clock))
+    engine = CountingEngine()
+    records(engine)
+    assert set(engine.pieces) == {1}
+
+
+def test_cosine_begins_at_the_peak_and_ends_near_0():
+    rates = schedule("cosine", peak=0.2, steps=1000)(0, 1000)
+    assert rates[0] == 0.2
+    assert rates[500] == pytest.approx(0.1)
+    assert 0 < rates[-1] < 1e-6
+    assert (np.diff(rates) < 0).all()
+
+
+def test_a_constant_schedule_is_constant():
+    np.testing.assert_array_equal(schedule("constant", peak=0.2, steps=10)(3, 4), [0.2] * 4)
+
+
+def test_a_loss_that_is_not_finite_ends_training_and_names_the_update():
+    with pytest.raises(TrainingDivergedError, match=r"update 13: the loss is nan; try a smaller"):
+        records(CountingEngine(bad_at=12))
+
+
+def test_a_weight_that_is_not_finite_ends_training_before_it_is_saved():
+    with pytest.raises(TrainingDivergedError, match=r"update 20: a weight is no longer finite"):
+        records(CountingEngine(bad_weight_at=10))
