@@ -1,0 +1,65 @@
+"""The README is tested: its commands run, its Python runs, its links lead somewhere."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines() if line]
+ELSEWHERE = ("git clone", "cd ", "python -m pip install", "python -m venv", ". .venv")
+"""Commands of the shell around us: what they bring is what these tests run in."""
+
+
+def test_make_targets_of_the_readme_are_there():
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([\w-]+):", makefile, flags=re.MULTILINE)
+    named = [word for line in COMMANDS if line.startswith("make ") for word in line.split()[1:]]
+    assert {"train", "test"} <= set(named) <= set(targets)
+
+
+def test_the_commands_of_the_readme_run_one_after_the_other(here: Path):
+    shutil.copytree(REPOSITORY / "configs", here / "configs")
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(here)}
+    ran = 0
+    for line in COMMANDS:
+        if line.startswith(("make ", "python benchmarks/", *ELSEWHERE)):
+            continue
+        assert line.startswith("sinernn "), f"nothing runs this command: {line}"
+        done = subprocess.run(
+            shlex.split(line), env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        ran += 1
+    assert ran >= 8
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in COMMANDS if line.startswith("python benchmarks/")]
+)
+def test_benchmarks_of_the_readme_start(line: str):
+    script = shlex.split(line)[1]
+    done = subprocess.run([sys.executable, REPOSITORY / script, "--help"], check=True)
+    assert done.returncode == 0
+
+
+def test_the_python_of_the_readme_runs(here: Path, monkeypatch: pytest.MonkeyPatch):
+    shutil.copytree(REPOSITORY / "configs", here / "configs")
+    python = [block for kind, block in BLOCKS if kind == "python"]
+    assert python
+    code = python[0].replace("default.yaml", "tiny.yaml").replace("RNN(1, 16", "RNN(1, 4")
+    namespace: dict[str, object] = {}
+    exec(code, namespace)
+    for block in python[1:]:
+        exec(block.replace("16", "4"), namespace)
+
+
+def test_the_links_of_the_readme_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (REPOSITORY / target).exists(), target
