@@ -150,6 +150,7 @@ def test_a_stopped_process_has_saved_what_it_had(here: Path, number: int, code: 
     ]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
+        process.stderr.readline()  # where the run is kept
         process.stderr.readline()  # training has begun
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
@@ -158,6 +159,7 @@ def test_a_stopped_process_has_saved_what_it_had(here: Path, number: int, code: 
     run = Path("runs/latest")
     assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
     assert (run / "checkpoints" / "last.safetensors").exists()
+    assert (run / "model.safetensors").exists()
 
 
 def test_configs_are_written_shown_validated_and_described(sinernn):

@@ -214,6 +214,7 @@ def test_diverging_training_is_told_and_keeps_what_was_saved(here: Path):
     with pytest.raises(TrainingDivergedError, match=r"try a smaller training\.learning_rate"):
         experiment.train(config, on_start=lambda run, _: runs.append(run))
     assert runs[0].read_json("run.json")["status"] == "diverged"
+    assert runs[0].read_metrics()["step"].tolist() == [1]
     last = runs[0].load_checkpoint("last")
     assert last.state.is_finite()
     assert last.state.updates == runs[0].read_json("run.json")["updates"] > 0

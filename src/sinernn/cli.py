@@ -79,7 +79,8 @@ def train(
             settings,
             runs_dir=runs_dir,
             figures=figures,
-            on_record=shown.show if shown else lambda _: None,
+            on_start=shown.start if shown else lambda _run, _choice: None,
+            on_record=shown.show if shown else lambda _record: None,
         )
     if as_json:
         paths = [str(path) for path in summary.figures]

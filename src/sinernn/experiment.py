@@ -194,25 +194,29 @@ def _train_and_save(experiment: Experiment, choice: EngineChoice, run: Run) -> I
         checkpoint = Checkpoint(experiment.network, engine.state, experiment.scale, losses, rmse)
         run.save_checkpoint(name, checkpoint)
 
-    with noting_stop_signals() as stop:
-        for record in records:
-            if record.is_row:
-                rows.append(record)
-            if record.closed_loop_rmse is not None and record.closed_loop_rmse < best_rmse:
-                best_rmse = record.closed_loop_rmse
-                save("best", np.empty(0), best_rmse)
-            is_stopped = stop.signal_number is not None and record.step < settings.steps
-            if record.is_checkpoint or is_stopped:
-                save("last", np.empty(0) if record.is_row else record.losses)
-                run.write_metrics(rows)
-            yield record
-            if is_stopped:
-                raise InterruptedRunError(
-                    f"interrupted at update {record.step} of {settings.steps}; saved in {run.path}",
-                    signal_number=stop.signal_number or 0,
-                )
-    _, best = run.best_checkpoint()
-    run.save_model(best)
+    try:
+        with noting_stop_signals() as stop:
+            for record in records:
+                if record.is_row:
+                    rows.append(record)
+                if record.closed_loop_rmse is not None and record.closed_loop_rmse < best_rmse:
+                    best_rmse = record.closed_loop_rmse
+                    save("best", np.empty(0), best_rmse)
+                is_stopped = stop.signal_number is not None and record.step < settings.steps
+                if record.is_checkpoint or is_stopped:
+                    save("last", np.empty(0) if record.is_row else record.losses)
+                    run.save_model(run.best_checkpoint()[1])
+                    run.write_metrics(rows)
+                yield record
+                if is_stopped:
+                    raise InterruptedRunError(
+                        f"interrupted at update {record.step} of {settings.steps}; "
+                        f"saved in {run.path}",
+                        signal_number=stop.signal_number or 0,
+                    )
+    except TrainingDivergedError:
+        run.write_metrics(rows)  # how it came about is worth seeing
+        raise
 
 
 def _validation_rmse(experiment: Experiment, engine: Engine) -> float:

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from sinernn.engines import EngineChoice
+from sinernn.runs import Run
 from sinernn.training import Record
 
 
@@ -16,7 +18,7 @@ class TrainingProgress:
 
     def __init__(self, steps: int, console: Console | None = None) -> None:
         self._steps = steps
-        self._console = console or Console(stderr=True, highlight=False)
+        self._console = console or Console(stderr=True, highlight=False, markup=False)
         self._began = time.perf_counter()
         self._bar: Progress | None = None
         if self._console.is_terminal:
@@ -39,6 +41,10 @@ class TrainingProgress:
         if self._bar:
             self._bar.stop()
 
+    def start(self, run: Run, choice: EngineChoice) -> None:
+        """Tell where the run is kept, and what computes it."""
+        self._console.print(f"{run.path}: {choice.engine} on {choice.device}", soft_wrap=True)
+
     def show(self, record: Record) -> None:
         """Tell where training stands."""
         rate = record.step / (time.perf_counter() - self._began)
@@ -54,7 +60,7 @@ class TrainingProgress:
 
 def print_scores(scores: dict[str, Any]) -> None:
     """Print the content of evaluation.json as a table."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     count = len(scores["origins"])
     console.print(
         f"{scores['config']}, {scores['part']} part: {scores['checkpoint']} checkpoint, "
