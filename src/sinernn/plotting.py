@@ -59,7 +59,7 @@ def loss(story: Story) -> Figure:
     figure = Figure(figsize=(7.5, 5))
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     steps = story.metrics["step"]
-    top.plot(steps, story.metrics["loss"], color=MODEL, label="one-step loss, scaled units squared")
+    top.plot(steps, story.metrics["loss"], color=MODEL, label="one-step loss (scaled units²)")
     top.set(yscale="log", ylabel="mean squared error", title=f"{story.title}: training\n")
     closed_loop_rmse = story.metrics["closed_loop_rmse"]
     shown = np.isfinite(closed_loop_rmse)
@@ -70,7 +70,7 @@ def loss(story: Story) -> Figure:
             "o--",
             color=ACCENT,
             markersize=5,
-            label="closed-loop RMSE on the validation part, signal units",
+            label="closed-loop RMSE, validation (signal units)",
         )
         top.set_ylabel("error")
     top.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
