@@ -109,6 +109,9 @@ def test_every_wrong_value_is_told_at_once_whatever_it_came_from(write):
          "a.yaml:1:1: evaluation.origins: the test part has room for 1, got 8"),
         (["split.train=0.85"],
          "a.yaml:1:1: evaluation.part: there is no test part; lower split.train, or set evaluation.part=train"),
+        (["engine=fused", "device=cuda:1"],
+         "device=cuda:1: device: the fused engine computes on the CPU, got cuda:1; set engine=torch, "
+         "or device=cpu"),
         (["device=mps", "dtype=float64"],
          "dtype=float64: dtype: mps cannot compute in float64; set dtype=float32 or device=cpu"),
     ],

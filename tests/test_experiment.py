@@ -45,7 +45,7 @@ def test_a_run_directory_holds_what_the_design_says(here: Path):
     }  # fmt: skip
     facts = run.read_json("run.json")
     assert facts["status"] == "finished"
-    assert (facts["engine"], facts["device"], facts["seed"]) == ("torch", "cpu", 0)
+    assert (facts["engine"], facts["device"], facts["seed"]) == ("fused", "cpu", 0)
     assert facts["updates"] == facts["steps"] == 20
     assert facts["versions"]["torch"] == torch.__version__
     assert facts["started"] <= facts["ended"]
@@ -243,9 +243,10 @@ def test_a_stop_signal_saves_marks_the_run_and_gives_the_shells_code(
     assert [path.name for path in experiment.plot(runs[0])] == ["loss.png"]
 
 
-def test_a_state_saved_half_way_goes_on_to_the_same_bits(here: Path):
+@pytest.mark.parametrize("name", ["fused", "torch"])
+def test_a_state_saved_half_way_goes_on_to_the_same_bits(here: Path, name: str):
     """Through the file: the state after 10 updates, advanced by 10 more."""
-    config = tiny("training.schedule=constant")
+    config = tiny("training.schedule=constant", f"engine={name}")
     half = experiment.train(
         config.model_copy(update={"training": config.training.model_copy(update={"steps": 10})}),
         figures=False,
@@ -253,7 +254,7 @@ def test_a_state_saved_half_way_goes_on_to_the_same_bits(here: Path):
     whole = experiment.train(config, figures=False).run.load_checkpoint("last")
     prepared = experiment.prepare(config)
     engine = experiment.engines.build(
-        experiment.EngineChoice("torch", "cpu"), half.network, half.state, prepared.objective
+        experiment.EngineChoice(name, "cpu"), half.network, half.state, prepared.objective
     )
     windows = prepared.plan(10, 10)
     engine.advance(windows.starts, windows.resets, np.full(10, config.training.learning_rate))

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from conftest import REPOSITORY, TINY
 
 SOURCE = REPOSITORY / "src" / "sinernn"
 ROOMS = (
     "errors", "randomness", "schema", "yamlfile", "signals", "windows", "network", "config", "engines",
+    *(f"engines.fused{room}" for room in (
+        "", ".lanes", ".cells", ".shape", ".cache", ".views", ".products", ".elementwise", ".memory",
+        ".forward", ".backward", ".kernels", ".layout", ".engine",
+    )),
     "engines.torch_engine", "interrupts", "training", "evaluation", "plotting", "provenance", "runs",
     "experiment", "reporting", "cli",
 )  # fmt: skip
@@ -45,7 +49,9 @@ def test_a_room_imports_only_from_rooms_above(name: str):
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
     above = set(ROOMS[: ROOMS.index(name)])
     # The choice of an engine imports the chosen one when it is called, and not before.
-    allowed = above | ({"engines.torch_engine"} if name == "engines" else set())
+    allowed = above | (
+        {"engines.fused.engine", "engines.torch_engine"} if name == "engines" else set()
+    )
     assert imported_rooms(tree) <= allowed
 
 
@@ -67,6 +73,14 @@ def test_help_loads_nothing_heavy():
     loaded = loaded_after(HELP)
     assert "typer" in loaded
     assert not loaded & {"torch", "numba", "matplotlib", "numpy", "pydantic", "yaml"}
+
+
+def test_training_on_the_fused_engine_and_judging_it_load_neither_torch_nor_what_draws(here: Path):
+    train = f"sinernn.cli.train({str(TINY)!r}, figures=False)"
+    evaluate = "sinernn.cli.evaluate('latest', as_json=True)"
+    loaded = loaded_after(f"import sinernn.cli; {train}; {evaluate}; print()")
+    assert "numba" in loaded
+    assert not loaded & {"torch", "matplotlib"}
 
 
 def test_plot_and_config_do_without_torch():

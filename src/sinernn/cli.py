@@ -80,6 +80,7 @@ def train(
             runs_dir=runs_dir,
             figures=figures,
             on_start=shown.start if shown else lambda _run, _choice: None,
+            on_compile=shown.compiling if shown else nullcontext,
             on_record=shown.show if shown else lambda _record: None,
         )
     if as_json:

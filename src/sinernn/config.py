@@ -122,10 +122,10 @@ class Config(Section):
     """Seed of the initial weights and of random windows."""
 
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d{1,3})?|mps)$")] = "auto"
-    """auto (the best present), cpu, cuda, cuda:N or mps."""
+    """auto (the best that the engine can use), cpu, cuda, cuda:N or mps."""
 
-    engine: Literal["auto", "torch"] = "auto"
-    """What computes."""
+    engine: Literal["auto", "fused", "torch"] = "auto"
+    """What computes: fused (compiled loops on the CPU), torch, or auto (the faster of the two)."""
 
     dtype: Literal["float32", "float64"] = "float32"
     """Precision of the network."""
@@ -263,6 +263,9 @@ def _evaluation_contradictions(config: Config) -> list[tuple[KeyPath, str]]:
 def _device_contradictions(config: Config) -> list[tuple[KeyPath, str]]:
     if config.device == "mps" and config.dtype == "float64":
         return [(("dtype",), "mps cannot compute in float64; set dtype=float32 or device=cpu")]
+    if config.engine == "fused" and config.device not in ("auto", "cpu"):
+        message = f"the fused engine computes on the CPU, got {config.device}; set engine=torch"
+        return [(("device",), f"{message}, or device=cpu")]
     return []
 
 

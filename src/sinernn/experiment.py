@@ -5,6 +5,7 @@ Read this file first. It alone unpacks a config; the modules it calls take plain
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,6 +108,7 @@ def train(
     runs_dir: Path | str = "runs",
     figures: bool = True,
     on_start: Callable[[Run, EngineChoice], None] = lambda _run, _choice: None,
+    on_compile: Callable[[], AbstractContextManager[object]] = nullcontext,
     on_record: Callable[[Record], None] = lambda _record: None,
 ) -> Summary:
     """Train a network, judge it and draw it, all in a new run directory.
@@ -116,6 +118,7 @@ def train(
         runs_dir: Folder in which the run directory is made.
         figures: Whether to draw.
         on_start: Called once the run directory is there.
+        on_compile: What it returns is entered while the engine compiles, if it has to.
         on_record: Called with every record of the training.
 
     Raises:
@@ -123,7 +126,9 @@ def train(
             interrupted by a signal. What was saved before stays.
     """
     experiment = prepare(config)
-    choice = engines.choose(config.engine, config.device, config.dtype)
+    choice = engines.choose(
+        config.engine, config.device, experiment.network, rows=config.windows.batch_size
+    )
     began, clock = datetime.now(UTC), time.perf_counter()
     facts = {
         "name": config.name,
@@ -152,7 +157,7 @@ def train(
     on_start(run, choice)
     facts["status"] = "failed"
     try:
-        for record in _train_and_save(experiment, choice, run):
+        for record in _train_and_save(experiment, choice, run, on_compile):
             facts["updates"] = record.step
             on_record(record)
         facts["status"] = "finished"
@@ -169,7 +174,12 @@ def train(
     return Summary(run, facts, evaluate(run), plot(run) if figures else [])
 
 
-def _train_and_save(experiment: Experiment, choice: EngineChoice, run: Run) -> Iterator[Record]:
+def _train_and_save(
+    experiment: Experiment,
+    choice: EngineChoice,
+    run: Run,
+    on_compile: Callable[[], AbstractContextManager[object]],
+) -> Iterator[Record]:
     """Run the training loop, and keep its metrics and states in the run directory."""
     config, settings = experiment.config, experiment.config.training
     state = experiment.network.initial_state(config.seed, batch_size=config.windows.batch_size)
@@ -196,6 +206,9 @@ def _train_and_save(experiment: Experiment, choice: EngineChoice, run: Run) -> I
 
     try:
         with noting_stop_signals() as stop:
+            if engine.needs_compiling:
+                with on_compile():
+                    engine.compile()
             for record in records:
                 if record.is_row:
                     rows.append(record)
@@ -296,9 +309,8 @@ def evaluate(
             f"{series.observed.shape[2]} channels, the network of {run.path} {network.channels}"
         )
         raise UsageError(f"{data}: signal: has {channels}; choose a signal with as many")
-    engine = engines.build(
-        engines.choose(config.engine, config.device, network.dtype), network, checkpoint.state
-    )
+    choice = engines.choose(config.engine, config.device, network, rows=settings.origins)
+    engine = engines.build(choice, network, checkpoint.state)
     origins = windows.spread_origins(
         bounds,
         segments=len(series.observed),

@@ -5,7 +5,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-PACKAGES = ("sinernn", "torch", "numpy", "matplotlib", "pydantic", "pyyaml", "safetensors")
+PACKAGES = ("sinernn", "torch", "numba", "numpy", "matplotlib", "pydantic", "pyyaml", "safetensors")
 
 
 def environment() -> dict[str, Any]:

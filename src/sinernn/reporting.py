@@ -1,6 +1,8 @@
 """What a person reads in a terminal: progress on stderr, results on stdout."""
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from rich import box
@@ -44,6 +46,17 @@ class TrainingProgress:
     def start(self, run: Run, choice: EngineChoice) -> None:
         """Tell where the run is kept, and what computes it."""
         self._console.print(f"{run.path}: {choice.engine} on {choice.device}", soft_wrap=True)
+
+    @contextmanager
+    def compiling(self) -> Generator[None]:
+        """Tell that the engine compiles, and leave the time it takes out of the rate."""
+        news = "compiling for this network: some seconds, once"
+        if self._bar:
+            self._bar.update(self._task, news=news)
+        else:
+            self._console.print(news)
+        yield
+        self._began = time.perf_counter()
 
     def show(self, record: Record) -> None:
         """Tell where training stands."""

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from sinernn.network import Hidden, Network, TrainState
+from sinernn.network import GATES, Hidden, Network, TrainState
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Engine(Protocol):
             Mean squared errors in scaled units; NaN or infinite where training diverged.
 
         Raises:
-            ValueError: The engine was made without an objective.
+            ValueError: The engine was made without an objective, or the plan does not fit it.
         """
         ...
 
@@ -75,6 +75,9 @@ class Engine(Protocol):
 
         Returns:
             Row 0 follows `warmup[:, -1]`; NaN from the first value that is not finite.
+
+        Raises:
+            ValueError: `warmup` is empty or `steps` < 1.
         """
         ...
 
@@ -83,37 +86,123 @@ class Engine(Protocol):
         """A copy of the training state as it stands."""
         ...
 
+    @property
+    def needs_compiling(self) -> bool:
+        """Whether it has yet to compile what it runs: seconds of work, once on a machine."""
+        ...
+
+    def compile(self) -> None:
+        """Compile what it runs; left out, the first call does it."""
+        ...
+
 
 @dataclass(frozen=True)
 class EngineChoice:
     """Which engine computes, and where."""
 
     engine: str
-    """`torch`; never `auto`."""
+    """`fused` or `torch`; never `auto`."""
 
     device: str
     """A device that is present; never `auto`."""
 
 
-def choose(engine: str, device: str, dtype: str) -> EngineChoice:
-    """Turn the config's wishes into an engine and a device that are there.
+FUSED_LIMIT = 4e6  # products B G H^2 of a time step, from which on torch may be as fast
+
+
+def choose(engine: str, device: str, network: Network, *, rows: int) -> EngineChoice:
+    """Turn a config's wishes into an engine and a device that are there.
+
+    The engine comes first: the fused one is for the processor, and torch, which takes a second to
+    load, is loaded only for a named accelerator, or for what the fused engine does slower.
+
+    Args:
+        engine: `auto`, `fused` or `torch`.
+        device: `auto` or a device.
+        network: What is to be computed.
+        rows: Batch B.
 
     Raises:
-        DeviceError: The device is not present, or cannot compute in `dtype`.
+        DeviceError: The device is not present, or cannot compute in the network's dtype.
+        ValueError: The fused engine is asked for an accelerator, which the config forbids.
     """
+    on_processor = device in ("auto", "cpu")
+    if engine == "fused" and not on_processor:
+        raise ValueError(f"the fused engine computes on the CPU, not on {device}")
+    if engine == "fused" or (
+        engine == "auto" and on_processor and is_faster_fused(network, rows=rows)
+    ):
+        return EngineChoice("fused", "cpu")
     from sinernn.engines.torch_engine import present_device
 
-    del engine  # `auto` and `torch` are one as long as there is no other
-    return EngineChoice("torch", present_device(device, dtype))
+    return EngineChoice("torch", present_device(device, network.dtype))
+
+
+def is_faster_fused(network: Network, *, rows: int) -> bool:
+    """Whether the fused engine is the faster one on the processor.
+
+    Source:
+        benchmarks/engines.md, measured by benchmarks/engines.py.
+    """
+    return rows * GATES[network.cell] * network.hidden_size**2 < FUSED_LIMIT
 
 
 def build(
     choice: EngineChoice, network: Network, state: TrainState, objective: Objective | None = None
 ) -> Engine:
     """Make the chosen engine; without an objective it can run the network, not train it."""
+    if choice.engine == "fused":
+        from sinernn.engines.fused.engine import FusedEngine
+
+        return FusedEngine(network, state, objective)
     from sinernn.engines.torch_engine import TorchEngine
 
     return TorchEngine(network, state, objective, device=choice.device)
+
+
+def require_objective(objective: Objective | None) -> Objective:
+    """Return the objective, without which an engine cannot train.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if objective is None:
+        raise ValueError("this engine was made without an objective, so it cannot train")
+    return objective
+
+
+def require_plan(
+    objective: Objective,
+    starts: Int[np.ndarray, "n B"],
+    resets: Bool[np.ndarray, "n B"],
+    learning_rates: Float[np.ndarray, " n"],
+    *,
+    rows: int,
+) -> None:
+    """Check that a plan fits a batch of so many rows and stays within the samples.
+
+    Raises:
+        ValueError: It does not.
+    """
+    shape = (len(learning_rates), rows)
+    if starts.shape != shape or resets.shape != shape:
+        raise ValueError(
+            f"starts {starts.shape} and resets {resets.shape} must both be {shape}: "
+            "learning rates by rows of the hidden state"
+        )
+    last = len(objective.samples) - objective.length - 1
+    if starts.size and not 0 <= starts.min() <= starts.max() <= last:
+        raise ValueError(f"windows start in 0..{last}, got {starts.min()}..{starts.max()}")
+
+
+def require_free_run(warmup: Float[np.ndarray, "B W D"], steps: int) -> None:
+    """Check that a free run has something to read and something to do.
+
+    Raises:
+        ValueError: It has not.
+    """
+    if warmup.shape[1] < 1 or steps < 1:
+        raise ValueError(f"needs a warm-up and a step, got {warmup.shape[1]} and {steps}")
 
 
 def blank_after_divergence(

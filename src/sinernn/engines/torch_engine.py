@@ -10,7 +10,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from sinernn.engines import Objective, blank_after_divergence
+from sinernn.engines import (
+    Objective,
+    blank_after_divergence,
+    require_free_run,
+    require_objective,
+    require_plan,
+)
 from sinernn.errors import DeviceError
 from sinernn.network import Hidden, Network, Params, TrainState
 
@@ -76,9 +82,10 @@ class TorchEngine:
         learning_rates: Float[np.ndarray, " n"],
     ) -> Float[np.ndarray, " n"]:
         """See `Engine.advance`."""
-        if self._objective is None or self._samples is None:
-            raise ValueError("this engine was made without an objective, so it cannot train")
-        steps = torch.arange(self._objective.length + 1)  # the window and its last target
+        objective = require_objective(self._objective)
+        require_plan(objective, starts, resets, learning_rates, rows=self._hidden.shape[2])
+        assert self._samples is not None
+        steps = torch.arange(objective.length + 1)  # the window and its last target
         positions = (torch.tensor(starts)[:, :, None] + steps).to(self._device)  # [n, B, T + 1]
         losses: list[Tensor] = []
         with _reproducible():
@@ -128,8 +135,7 @@ class TorchEngine:
         self, warmup: Float[np.ndarray, "B W D"], steps: int, hidden: Hidden
     ) -> Float[np.ndarray, "B steps D"]:
         """See `Engine.closed_loop`."""
-        if warmup.shape[1] < 1 or steps < 1:
-            raise ValueError(f"needs a warm-up and a step, got {warmup.shape[1]} and {steps}")
+        require_free_run(warmup, steps)
         with torch.inference_mode(), _reproducible():
             outputs, state = self._module(self._tensor(warmup), self._tensor(hidden))
             free_run = [outputs[:, -1:]]
@@ -150,6 +156,14 @@ class TorchEngine:
             hidden=_arrays({"hidden": self._hidden})["hidden"],
             updates=self._updates,
         )
+
+    @property
+    def needs_compiling(self) -> bool:
+        """See `Engine.needs_compiling`."""
+        return False
+
+    def compile(self) -> None:
+        """See `Engine.compile`; there is nothing to compile."""
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.tensor(array, dtype=self._dtype, device=self._device)

@@ -1,0 +1,100 @@
+"""Where torch's parameters stand in the kernels' flat arrays."""
+
+import numpy as np
+
+from sinernn.engines.fused.cells import CELLS
+from sinernn.engines.fused.shape import PADDED_BYTES, Shape
+from sinernn.network import Hidden, Network, Params
+
+Flat = np.ndarray
+"""Flat and padded, of whole vectors, of the network's dtype; not annotated further: most are
+parts of larger ones."""
+
+
+class Layout:
+    """The order of a network's parameters in one flat array.
+
+    Weights are stored input-major, [inputs, gate, unit], gates in the order of the cell's slots and
+    units padded with zeros, so that a step's product runs along contiguous units.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.shape = Shape.of(network.cell, network.hidden_size, network.dtype)
+        lanes = PADDED_BYTES // np.dtype(network.dtype).itemsize
+        row = self.shape.gates_step
+        sizes: list[int] = []
+        for layer in range(network.num_layers):
+            reads = self.shape.hidden if layer else network.channels
+            sizes += [reads * row, self.shape.hidden * row, row, row]
+        sizes += [network.channels * self.shape.hidden, network.channels]
+        ends = np.cumsum([-(-size // lanes) * lanes for size in sizes])
+        self.size = int(ends[-1])
+        self.places = np.zeros((network.num_layers + 1, 4), np.int64)  # see kernels.advance
+        self.places.flat[1 : len(sizes)] = ends[:-1]
+
+    def pack(self, params: Params) -> Flat:
+        """Return the flat array of parameters, or of a moment, under torch's names."""
+        flat = zeros(self.size, self.network.dtype)
+        for name, parts in self._parts(flat).items():
+            for view, rows in parts:
+                view[...] = params[name][rows]
+        return flat
+
+    def unpack(self, flat: Flat) -> Params:
+        """Return a copy of a flat array under torch's names."""
+        params: Params = {}
+        parts = self._parts(flat)
+        for name, shape in self.network.shapes.items():
+            params[name] = np.empty(shape, flat.dtype)
+            for view, rows in parts[name]:
+                params[name][rows] = view
+        return params
+
+    def pad_hidden(self, hidden: Hidden) -> Flat:
+        """Return a hidden state, flat and padded."""
+        states, layers, batch, units = hidden.shape
+        padded = zeros(states * layers * batch * self.shape.hidden, self.network.dtype)
+        padded.reshape(states, layers, batch, self.shape.hidden)[..., :units] = hidden
+        return padded
+
+    def unpad_hidden(self, padded: Flat) -> Hidden:
+        """Return a copy of what `pad_hidden` made."""
+        network, shape = self.network, self.shape
+        hidden = padded.reshape(shape.states, network.num_layers, -1, shape.hidden)
+        return hidden[..., : network.hidden_size].copy()
+
+    def _parts(self, flat: Flat) -> dict[str, list[tuple[np.ndarray, slice]]]:
+        """For each of torch's names, views of `flat` and the rows of torch's array they hold."""
+        network, shape = self.network, self.shape
+        cell, units = CELLS[network.cell], network.hidden_size
+        parts: dict[str, list[tuple[np.ndarray, slice]]] = {}
+        for layer in range(network.num_layers):
+            kinds = (
+                ("weight_ih", cell.input_order, units if layer else network.channels),
+                ("weight_hh", cell.hidden_order, units),
+                ("bias_ih", cell.input_order, 0),
+                ("bias_hh", cell.hidden_order, 0),
+            )
+            for (name, order, inputs), at in zip(kinds, self.places[layer], strict=True):
+                block = flat[at:][: max(inputs, 1) * shape.gates_step].reshape(max(inputs, 1), -1)
+                views: list[tuple[np.ndarray, slice]] = []
+                for place, gate in enumerate(order):
+                    first = place * shape.hidden
+                    view = block[:, first : first + units].T  # [units, inputs], as torch
+                    rows = slice(gate * units, (gate + 1) * units)
+                    views.append((view if inputs else view[:, 0], rows))
+                parts[f"rnn.{name}_l{layer}"] = views
+        (weight_at, bias_at), channels = self.places[-1, :2], network.channels
+        block = flat[weight_at:][: channels * shape.hidden].reshape(channels, shape.hidden)
+        parts["readout.weight"] = [(block[:, :units], slice(None))]
+        parts["readout.bias"] = [(flat[bias_at:][:channels], slice(None))]
+        return parts
+
+
+def zeros(size: int, dtype: str) -> Flat:
+    """Return zeros that begin at a cache line, so that no vector straddles two."""
+    item_bytes = np.dtype(dtype).itemsize
+    room = np.zeros(size + PADDED_BYTES // item_bytes, dtype)
+    skip = -room.ctypes.data % PADDED_BYTES // item_bytes
+    return room[skip : skip + size]

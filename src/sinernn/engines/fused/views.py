@@ -1,0 +1,190 @@
+# pyright: basic
+# Code generation for numba: its types and llvmlite's are unknown to a type checker.
+"""Matrices for the kernels: numpy arrays in Python, pointers and vectors when compiled.
+
+The functions of this room, of `products` and of `elementwise` say in numpy what they compute, and
+that text is what runs with the JIT off. `@emitted` teaches numba the same function: what it
+returns, and how to write it as LLVM vector instructions. Numba's own loops do not get there: short
+loops of a known length are unrolled before the loop vectoriser sees them.
+
+A matrix is a view onto a flat array, without ownership, so that cutting one out of a buffer costs
+nothing: no allocation and no reference count. Its width (number of columns) is known when compiled
+if it came from a `Shape`; whatever is written or streamed needs that.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.typing.templates import CallableTemplate, infer, infer_global
+from numba.extending import lower_builtin, models, register_model
+
+from sinernn.engines.fused.lanes import Lanes
+
+_FEATURES = llvmlite.binding.get_host_cpu_features()
+# bytes in a vector and how many sums stay in registers, with room for the operands
+VECTOR_BYTES, SUMS = (64, 24) if _FEATURES.get("avx512f") else (32, 12)
+
+
+class MatrixType(types.Type):
+    """The compiled type of a matrix.
+
+    Args:
+        dtype: float32 or float64.
+        width: Number of columns; None where only known at run time.
+        by_columns: Whether neighbours in memory are neighbours in a column (a transposed
+            view) and not in a row.
+    """
+
+    def __init__(self, dtype: types.Float, width: int | None, by_columns: bool = False):
+        self.dtype, self.width, self.by_columns = dtype, width, by_columns
+        super().__init__(name=f"Matrix({dtype}, {width}, {by_columns})")
+
+
+@register_model(MatrixType)
+class _MatrixModel(models.StructModel):
+    def __init__(self, manager, kind):
+        members = [("data", types.CPointer(kind.dtype))]
+        # step: from one row to the next (from one column to the next if by columns)
+        members += [(name, types.intp) for name in ("rows", "columns", "step")]
+        super().__init__(manager, kind, members)
+
+
+def emitted(result: Callable[..., Any], emit: Callable[..., Any]) -> Callable[..., Any]:
+    """Teach numba a Python function by the LLVM code that `emit` writes for it.
+
+    Args:
+        result: From the numba types of the arguments to the type returned.
+        emit: (context, builder, signature, LLVM arguments) -> LLVM value.
+    """
+
+    def register(function):
+        class Template(CallableTemplate):
+            key = function
+            prefer_literal = True  # so that a constant width arrives as one
+
+            def generic(self):
+                return result
+
+        infer(Template)
+        infer_global(function, types.Function(Template))
+        lower_builtin(function, types.VarArg(types.Any))(emit)
+        return function
+
+    return register
+
+
+class View:
+    """A matrix while code for it is written."""
+
+    def __init__(self, context, builder, kind: MatrixType, value):
+        self.builder, self.kind = builder, kind
+        self.width: Any = kind.width  # None in views that are not asked for it
+        struct = cgutils.create_struct_proxy(kind)(context, builder, value)
+        self.data, self.rows, self.columns = struct.data, struct.rows, struct.columns
+        self.step = struct.step
+        self.element = context.get_value_type(kind.dtype)
+        self.item_bytes = kind.dtype.bitwidth // 8
+
+    def lanes(self) -> int:
+        """Most lanes a vector can have so that whole vectors fill a row."""
+        return math.gcd(self.width, VECTOR_BYTES // self.item_bytes)
+
+    def address(self, row, column):
+        """Point to one number."""
+        b = self.builder
+        far, near = (column, row) if self.kind.by_columns else (row, column)
+        offset = b.add(b.mul(far, self.step), near)
+        return b.gep(self.data, [offset], inbounds=True)
+
+    def scalar(self, row, column):
+        """Load one number."""
+        return self.builder.load(self.address(row, column), align=self.item_bytes)
+
+    def _vector_pointer(self, row, column, lanes):
+        kind = ir.VectorType(self.element, lanes)
+        return self.builder.bitcast(self.address(row, column), kind.as_pointer())
+
+    def load(self, row, column, lanes) -> Lanes:
+        """Load as many numbers of a row, from a column on."""
+        pointer = self._vector_pointer(row, column, lanes)
+        return Lanes(self.builder, self.builder.load(pointer, align=self.item_bytes))
+
+    def store(self, row, column, vector: Any, lanes: int):
+        """Store lanes in a row, from a column on."""
+        kind = ir.VectorType(self.element, lanes)
+        if not isinstance(vector, Lanes):
+            vector = Lanes(self.builder, ir.Constant(kind, [float(vector)] * lanes))
+        pointer = self._vector_pointer(row, column, lanes)
+        self.builder.store(vector.value, pointer, align=self.item_bytes)
+
+
+def integer(value: int) -> ir.Constant:
+    """Return a constant index."""
+    return ir.Constant(ir.IntType(64), value)
+
+
+def views_of(context, builder, sig, args) -> list[View]:
+    """Return the matrices among the arguments."""
+    return [
+        View(context, builder, kind, value)
+        for kind, value in zip(sig.args, args, strict=True)
+        if isinstance(kind, MatrixType)
+    ]
+
+
+def loop(builder, start, stop, step: int):
+    """A loop of the code being written; gives the index."""
+    return cgutils.for_range_slice(builder, start, stop, integer(step), ir.IntType(64))
+
+
+def splat(builder, scalar, lanes: int) -> Lanes:
+    """Return one number in every lane."""
+    kind = ir.VectorType(scalar.type, lanes)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.IntType(32)(0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+    return Lanes(builder, builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), mask))
+
+
+def _matrix_result(array, at, rows, columns, step):
+    return MatrixType(array.dtype, getattr(columns, "literal_value", None))
+
+
+def _emit_matrix(context, builder, sig, args):
+    array, at, rows, columns, step = args
+    data = context.make_array(sig.args[0])(context, builder, array).data
+    integers = [
+        context.cast(builder, value, kind, types.intp)
+        for value, kind in zip((at, rows, columns, step), sig.args[1:], strict=True)
+    ]
+    result = cgutils.create_struct_proxy(sig.return_type)(context, builder)
+    result.data = builder.gep(data, [integers[0]], inbounds=True)
+    result.rows, result.columns, result.step = integers[1:]
+    return result._getvalue()
+
+
+@emitted(_matrix_result, _emit_matrix)
+def matrix(array, at, rows, columns, step):
+    """View [rows, columns] of a flat array from element `at`, rows `step` apart."""
+    if at + (rows - 1) * step + columns > array.size:
+        raise ValueError(f"a matrix ends beyond its buffer of {array.size} numbers")
+    steps = (step * array.itemsize, array.itemsize)
+    return np.lib.stride_tricks.as_strided(array[at:], (rows, columns), steps)
+
+
+def _emit_transposed(context, builder, sig, args):
+    a = cgutils.create_struct_proxy(sig.args[0])(context, builder, args[0])
+    result = cgutils.create_struct_proxy(sig.return_type)(context, builder)
+    result.data, result.step = a.data, a.step
+    result.rows, result.columns = a.columns, a.rows
+    return result._getvalue()
+
+
+@emitted(lambda a: MatrixType(a.dtype, None, by_columns=True), _emit_transposed)
+def transposed(a):
+    """The transposed view, to be the first factor of `add_product`."""
+    return a.T

@@ -1,0 +1,98 @@
+"""The choice of an engine, and what holds between the two."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import tiny
+from sinernn import engines, experiment
+from sinernn.engines import Engine, EngineChoice
+from sinernn.network import Network
+
+NAMES = ("fused", "torch")
+
+
+def network(cell: str = "rnn_tanh", hidden_size: int = 16) -> Network:
+    return Network(cell, channels=1, hidden_size=hidden_size, num_layers=1, dtype="float32")
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_auto_is_fused_where_it_is_faster_and_torch_elsewhere(device: str):
+    assert engines.choose("auto", device, network(), rows=1) == EngineChoice("fused", "cpu")
+    large = engines.choose("auto", device, network("lstm", 512), rows=64)
+    assert large.engine == "torch"
+    assert device in ("auto", large.device)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("large", [False, True])
+def test_a_named_engine_is_taken_whatever_the_size(name: str, large: bool):
+    rows, hidden_size = (64, 512) if large else (1, 16)
+    choice = engines.choose(name, "cpu", network("lstm", hidden_size), rows=rows)
+    assert choice == EngineChoice(name, "cpu")
+
+
+def test_an_accelerator_means_torch(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(
+        "sinernn.engines.torch_engine.present_device", lambda device, _dtype: device
+    )
+    assert engines.choose("auto", "cuda:1", network(), rows=1) == EngineChoice("torch", "cuda:1")
+    with pytest.raises(ValueError, match="computes on the CPU, not on cuda:1"):
+        engines.choose("fused", "cuda:1", network(), rows=1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_engines_have_what_the_protocol_says(name: str):
+    made = engines.build(
+        EngineChoice(name, "cpu"), network(), network().initial_state(0, batch_size=1)
+    )
+    assert isinstance(made, Engine)
+    made.compile()
+    assert not made.needs_compiling
+
+
+@pytest.mark.parametrize(("first", "second"), [NAMES, NAMES[::-1]])
+@pytest.mark.parametrize("cell", ["rnn_tanh", "gru", "lstm"])
+def test_a_run_begun_on_one_engine_goes_on_on_the_other(
+    here: Path, first: str, second: str, cell: str
+):
+    """Through the checkpoint's file, in float64, against the whole run on the second engine."""
+    common = ("dtype=float64", f"model.cell={cell}", "model.num_layers=2", "windows.washout=3",
+              "training.schedule=constant")  # fmt: skip
+    half = experiment.train(tiny(*common, f"engine={first}", "training.steps=10"), figures=False)
+    whole = experiment.train(tiny(*common, f"engine={second}"), figures=False)
+    begun, expected = half.run.load_checkpoint("last"), whole.run.load_checkpoint("last").state
+
+    prepared = experiment.prepare(tiny(*common))
+    engine = engines.build(
+        EngineChoice(second, "cpu"), begun.network, begun.state, prepared.objective
+    )
+    windows = prepared.plan(10, 10)
+    engine.advance(windows.starts, windows.resets, np.full(10, 0.003))
+
+    # 1e-10: each update divides the gradient by its own size, and so its rounding error.
+    np.testing.assert_allclose(engine.state.hidden, expected.hidden, atol=1e-10)
+    for group in ("params", "first_moment", "second_moment"):
+        for name, value in getattr(expected, group).items():
+            np.testing.assert_allclose(getattr(engine.state, group)[name], value, atol=1e-10)
+    assert engine.state.updates == expected.updates == 20
+
+
+def test_a_run_is_judged_alike_by_both_engines(here: Path):
+    run = experiment.train(tiny("dtype=float64"), figures=False).run
+    scores = [experiment.evaluate(run, [f"engine={name}"]) for name in NAMES]
+    for one, other in zip(*(score["closed_loop_rmse"] for score in scores), strict=True):
+        assert one["median"] == pytest.approx(other["median"], rel=1e-9)
+    assert scores[0]["one_step_rmse"] == pytest.approx(scores[1]["one_step_rmse"], rel=1e-9)
+
+
+def test_choosing_fused_loads_neither_engine():
+    code = (
+        "import sys; from sinernn import engines; from sinernn.network import Network\n"
+        "engines.choose('auto', 'auto', Network('gru', 1, 16, 1, 'float32'), rows=1)\n"
+        "assert not {'torch', 'numba'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

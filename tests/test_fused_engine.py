@@ -1,0 +1,299 @@
+"""The fused engine against torch, and against identities of its own.
+
+The file also runs with the JIT off (the last test starts that), where the kernels are plain Python
+on numpy arrays; then with fewer and smaller shapes.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numba.core import config
+
+from sinernn.engines import Engine, Objective
+from sinernn.engines.fused.engine import FusedEngine
+from sinernn.engines.torch_engine import TorchEngine
+from sinernn.network import GATES, Network, TrainState
+
+IS_PLAIN = bool(config.DISABLE_JIT)
+compiled_only = pytest.mark.skipif(IS_PLAIN, reason="about compiled code")
+CELLS = sorted(GATES)
+
+
+def random_state(network: Network, *, batch: int, seed: int = 0) -> TrainState:
+    """Initial weights, and a hidden state that is not at rest."""
+    state = network.initial_state(seed, batch_size=batch)
+    state.hidden += 0.5 * np.random.default_rng(seed).normal(size=state.hidden.shape)
+    return state
+
+
+def task(
+    network: Network,
+    *,
+    batch: int = 1,
+    length: int = 9,
+    washout: int = 0,
+    clip: float | None = None,
+    updates: int = 3,
+    seed: int = 0,
+    reset: float = 0.3,
+):
+    """A state, an objective, and a plan: starts, resets, learning rates."""
+    rng = np.random.default_rng(seed)
+    samples = rng.normal(size=(length + 40, network.channels)).astype(network.dtype)
+    starts = rng.integers(0, len(samples) - length, (updates, batch))
+    resets = rng.random((updates, batch)) < reset
+    plan = (starts, resets, rng.uniform(1e-3, 1e-2, updates))
+    return (
+        random_state(network, batch=batch, seed=seed),
+        Objective(samples, length, washout, clip),
+        plan,
+    )
+
+
+def both(network: Network, state: TrainState, objective: Objective | None = None):
+    return FusedEngine(network, state, objective), TorchEngine(
+        network, state, objective, device="cpu"
+    )
+
+
+def assert_states_agree(actual: Engine, desired: Engine, **tolerances: float) -> None:
+    for group in ("params", "first_moment", "second_moment"):
+        one, other = getattr(actual.state, group), getattr(desired.state, group)
+        assert one.keys() == other.keys()
+        for name in other:
+            np.testing.assert_allclose(one[name], other[name], err_msg=name, **tolerances)
+    np.testing.assert_allclose(actual.state.hidden, desired.state.hidden, **tolerances)
+    assert actual.state.updates == desired.state.updates
+
+
+# Widths that are padded to two different ones, so that few kernels are compiled.
+NETWORKS = st.builds(
+    Network,
+    cell=st.sampled_from(CELLS),
+    channels=st.integers(1, 3),
+    hidden_size=st.sampled_from([1, 3] if IS_PLAIN else [1, 3, 4, 13, 16]),
+    num_layers=st.integers(1, 3),
+    dtype=st.just("float64"),
+)
+
+
+@settings(deadline=None, max_examples=15 if IS_PLAIN else 60)
+@given(
+    network=NETWORKS,
+    batch=st.sampled_from([1, 2, 3, 8, 9]),
+    length=st.integers(1, 12),
+    washout=st.integers(0, 4),
+    clip=st.sampled_from([None, 0.05, 100.0]),
+    reset=st.sampled_from([0.0, 0.5, 1.0]),
+    seed=st.integers(0, 1000),
+)
+@example(Network("gru", 2, 3, 2, "float64"), 3, 5, 2, 0.05, 0.5, 0)
+@example(Network("lstm", 2, 3, 2, "float64"), 3, 5, 2, 0.05, 0.5, 0)
+def test_updates_agree_with_torch(network, batch, length, washout, clip, reset, seed):
+    """Losses, gradients (in Adam's first moment), weights and carried states, to rounding."""
+    state, objective, plan = task(
+        network, batch=batch, length=length, washout=min(washout, length - 1), clip=clip, seed=seed,
+        reset=reset,
+    )  # fmt: skip
+    fused, torch = both(network, state, objective)
+
+    np.testing.assert_allclose(fused.advance(*plan), torch.advance(*plan), rtol=1e-11)
+
+    # 1e-9: Adam divides a gradient by its own size, however small, and so by its rounding.
+    assert_states_agree(fused, torch, rtol=1e-9, atol=1e-9)
+    # 1e-13: gradients are sums of terms near 1 that may cancel.
+    for name, gradient in torch.state.first_moment.items():
+        np.testing.assert_allclose(
+            fused.state.first_moment[name], gradient, rtol=1e-9, atol=1e-13, err_msg=name
+        )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_weights_agree_after_500_updates(cell: str):
+    """Rounding differences do not grow beyond 1e-8."""
+    network = Network(cell, 1, 4, 2, "float64")
+    state, objective, plan = task(network, batch=2, updates=20 if IS_PLAIN else 500, clip=1.0)
+    fused, torch = both(network, state, objective)
+    fused.advance(*plan)
+    torch.advance(*plan)
+    assert_states_agree(fused, torch, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("cell", "hidden_size"),
+    [("rnn_tanh", 3)]
+    if IS_PLAIN
+    else [("rnn_tanh", 4), ("gru", 16), ("lstm", 40), ("rnn_tanh", 256)],
+)
+def test_float32_agrees_with_torch(cell: str, hidden_size: int):
+    """A width of each kind: narrow, one vector, odd, and longer than a block of a product."""
+    network = Network(cell, 2, hidden_size, 2, "float32")
+    state, objective, plan = task(network, batch=11, updates=1)
+    fused, torch = both(network, state, objective)
+    # float32 rounds at 6e-8, and a sum of many terms loses a digit or two.
+    np.testing.assert_allclose(fused.advance(*plan), torch.advance(*plan), rtol=1e-5)
+    for name, gradient in torch.state.first_moment.items():
+        actual = fused.state.first_moment[name]
+        np.testing.assert_allclose(actual, gradient, rtol=1e-3, atol=1e-7, err_msg=name)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_open_loop_agrees_with_torch(cell: str):
+    network = Network(cell, 2, 3, 2, "float64")
+    state = random_state(network, batch=3)
+    inputs = np.random.default_rng(1).normal(size=(3, 6, 2))
+    fused, torch = both(network, state)
+    np.testing.assert_allclose(
+        fused.open_loop(inputs, state.hidden), torch.open_loop(inputs, state.hidden), rtol=1e-11
+    )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_closed_loop_is_open_loop_fed_with_its_own_outputs_to_the_bit(cell: str):
+    network = Network(cell, 2, 3, 2, "float64")
+    state = random_state(network, batch=3)
+    warmup = np.random.default_rng(1).normal(size=(3, 5, 2))
+    engine = FusedEngine(network, state)
+    free_run = engine.closed_loop(warmup, 7, state.hidden)
+    fed = np.concatenate([warmup, free_run[:, :-1]], axis=1)
+    np.testing.assert_array_equal(engine.open_loop(fed, state.hidden)[:, 4:], free_run)
+
+
+def test_closed_loop_is_nan_from_the_first_value_that_is_not_finite():
+    """A relu network that doubles its output overflows; the other row goes on."""
+    network = Network("rnn_relu", 1, 1, 1, "float32")
+    state = network.initial_state(0, batch_size=2)
+    for name, value in state.params.items():
+        value[...] = {"rnn.weight_ih_l0": 2.0, "readout.weight": 1.0}.get(name, 0.0)
+    warmup = np.array([[[1.0]], [[0.0]]])
+    with np.errstate(over="ignore", invalid="ignore"):  # the plain form tells
+        free_run = FusedEngine(network, state).closed_loop(warmup, 200, network.zero_hidden(2))
+    np.testing.assert_array_equal(free_run[0, :127, 0], 2.0 ** np.arange(1, 128))
+    assert np.isnan(free_run[0, 127:]).all()
+    assert (free_run[1] == 0).all()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_advancing_by_7_then_13_equals_20_to_the_bit(cell: str):
+    network = Network(cell, 1, 3, 2, "float64")
+    state, objective, plan = task(network, batch=2, washout=2, clip=0.1, updates=20)
+    whole, pieces = FusedEngine(network, state, objective), FusedEngine(network, state, objective)
+    losses = whole.advance(*plan)
+    parts = [pieces.advance(*(a[:7] for a in plan)), pieces.advance(*(a[7:] for a in plan))]
+    np.testing.assert_array_equal(np.concatenate(parts), losses)
+    assert_states_agree(pieces, whole, rtol=0, atol=0)
+
+
+def test_an_engine_made_from_a_state_goes_on_with_the_same_bits():
+    network = Network("lstm", 2, 3, 2, "float64")
+    state, objective, plan = task(network, batch=2, updates=6)
+    whole, first = FusedEngine(network, state, objective), FusedEngine(network, state, objective)
+    losses = whole.advance(*plan)
+    first.advance(*(a[:2] for a in plan))
+    second = FusedEngine(network, first.state, objective)
+    np.testing.assert_array_equal(second.advance(*(a[2:] for a in plan)), losses[2:])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("hidden_size", [1, 3])
+def test_padding_is_not_seen_from_outside(cell: str, hidden_size: int):
+    network = Network(cell, 3, hidden_size, 2, "float32")
+    state = random_state(network, batch=2)
+    back = FusedEngine(network, state).state
+    for name, shape in network.shapes.items():
+        assert back.params[name].shape == shape
+        np.testing.assert_array_equal(back.params[name], state.params[name])
+    np.testing.assert_array_equal(back.hidden, state.hidden)
+
+
+def test_a_state_is_a_copy():
+    network = Network("rnn_tanh", 1, 3, 2, "float64")
+    state, objective, plan = task(network)
+    engine = FusedEngine(network, state, objective)
+    before = engine.state.params["rnn.weight_hh_l0"].copy()
+    taken = engine.state
+    engine.advance(*plan)
+    np.testing.assert_array_equal(taken.params["rnn.weight_hh_l0"], before)
+    np.testing.assert_array_equal(state.params["rnn.weight_hh_l0"], before)
+
+
+@pytest.mark.parametrize("engine", [0, 1], ids=["fused", "torch"])
+def test_a_wrong_call_is_told(engine: int):
+    network = Network("rnn_tanh", 1, 3, 1, "float64")
+    state, objective, (starts, resets, rates) = task(network)
+    made = both(network, state, objective)[engine]
+    with pytest.raises(ValueError, match=r"starts \(3, 2\) .* must both be \(3, 1\)"):
+        made.advance(starts.repeat(2, axis=1), resets.repeat(2, axis=1), rates)
+    with pytest.raises(ValueError, match=r"windows start in 0\.\.39, got -1"):
+        made.advance(starts * 0 - 1, resets, rates)
+    with pytest.raises(ValueError, match="needs a warm-up and a step, got 2 and 0"):
+        made.closed_loop(np.zeros((1, 2, 1)), 0, state.hidden)
+    with pytest.raises(ValueError, match="without an objective"):
+        both(network, state)[engine].advance(starts, resets, rates)
+
+
+@compiled_only
+def test_threads_do_not_change_the_bits():
+    network = Network("gru", 1, 16, 1, "float32")
+    state, objective, plan = task(network, updates=300)
+    engines = [FusedEngine(network, state, objective) for _ in range(4)]
+    losses: dict[int, np.ndarray] = {}
+
+    def train(k: int) -> None:
+        losses[k] = engines[k].advance(*plan)
+
+    threads = [threading.Thread(target=train, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for k in range(1, 4):
+        np.testing.assert_array_equal(losses[k], losses[0])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize(
+    "where", ["samples", "rnn.weight_hh_l0", "rnn.bias_ih_l1", "readout.weight"]
+)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # the plain form tells
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_what_is_not_finite_surfaces_in_the_loss(cell: str, where: str, bad: float, dtype: str):
+    """No fast-math flag hides it; at the latest in the next update, since tanh(inf) is 1."""
+    network = Network(cell, 1, 4, 2, dtype)
+    state, objective, plan = task(network, updates=3, clip=1.0, reset=0.0)
+    if where == "samples":
+        objective.samples[...] = bad
+    else:
+        state.params[where].flat[0] = bad
+    fused, torch = both(network, state, objective)
+    losses = fused.advance(*plan)
+    np.testing.assert_array_equal(np.isfinite(losses), np.isfinite(torch.advance(*plan)))
+    if np.isnan(bad):
+        assert np.isnan(losses).all()
+
+
+def test_the_plain_form_of_every_kernel_passes_these_tests():
+    if IS_PLAIN:
+        pytest.skip("this is it")
+    files = ["test_fused_engine.py", "test_fused_lanes.py"]
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
+    done = subprocess.run(
+        command,
+        cwd=Path(__file__).parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
