@@ -64,7 +64,7 @@ def installed(here: Path) -> Callable[..., Outcome]:
 @pytest.fixture(autouse=True)
 def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """No colours and a known width, whatever the tests run in."""
-    for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"):
+    for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")

@@ -13,9 +13,10 @@ import pytest
 
 from conftest import REPOSITORY, TINY
 
+GROUPS = [[], ["config"]]
 COMMANDS = [
-    [], ["train"], ["eval"], ["plot"], ["config"], ["config", "init"], ["config", "show"],
-    ["config", "validate"], ["config", "schema"],
+    ["train"], ["eval"], ["plot"], ["config", "init"], ["config", "show"], ["config", "validate"],
+    ["config", "schema"],
 ]  # fmt: skip
 
 
@@ -183,12 +184,39 @@ def test_the_version_is_told(sinernn):
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_explains_itself(sinernn, command: list[str]):
+def test_every_command_explains_itself_with_an_example(sinernn, command: list[str]):
     outcome = sinernn(*command, "--help")
     assert outcome.code == 0
-    assert "Usage: sinernn" in outcome.out
-    if (len(command) == 1 and command != ["config"]) or len(command) == 2:
-        assert "Example: sinernn" in outcome.out
+    assert f"Usage: sinernn {' '.join(command)}" in outcome.out
+    assert f"Example: sinernn {' '.join(command)}" in outcome.out
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=" ".join)
+def test_every_group_lists_its_commands(sinernn, group: list[str]):
+    told = sinernn(*group, "--help").out
+    named = [command[-1] for command in COMMANDS if command[:-1] == group]
+    assert named
+    assert all(f" {name} " in told for name in named)
+
+
+def test_a_reader_of_the_progress_that_leaves_does_not_end_the_training(here: Path):
+    command = [
+        str(Path(sys.executable).with_name("sinernn")), "train", str(TINY),
+        "training.log_every=1", "--no-figures",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        process.stderr.close()
+        assert process.stdout is not None
+        out = process.stdout.read().decode()
+    assert process.returncode == 0
+    assert "one step ahead" in out
+
+
+def test_the_module_is_the_command_line(here: Path):
+    command = [sys.executable, "-m", "sinernn", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"sinernn {version('sinernn')}\n"
 
 
 def test_a_bar_is_drawn_on_a_terminal():

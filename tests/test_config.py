@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -169,5 +170,6 @@ def test_shipped_configs_fit_the_json_schema_and_open_with_what_they_show(path: 
     jsonschema.validate(yaml.safe_load(text), json.loads(json.dumps(Config.model_json_schema())))
     assert text.startswith("# ")
     assert f"#   sinernn train configs/{path.name}\n" in text
-    assert "Expect" in text.split("\nname:")[0]
+    opening = text[: re.search(r"^[^#]", text, flags=re.MULTILINE).start()]
+    assert "\n# Expect " in opening
     assert load_config(path).name == path.stem

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+import reference_script
 import sinernn
 from conftest import CONFIGS, TINY, tiny
 from sinernn import experiment
@@ -171,7 +172,7 @@ def test_carried_forecasts_start_from_the_state_that_training_left(here: Path):
 def test_a_run_can_be_judged_on_another_config(here: Path):
     run = experiment.train(tiny(), figures=False).run
     Path("slow.yaml").write_text(
-        TINY.read_text().replace("tiny", "slow").replace("kind: sine", "kind: sine, period: 20"),
+        TINY.read_text().replace("kind: sine", "kind: sine, period: 20"),
         encoding="utf-8",
     )
     scores = experiment.evaluate(run, data="slow.yaml")
@@ -218,6 +219,78 @@ def test_diverging_training_is_told_and_keeps_what_was_saved(here: Path):
     last = runs[0].load_checkpoint("last")
     assert last.state.is_finite()
     assert last.state.updates == runs[0].read_json("run.json")["updates"] > 0
+
+
+def test_best_is_chosen_by_the_free_run_on_observed_validation_samples(here: Path):
+    """By hand in plain torch: part, warm-up, horizon, noise and carried state all have to fit."""
+    config = tiny("signal.noise_std=0.3", "signal.length=200", "split.validation=0.2",
+                  "split.train=0.4", "evaluation.horizon=30", "evaluation.origins=1", "evaluation.warmup=15",
+                  "evaluation.initial_state=carried", "training.evaluate_every=20")  # fmt: skip
+    run = experiment.train(config, figures=False).run
+    best = run.load_checkpoint("best")
+    prepared = experiment.prepare(config)
+    mean, std = prepared.scale.mean[0], prepared.scale.std[0]
+    observed = torch.tensor((prepared.series.observed[0, 80:120] - mean) / std).float()
+    model = nn.ModuleDict({"rnn": nn.RNN(1, 4, batch_first=True), "readout": nn.Linear(4, 1)})
+    model.load_state_dict(load_file(run.path / "model.safetensors"))
+    with torch.no_grad():
+        states, hidden = model["rnn"](observed[None, :15], torch.tensor(best.state.hidden[0]))
+        outputs = [model["readout"](states[:, -1:])]
+        for _ in range(24):  # of 40 samples, 25 are left after the warm-up
+            states, hidden = model["rnn"](outputs[-1], hidden)
+            outputs.append(model["readout"](states))
+    error = (torch.cat(outputs).ravel() - observed[15:].ravel()).numpy() * std
+    assert best.closed_loop_rmse == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-5)
+
+
+def test_the_schedule_and_the_washout_of_the_config_are_used(here: Path):
+    run = experiment.train(tiny("training.log_every=1"), figures=False).run
+    updates = np.arange(20)
+    np.testing.assert_allclose(
+        run.read_metrics()["learning_rate"], 0.003 * (1 + np.cos(np.pi * updates / 20)) / 2
+    )
+    assert experiment.prepare(tiny("windows.washout=7")).objective.washout == 7
+    assert experiment.prepare(tiny("training.gradient_clip=2.5")).objective.gradient_clip == 2.5
+
+
+def test_the_tutorial_config_trains_as_the_straight_line_script(here: Path):
+    tutorial = CONFIGS[[path.stem for path in CONFIGS].index("tutorial")]
+    config = load_config(tutorial, ["device=cpu", "engine=torch", "training.steps=200"])
+    trained = experiment.train(config, figures=False).run.load_checkpoint("last")
+    prepared = experiment.prepare(config)
+    starts = prepared.plan(0, 200).starts[:, 0] // 50
+    state = prepared.network.initial_state(config.seed, batch_size=1)
+    _, net, hidden = reference_script.run(state.params, starts.tolist(), torch.float32)
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(trained.state.params[name], value.numpy())
+    np.testing.assert_array_equal(trained.state.hidden[0], hidden.numpy())
+
+
+@pytest.mark.parametrize(("when", "status"), [("start", "interrupted"), ("end", "finished")])
+def test_a_stop_signal_at_the_start_or_the_end_loses_nothing(here: Path, when: str, status: str):
+    runs: list[Run] = []
+
+    def stop_now() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def start(run: Run, _: object) -> None:
+        runs.append(run)
+        if when == "start":
+            stop_now()
+
+    def show(record: experiment.Record) -> None:
+        if when == "end" and record.step == 20:
+            stop_now()
+
+    with pytest.raises(InterruptedRunError, match="interrupted") as caught:
+        experiment.train(tiny(), on_start=start, on_record=show)
+    assert caught.value.exit_code == 130
+    facts = runs[0].read_json("run.json")
+    assert facts["status"] == status
+    assert facts["ended"] is not None
+    assert runs[0].load_checkpoint("last").state.updates == facts["updates"] > 0
+    assert ("sinernn eval" in str(caught.value)) == (when == "end")
+    experiment.evaluate(runs[0])
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -17,7 +17,7 @@ ROOMS = (
         ".forward", ".backward", ".kernels", ".layout", ".engine",
     )),
     "engines.torch_engine", "interrupts", "training", "evaluation", "plotting", "provenance", "runs",
-    "experiment", "reporting", "cli",
+    "experiment", "reporting", "cli", "__main__",
 )  # fmt: skip
 """From the top of the house to its bottom."""
 
@@ -32,7 +32,11 @@ MODULES = {room(path): path for path in SOURCE.rglob("*.py") if path != SOURCE /
 def imported_rooms(tree: ast.AST) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "sinernn":
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names if alias.name.startswith("sinernn")}
+        if isinstance(node, ast.ImportFrom) and node.level:
+            names.add(f"a relative import in line {node.lineno}")  # one way of importing is enough
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "sinernn":
             module = (node.module or "").removeprefix("sinernn").removeprefix(".")
             for alias in node.names:
                 inner = f"{module}.{alias.name}".removeprefix(".")

@@ -7,7 +7,12 @@ from reference_script import run
 from sinernn import engines
 from sinernn.config import load_config
 from sinernn.engines import EngineChoice, Objective, blank_after_divergence
-from sinernn.engines.torch_engine import RecurrentNetwork, TorchEngine, present_device
+from sinernn.engines.torch_engine import (
+    CUBLAS_WORKSPACE,
+    RecurrentNetwork,
+    TorchEngine,
+    present_device,
+)
 from sinernn.errors import DeviceError
 from sinernn.experiment import prepare
 from sinernn.network import GATES, Network
@@ -278,6 +283,11 @@ def test_float64_on_mps_is_refused(cuda_and_mps: None):
 def test_cuda_is_refused_where_it_is_not():
     with pytest.raises(DeviceError, match=r"cuda is not present; present: .*cpu"):
         engines.choose("torch", "cuda", make_network(), rows=1)
+
+
+def test_the_workspace_of_cublas_is_one_that_deterministic_algorithms_accept():
+    """The two values that torch's own check names, in `Context::checkCuBLASConfigDeterministic`."""
+    assert CUBLAS_WORKSPACE in (":4096:8", ":16:8")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")

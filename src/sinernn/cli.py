@@ -220,10 +220,14 @@ def schema() -> None:
 def main() -> None:
     """Run the command line; anything a user can cause ends in one message and an exit code."""
     try:
-        app()
+        app(prog_name="sinernn")
     except SinernnError as error:
         typer.echo(error, err=True)
         sys.exit(error.exit_code)
+    except SystemExit as ended:
+        if ended.code == 130:  # Typer's answer to Ctrl-C
+            typer.echo("interrupted", err=True)
+        raise
 
 
 def _shipped_configs() -> Path:

@@ -68,10 +68,13 @@ class TrainingDivergedError(SinernnError):
     """The loss or a weight is no longer finite."""
 
     exit_code = 3
+    run_status = "diverged"
 
 
 class InterruptedRunError(SinernnError):
     """Training was asked to stop by a signal, and has saved what it had."""
+
+    run_status = "interrupted"
 
     def __init__(self, message: str, *, signal_number: int) -> None:
         super().__init__(message)

@@ -19,8 +19,8 @@ from sinernn.config import Config, load_config, to_yaml
 from sinernn.engines import Engine, EngineChoice, Objective
 from sinernn.errors import InterruptedRunError, TrainingDivergedError, UsageError
 from sinernn.evaluation import Forecasts
-from sinernn.interrupts import noting_stop_signals
-from sinernn.network import Hidden, Network
+from sinernn.interrupts import StopRequest, noting_stop_signals
+from sinernn.network import Hidden, Network, TrainState
 from sinernn.runs import Checkpoint, Run, open_run
 from sinernn.signals import Series
 from sinernn.training import Record
@@ -129,6 +129,8 @@ def train(
     choice = engines.choose(
         config.engine, config.device, experiment.network, rows=config.windows.batch_size
     )
+    state = experiment.network.initial_state(config.seed, batch_size=config.windows.batch_size)
+    engine = engines.build(choice, experiment.network, state, experiment.objective)
     began, clock = datetime.now(UTC), time.perf_counter()
     facts = {
         "name": config.name,
@@ -145,45 +147,46 @@ def train(
     }
     resolved = config.model_copy(update=asdict(choice))
     header = "# Resolved: training it again gives the same bits.\n"
-    run = runs.create_run(
-        Path(runs_dir),
-        config.name,
-        now=began,
-        files={
-            "config.yaml": header + to_yaml(resolved),
-            "run.json": runs.to_json(facts),
-        },
-    )
-    on_start(run, choice)
-    facts["status"] = "failed"
-    try:
-        for record in _train_and_save(experiment, choice, run, on_compile):
-            facts["updates"] = record.step
-            on_record(record)
-        facts["status"] = "finished"
-    except TrainingDivergedError:
-        facts["status"] = "diverged"
-        raise
-    except InterruptedRunError:
-        facts["status"] = "interrupted"
-        raise
-    finally:
-        facts["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
-        facts["seconds"] = round(time.perf_counter() - clock, 3)
-        run.write_json("run.json", facts)
+    with noting_stop_signals() as stop:
+        run = runs.create_run(
+            Path(runs_dir),
+            config.name,
+            now=began,
+            files={
+                "config.yaml": header + to_yaml(resolved),
+                "run.json": runs.to_json(facts),
+            },
+        )
+        facts["status"] = "failed"
+        try:
+            on_start(run, choice)
+            if engine.needs_compiling:
+                with on_compile():
+                    engine.compile()
+            for record in _train_and_save(experiment, engine, run, stop):
+                facts["updates"] = record.step
+                on_record(record)
+            facts["status"] = "finished"
+        except (TrainingDivergedError, InterruptedRunError) as error:
+            facts["status"] = error.run_status
+            raise
+        finally:
+            facts["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
+            facts["seconds"] = round(time.perf_counter() - clock, 3)
+            run.write_json("run.json", facts)
+        if stop.signal_number is not None:
+            raise InterruptedRunError(
+                f"interrupted after the last update; judge the run with: sinernn eval {run.path}",
+                signal_number=stop.signal_number,
+            )
     return Summary(run, facts, evaluate(run), plot(run) if figures else [])
 
 
 def _train_and_save(
-    experiment: Experiment,
-    choice: EngineChoice,
-    run: Run,
-    on_compile: Callable[[], AbstractContextManager[object]],
+    experiment: Experiment, engine: Engine, run: Run, stop: StopRequest
 ) -> Iterator[Record]:
     """Run the training loop, and keep its metrics and states in the run directory."""
-    config, settings = experiment.config, experiment.config.training
-    state = experiment.network.initial_state(config.seed, batch_size=config.windows.batch_size)
-    engine = engines.build(choice, experiment.network, state, experiment.objective)
+    settings = experiment.config.training
     records = training.train(
         engine,
         plan=experiment.plan,
@@ -205,28 +208,23 @@ def _train_and_save(
         run.save_checkpoint(name, checkpoint)
 
     try:
-        with noting_stop_signals() as stop:
-            if engine.needs_compiling:
-                with on_compile():
-                    engine.compile()
-            for record in records:
-                if record.is_row:
-                    rows.append(record)
-                if record.closed_loop_rmse is not None and record.closed_loop_rmse < best_rmse:
-                    best_rmse = record.closed_loop_rmse
-                    save("best", np.empty(0), best_rmse)
-                is_stopped = stop.signal_number is not None and record.step < settings.steps
-                if record.is_checkpoint or is_stopped:
-                    save("last", np.empty(0) if record.is_row else record.losses)
-                    run.save_model(run.best_checkpoint()[1])
-                    run.write_metrics(rows)
-                yield record
-                if is_stopped:
-                    raise InterruptedRunError(
-                        f"interrupted at update {record.step} of {settings.steps}; "
-                        f"saved in {run.path}",
-                        signal_number=stop.signal_number or 0,
-                    )
+        for record in records:
+            signal_number = stop.signal_number  # asked once: it may come at any instant
+            if record.is_row:
+                rows.append(record)
+            if record.closed_loop_rmse is not None and record.closed_loop_rmse < best_rmse:
+                best_rmse = record.closed_loop_rmse
+                save("best", np.empty(0), best_rmse)
+            if record.is_checkpoint or signal_number is not None:
+                save("last", np.empty(0) if record.is_row else record.losses)
+                run.save_model(run.best_checkpoint()[1])
+                run.write_metrics(rows)
+            yield record
+            if signal_number is not None and record.step < settings.steps:
+                raise InterruptedRunError(
+                    f"interrupted at update {record.step} of {settings.steps}; saved in {run.path}",
+                    signal_number=signal_number,
+                )
     except TrainingDivergedError:
         run.write_metrics(rows)  # how it came about is worth seeing
         raise
@@ -252,7 +250,7 @@ def _validation_rmse(experiment: Experiment, engine: Engine) -> float:
         origins,
         warmup=settings.warmup,
         horizon=horizon,
-        hidden=experiment.network.zero_hidden(len(origins.samples)),
+        hidden=_hidden_before(settings.initial_state, engine.state, len(origins.samples)),
     )
     return evaluation.rmse(forecasts.prediction - forecasts.observed[:, settings.warmup :])
 
@@ -278,6 +276,12 @@ def _forecasts(
         truth=series.clean[segments, samples],
         prediction=scale.invert(scaled.astype(np.float64)),
     )
+
+
+def _hidden_before(initial_state: str, state: TrainState, rows: int) -> Hidden:
+    """Return the hidden state that forecasts start from, before their warm-up."""
+    carried = np.repeat(state.hidden[:, :, :1], rows, axis=2)
+    return carried if initial_state == "carried" else np.zeros_like(carried)
 
 
 def evaluate(
@@ -318,12 +322,7 @@ def evaluate(
         horizon=settings.horizon,
         count=settings.origins,
     )
-
-    def hidden(rows: int) -> Hidden:
-        if settings.initial_state == "zero":
-            return network.zero_hidden(rows)
-        return np.repeat(checkpoint.state.hidden[:, :, :1], rows, axis=2)
-
+    state, start = checkpoint.state, settings.initial_state
     forecasts = _forecasts(
         engine,
         scale,
@@ -331,11 +330,12 @@ def evaluate(
         origins,
         warmup=settings.warmup,
         horizon=settings.horizon,
-        hidden=hidden(len(origins.samples)),
+        hidden=_hidden_before(start, state, len(origins.samples)),
     )
     part = slice(*bounds)
     outputs = engine.open_loop(
-        scale.apply(series.observed[:, part][:, :-1]), hidden(len(series.observed))
+        scale.apply(series.observed[:, part][:, :-1]),
+        _hidden_before(start, state, len(series.observed)),
     )
     one_step = scale.invert(outputs.astype(np.float64)) - series.clean[:, part][:, 1:]
     scores = {
@@ -401,7 +401,7 @@ def plot(
             raise UsageError(
                 f"{name} shows an evaluation, and there is none; run sinernn eval {run.path}"
             )
-        paths.append(run.write_figure(f"{name}.{format}", plotting.draw(name, story, format)))
+        paths.append(run.write(f"figures/{name}.{format}", plotting.draw(name, story, format)))
     return paths
 
 

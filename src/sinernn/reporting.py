@@ -15,13 +15,25 @@ from sinernn.runs import Run
 from sinernn.training import Record
 
 
+class ProgressConsole(Console):
+    """The console of stderr; a reader that leaves, as `head` does, must not end the training."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True, highlight=False, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """Print no more, where Console itself would exit."""
+        self.quiet = True
+
+
 class TrainingProgress:
     """A bar on a terminal, and a plain line for every row of the metrics elsewhere."""
 
     def __init__(self, steps: int, console: Console | None = None) -> None:
         self._steps = steps
-        self._console = console or Console(stderr=True, highlight=False, markup=False)
-        self._began = time.perf_counter()
+        self._console = console or ProgressConsole()
+        self._mark = (0, time.perf_counter())  # updates done at the last row, and when
+        self._rate = 0.0  # updates a second
         self._bar: Progress | None = None
         if self._console.is_terminal:
             self._bar = Progress(
@@ -45,7 +57,8 @@ class TrainingProgress:
 
     def start(self, run: Run, choice: EngineChoice) -> None:
         """Tell where the run is kept, and what computes it."""
-        self._console.print(f"{run.path}: {choice.engine} on {choice.device}", soft_wrap=True)
+        self._print(f"{run.path}: {choice.engine} on {choice.device}")
+        self._mark = (0, time.perf_counter())
 
     @contextmanager
     def compiling(self) -> Generator[None]:
@@ -60,20 +73,27 @@ class TrainingProgress:
 
     def show(self, record: Record) -> None:
         """Tell where training stands."""
-        rate = record.step / (time.perf_counter() - self._began)
-        news = f"{rate:.0f}/s, loss {record.loss:.2e}"
+        step, since = self._mark
+        if record.is_row or not self._rate:
+            self._rate = (record.step - step) / max(time.perf_counter() - since, 1e-9)
+        if record.is_row:
+            self._mark = (record.step, time.perf_counter())
+        news = f"{self._rate:.0f}/s, loss {record.loss:.2e}"
         if self._bar:
             self._bar.update(self._task, completed=record.step, news=news)
         elif record.is_row:
             line = f"update {record.step}/{self._steps}: {news}"
             if record.closed_loop_rmse is not None:
                 line += f", closed-loop RMSE {record.closed_loop_rmse:.2e} (validation)"
-            self._console.print(line, soft_wrap=True)
+            self._print(line)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True)
 
 
 def print_scores(scores: dict[str, Any]) -> None:
     """Print the content of evaluation.json as a table."""
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     count = len(scores["origins"])
     console.print(
         f"{scores['config']}, {scores['part']} part: {scores['checkpoint']} checkpoint, "

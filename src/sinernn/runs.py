@@ -7,7 +7,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,9 +56,18 @@ class Run:
         """The resolved config."""
         return self.path / "config.yaml"
 
+    def write(self, name: str, content: bytes) -> Path:
+        """Write a file whole or not at all, making its subfolder; return its path."""
+        path = self.path / name
+        if path.parent != self.path:
+            with _telling(path, "cannot be written"):
+                path.parent.mkdir(exist_ok=True)
+        write_atomically(path, content)
+        return path
+
     def write_text(self, name: str, text: str) -> None:
         """Write a text file whole or not at all."""
-        write_atomically(self.path / name, text.encode())
+        self.write(name, text.encode())
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file whole or not at all; NaN and infinity are not JSON."""
@@ -105,6 +114,8 @@ class Run:
         """
         path = self.path / "metrics.csv"
         rows = list(csv.DictReader(io.StringIO(_read(path).decode(errors="replace"))))
+        if not rows:
+            raise RunFileError(f"{path}: has no rows; the run ended before its first")
         try:
             return {
                 name: np.array([float(row[name] or "nan") for row in rows])
@@ -117,7 +128,7 @@ class Run:
 
     def write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Write arrays as a safetensors file."""
-        write_atomically(self.path / name, save(_contiguous(arrays)))
+        self.write(name, save(_contiguous(arrays)))
 
     def read_arrays(self, name: str) -> dict[str, np.ndarray]:
         """Read a safetensors file.
@@ -127,24 +138,14 @@ class Run:
         """
         return _read_safetensors(self.path / name)[0]
 
-    def write_figure(self, name: str, content: bytes) -> Path:
-        """Write `figures/NAME` and return its path."""
-        path = self.path / "figures" / name
-        write_atomically(path, content)
-        return path
-
     def save_checkpoint(self, name: str, checkpoint: Checkpoint) -> None:
         """Write `checkpoints/NAME.safetensors`."""
-        write_atomically(
-            self.path / "checkpoints" / f"{name}.safetensors", checkpoint_bytes(checkpoint)
-        )
+        self.write(f"checkpoints/{name}.safetensors", checkpoint_bytes(checkpoint))
 
     def save_model(self, checkpoint: Checkpoint) -> None:
         """Write model.safetensors: the weights alone, which torch loads as they are."""
-        metadata = _metadata(checkpoint)
-        write_atomically(
-            self.path / "model.safetensors", save(_contiguous(checkpoint.state.params), metadata)
-        )
+        weights = _contiguous(checkpoint.state.params)
+        self.write("model.safetensors", save(weights, _metadata(checkpoint)))
 
     def load_checkpoint(self, name: str) -> Checkpoint:
         """Read `checkpoints/NAME.safetensors`.
@@ -155,10 +156,18 @@ class Run:
         return load_checkpoint(self.path / "checkpoints" / f"{name}.safetensors")
 
     def best_checkpoint(self) -> tuple[str, Checkpoint]:
-        """Read the best checkpoint, or the last where none was chosen as best; and its name."""
-        best = self.path / "checkpoints" / "best.safetensors"
-        name = "best" if best.exists() else "last"
-        return name, self.load_checkpoint(name)
+        """Read the best checkpoint, or the last where none was chosen as best; and its name.
+
+        Raises:
+            RunFileError: There is none, or it is damaged.
+        """
+        for name in ("best", "last"):
+            if (self.path / "checkpoints" / f"{name}.safetensors").exists():
+                return name, self.load_checkpoint(name)
+        status = self.read_json("run.json").get("status")
+        raise RunFileError(
+            f"{self.path}: has saved no network, its status is {status}; choose another run"
+        )
 
 
 def create_run(runs_dir: Path, name: str, *, now: datetime, files: dict[str, str]) -> Run:
@@ -169,15 +178,13 @@ def create_run(runs_dir: Path, name: str, *, now: datetime, files: dict[str, str
     Raises:
         RunFileError: The directory cannot be made.
     """
+    latest = runs_dir / LATEST
+    if latest.is_dir() and not latest.is_symlink():
+        raise RunFileError(f"{latest}: is a folder, and must be free for a link; rename it")
     stem = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{_slug(name)}"
-    try:
+    with _telling(runs_dir, "cannot hold a run directory", "; choose another --runs-dir"):
         runs_dir.mkdir(parents=True, exist_ok=True)
         run = Run(_make_directory(runs_dir, stem))
-    except OSError as error:
-        place = error.filename or runs_dir
-        raise RunFileError(
-            f"{place}: cannot make a run directory: {error.strerror}; choose another --runs-dir"
-        ) from error
     for file, text in files.items():
         run.write_text(file, text)
     _point_latest(runs_dir, run.path.name)
@@ -193,20 +200,14 @@ def open_run(run: Path | str, *, runs_dir: Path | str = "runs") -> Run:
     path = Path(run)
     if len(path.parts) == 1 and not _is_run(path):
         path = Path(runs_dir) / path
-    if path.is_file() and path.name == LATEST:  # where links cannot be made it holds the name
-        path = path.parent / Path(path.read_text(encoding="utf-8").strip()).name
-    elif path.name == LATEST and not path.exists():
-        path = max(
-            (p for p in path.parent.glob("*") if _is_run(p)), default=path, key=lambda p: p.name
-        )
+    if path.name == LATEST:
+        path = _latest(path)
     if _is_run(path):
-        return Run(path.resolve() if path.is_symlink() else path)
+        return Run(path)
     what = "is not a run directory: it has no run.json" if path.is_dir() else "no such run"
-    known = sorted(
-        (p.name for p in Path(runs_dir).glob("*") if p.name != LATEST and _is_run(p)), reverse=True
-    )
+    newest = _newest(Path(runs_dir))
     way_out = (
-        f"the newest in {runs_dir} is {known[0]}" if known else f"there are none in {runs_dir}"
+        f"the newest in {runs_dir} is {newest.name}" if newest else f"there are none in {runs_dir}"
     )
     raise RunNotFoundError(f"{path}: {what}; {way_out}")
 
@@ -222,19 +223,13 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         RunFileError: The file cannot be written; what stood there before still does.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(exist_ok=True)
+    with _telling(path, "cannot be written"), _temporary(path) as temporary:
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
         _sync_directory(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise RunFileError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
@@ -325,10 +320,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]
 
 
 def _read(path: Path) -> bytes:
-    try:
+    with _telling(path, "cannot be read"):
         return path.read_bytes()
-    except OSError as error:
-        raise RunFileError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _contiguous(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -353,16 +346,54 @@ def _make_directory(runs_dir: Path, stem: str) -> Path:
 
 
 def _point_latest(runs_dir: Path, name: str) -> None:
-    temporary = runs_dir / f".{LATEST}.{secrets.token_hex(4)}"
+    latest = runs_dir / LATEST
     try:
-        temporary.symlink_to(name, target_is_directory=True)
-        temporary.replace(runs_dir / LATEST)
-    except OSError:
-        write_atomically(runs_dir / LATEST, f"{name}\n".encode())
+        with _temporary(latest) as temporary:
+            temporary.symlink_to(name, target_is_directory=True)
+            temporary.replace(latest)
+    except OSError:  # no links on this file system: a text file holds the name
+        write_atomically(latest, f"{name}\n".encode())
+
+
+def _latest(path: Path) -> Path:
+    """Return the run that a link or a text file names; the newest beside it if that is lost."""
+    if path.is_file():
+        named = path.parent / Path(_read(path).decode(errors="replace").strip()).name
+    else:
+        named = path.parent / path.readlink() if path.is_symlink() else path
+    return named if _is_run(named) and named != path.parent else _newest(path.parent) or path
+
+
+def _newest(runs_dir: Path) -> Path | None:
+    known = [path for path in runs_dir.glob("*") if path.name != LATEST and _is_run(path)]
+    return max(known, default=None, key=lambda path: path.name)
 
 
 def _is_run(path: Path) -> bool:
-    return (path / "run.json").is_file()
+    try:
+        return (path / "run.json").is_file()
+    except OSError:  # no file can have such a name
+        return False
+
+
+@contextlib.contextmanager
+def _temporary(path: Path) -> Generator[Path]:
+    """A name beside `path`, under which nothing is left behind."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        yield temporary
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _telling(path: Path, what: str, way_out: str = "") -> Generator[None]:
+    """Tell of an error of the operating system as one message."""
+    try:
+        yield
+    except OSError as error:
+        raise RunFileError(f"{path}: {what}: {error.strerror}{way_out}") from error
 
 
 def _sync_directory(path: Path) -> None:

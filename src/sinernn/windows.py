@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from sinernn.randomness import Purpose, stream
 
-_RANDOM_BLOCK = 1024  # updates drawn at a time: a plan for update u costs at most one block
+_RANDOM_BLOCK = 65_536  # windows drawn at a time: a plan for any update costs at most a block more
 
 
 @dataclass(frozen=True)
@@ -157,17 +157,19 @@ def random_planner(
     if offsets < 1:
         raise ValueError(f"{samples} samples hold no window of {length} inputs and one target more")
 
-    def draw(block: int) -> Int[np.ndarray, "block B"]:
+    updates = max(1, _RANDOM_BLOCK // batch_size)  # in a block
+
+    def draw(block: int) -> Int[np.ndarray, "updates B"]:
         generator = stream(seed, Purpose.WINDOWS, block)
-        size = (_RANDOM_BLOCK, batch_size)
+        size = (updates, batch_size)
         return generator.integers(segments, size=size) * samples + generator.integers(
             offsets, size=size
         )
 
     def plan(first: int, n: int) -> Plan:
-        begin, end = first // _RANDOM_BLOCK, (first + n - 1) // _RANDOM_BLOCK + 1
+        begin, end = first // updates, (first + n - 1) // updates + 1
         drawn = np.concatenate([draw(block) for block in range(begin, end)])
-        starts = drawn[first - begin * _RANDOM_BLOCK :][:n]
+        starts = drawn[first - begin * updates :][:n]
         update = np.arange(first, first + n)[:, None]
         resets = np.broadcast_to((update == 0) | (not carry_state), starts.shape)
         return Plan(starts, resets.copy())

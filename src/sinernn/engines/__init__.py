@@ -26,7 +26,7 @@ class Objective:
     """Largest global norm of the gradient; longer ones are shortened to it."""
 
 
-@runtime_checkable
+@runtime_checkable  # so that the tests can check annotations while they run
 class Engine(Protocol):
     """A network and its training state, in whatever form computes fastest.
 

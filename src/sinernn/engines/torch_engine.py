@@ -20,6 +20,10 @@ from sinernn.engines import (
 from sinernn.errors import DeviceError
 from sinernn.network import Hidden, Network, Params, TrainState
 
+CUBLAS_WORKSPACE = ":4096:8"
+"""One of the two values with which cuBLAS is deterministic (cuBLAS manual, "Results
+reproducibility"; the note of `torch.use_deterministic_algorithms`)."""
+
 
 class RecurrentNetwork(nn.Module):
     """Recurrent layers and a linear read-out at every step; parameter names as in `Network`."""
@@ -58,6 +62,9 @@ class TorchEngine:
         device: str,
     ) -> None:
         self._device = torch.device(device)
+        if self._device.type == "cuda":
+            # Read when cuBLAS starts; deterministic algorithms refuse to run without it.
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
         self._dtype = getattr(torch, network.dtype)
         self._module = RecurrentNetwork(network).to(self._device, self._dtype)
         self._module.load_state_dict(
@@ -94,7 +101,7 @@ class TorchEngine:
             ):
                 losses.append(self._update(self._samples[position], reset, rate))
         self._updates += len(losses)
-        return torch.stack(losses).double().cpu().numpy() if losses else np.empty(0)
+        return torch.stack(losses).cpu().double().numpy() if losses else np.empty(0)
 
     def _update(
         self, window: Tensor, reset: Bool[np.ndarray, " B"], learning_rate: float
@@ -193,8 +200,6 @@ def present_device(device: str, dtype: str) -> str:
 @contextmanager
 def _reproducible() -> Generator[None]:
     """Same bits on every run, whatever the machine's thread count; settings are put back after."""
-    # CUDA needs this before its first matrix product to be deterministic (torch.nn.LSTM, notes).
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2")
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(1)  # also the fastest for networks this small
