@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test lint types bench clean
+.PHONY: train test lint types bench quality clean
 
 train: $(INSTALLED)
 	$(VENV)/bin/sinernn train configs/default.yaml
@@ -19,6 +19,10 @@ types: $(INSTALLED)
 	$(VENV)/bin/pyright
 
 bench: $(INSTALLED)
+	$(VENV)/bin/pip install --constraint constraints.txt --editable '.[bench]'
+	$(VENV)/bin/python benchmarks/speed.py
+
+quality: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/quality.py
 
 clean:

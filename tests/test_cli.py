@@ -219,6 +219,14 @@ def test_the_module_is_the_command_line(here: Path):
     assert done.stdout == f"sinernn {version('sinernn')}\n"
 
 
+def test_compiling_is_told_while_it_lasts(installed, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SINERNN_CACHE_DIR", str(Path("kernels").absolute()))
+    first = installed("train", TINY, "--no-figures").err.splitlines()
+    assert first[1] == "compiling for this network: some seconds, once"
+    assert first[2].startswith("update ")
+    assert installed("train", TINY, "--no-figures").err.splitlines()[1].startswith("update ")
+
+
 def test_a_bar_is_drawn_on_a_terminal():
     import io
 

@@ -21,8 +21,8 @@ def network(cell: str = "rnn_tanh", hidden_size: int = 16) -> Network:
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])
 def test_auto_is_fused_where_it_is_faster_and_torch_elsewhere(device: str):
-    assert engines.choose("auto", device, network(), rows=1) == EngineChoice("fused", "cpu")
-    large = engines.choose("auto", device, network("lstm", 512), rows=64)
+    assert engines.choose("auto", device, network()) == EngineChoice("fused", "cpu")
+    large = engines.choose("auto", device, network("lstm", 512))
     assert large.engine == "torch"
     assert device in ("auto", large.device)
 
@@ -30,8 +30,7 @@ def test_auto_is_fused_where_it_is_faster_and_torch_elsewhere(device: str):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("large", [False, True])
 def test_a_named_engine_is_taken_whatever_the_size(name: str, large: bool):
-    rows, hidden_size = (64, 512) if large else (1, 16)
-    choice = engines.choose(name, "cpu", network("lstm", hidden_size), rows=rows)
+    choice = engines.choose(name, "cpu", network("lstm", 512 if large else 16))
     assert choice == EngineChoice(name, "cpu")
 
 
@@ -39,9 +38,9 @@ def test_an_accelerator_means_torch(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
         "sinernn.engines.torch_engine.present_device", lambda device, _dtype: device
     )
-    assert engines.choose("auto", "cuda:1", network(), rows=1) == EngineChoice("torch", "cuda:1")
+    assert engines.choose("auto", "cuda:1", network()) == EngineChoice("torch", "cuda:1")
     with pytest.raises(ValueError, match="computes on the CPU, not on cuda:1"):
-        engines.choose("fused", "cuda:1", network(), rows=1)
+        engines.choose("fused", "cuda:1", network())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -92,7 +91,7 @@ def test_a_run_is_judged_alike_by_both_engines(here: Path):
 def test_choosing_fused_loads_neither_engine():
     code = (
         "import sys; from sinernn import engines; from sinernn.network import Network\n"
-        "engines.choose('auto', 'auto', Network('gru', 1, 16, 1, 'float32'), rows=1)\n"
+        "engines.choose('auto', 'auto', Network('gru', 1, 16, 1, 'float32'))\n"
         "assert not {'torch', 'numba'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -282,7 +282,7 @@ def test_float64_on_mps_is_refused(cuda_and_mps: None):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_cuda_is_refused_where_it_is_not():
     with pytest.raises(DeviceError, match=r"cuda is not present; present: .*cpu"):
-        engines.choose("torch", "cuda", make_network(), rows=1)
+        engines.choose("torch", "cuda", make_network())
 
 
 def test_the_workspace_of_cublas_is_one_that_deterministic_algorithms_accept():

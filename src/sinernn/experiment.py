@@ -126,9 +126,7 @@ def train(
             interrupted by a signal. What was saved before stays.
     """
     experiment = prepare(config)
-    choice = engines.choose(
-        config.engine, config.device, experiment.network, rows=config.windows.batch_size
-    )
+    choice = engines.choose(config.engine, config.device, experiment.network)
     state = experiment.network.initial_state(config.seed, batch_size=config.windows.batch_size)
     engine = engines.build(choice, experiment.network, state, experiment.objective)
     began, clock = datetime.now(UTC), time.perf_counter()
@@ -313,7 +311,7 @@ def evaluate(
             f"{series.observed.shape[2]} channels, the network of {run.path} {network.channels}"
         )
         raise UsageError(f"{data}: signal: has {channels}; choose a signal with as many")
-    choice = engines.choose(config.engine, config.device, network, rows=settings.origins)
+    choice = engines.choose(config.engine, config.device, network)
     engine = engines.build(choice, network, checkpoint.state)
     origins = windows.spread_origins(
         bounds,

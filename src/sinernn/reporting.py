@@ -67,9 +67,9 @@ class TrainingProgress:
         if self._bar:
             self._bar.update(self._task, news=news)
         else:
-            self._console.print(news)
+            self._print(news)
         yield
-        self._began = time.perf_counter()
+        self._mark = (0, time.perf_counter())
 
     def show(self, record: Record) -> None:
         """Tell where training stands."""

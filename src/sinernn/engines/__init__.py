@@ -107,10 +107,10 @@ class EngineChoice:
     """A device that is present; never `auto`."""
 
 
-FUSED_LIMIT = 4e6  # products B G H^2 of a time step, from which on torch may be as fast
+FUSED_LIMIT = 1_000_000  # recurrent weights of a layer, from which on torch is as fast
 
 
-def choose(engine: str, device: str, network: Network, *, rows: int) -> EngineChoice:
+def choose(engine: str, device: str, network: Network) -> EngineChoice:
     """Turn a config's wishes into an engine and a device that are there.
 
     The engine comes first: the fused one is for the processor, and torch, which takes a second to
@@ -120,7 +120,6 @@ def choose(engine: str, device: str, network: Network, *, rows: int) -> EngineCh
         engine: `auto`, `fused` or `torch`.
         device: `auto` or a device.
         network: What is to be computed.
-        rows: Batch B.
 
     Raises:
         DeviceError: The device is not present, or cannot compute in the network's dtype.
@@ -129,22 +128,21 @@ def choose(engine: str, device: str, network: Network, *, rows: int) -> EngineCh
     on_processor = device in ("auto", "cpu")
     if engine == "fused" and not on_processor:
         raise ValueError(f"the fused engine computes on the CPU, not on {device}")
-    if engine == "fused" or (
-        engine == "auto" and on_processor and is_faster_fused(network, rows=rows)
-    ):
+    if engine == "fused" or (engine == "auto" and on_processor and is_faster_fused(network)):
         return EngineChoice("fused", "cpu")
     from sinernn.engines.torch_engine import present_device
 
     return EngineChoice("torch", present_device(device, network.dtype))
 
 
-def is_faster_fused(network: Network, *, rows: int) -> bool:
+def is_faster_fused(network: Network) -> bool:
     """Whether the fused engine is the faster one on the processor.
 
-    Source:
-        benchmarks/engines.md, measured by benchmarks/engines.py.
+    In benchmarks/engines.md, which benchmarks/engines.py measures, it is for every cell, window and
+    batch up to 512 units, but for the LSTM of 512, where the two are even; nothing larger has been
+    measured.
     """
-    return rows * GATES[network.cell] * network.hidden_size**2 < FUSED_LIMIT
+    return GATES[network.cell] * network.hidden_size**2 < FUSED_LIMIT
 
 
 def build(

@@ -1,0 +1,94 @@
+"""Both engines over cell, hidden size, window and batch: what the rule of `auto` stands on.
+
+Prints a Markdown table, which is kept as engines.md: processor time of the torch engine divided by
+that of the fused one for the same updates, and the fused one's in microseconds. Both compute on one
+thread, so processor time is fair, and what else the machine does matters little. Where the ratio
+is below 1, torch is the faster one; `auto` takes torch in the cells marked with t.
+
+    python benchmarks/engines.py
+"""
+
+import statistics
+import time
+from typing import Annotated
+
+import numba
+import numpy as np
+import torch
+import typer
+
+from sinernn import engines, provenance
+from sinernn.engines import Engine, EngineChoice, Objective
+from sinernn.network import Network
+
+CELLS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
+HIDDEN_SIZES = (8, 16, 32, 64, 128, 256, 512)
+SHAPES = ((49, 1), (49, 8), (49, 64), (490, 1))  # window, batch
+ROUNDS = 3
+
+
+def plan(updates: int, batch: int, samples: int, length: int) -> tuple[np.ndarray, ...]:
+    """Random windows whose state is carried on, as in the tutorial."""
+    starts = np.random.default_rng(0).integers(0, samples - length, (updates, batch))
+    return starts, np.zeros((updates, batch), bool), np.full(updates, 1e-3)
+
+
+def seconds_an_update(engine: Engine, rows: tuple[np.ndarray, ...]) -> float:
+    """Processor time of one update of a plan."""
+    began = time.process_time()
+    engine.advance(*rows)
+    return (time.process_time() - began) / len(rows[0])
+
+
+def compare(network: Network, length: int, batch: int) -> tuple[float, float]:
+    """Return medians, in seconds an update, of the fused and the torch engine.
+
+    Raises:
+        AssertionError: Their losses disagree.
+    """
+    samples = np.sin(np.arange(4 * length) * 10 / 49)[:, None].astype(network.dtype)
+    state = network.initial_state(0, batch_size=batch)
+    made = [
+        engines.build(
+            EngineChoice(name, "cpu"), network, state, Objective(samples, length, 0, None)
+        )
+        for name in ("fused", "torch")
+    ]
+    first = plan(2, batch, len(samples), length)
+    # float32 rounding: the two add up in another order.
+    np.testing.assert_allclose(made[0].advance(*first), made[1].advance(*first), rtol=2e-3)
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(ROUNDS):
+        for engine, found in zip(made, times, strict=True):
+            once = seconds_an_update(engine, plan(1, batch, len(samples), length))
+            count = int(np.clip(0.05 / once, 2, 2000))
+            found.append(seconds_an_update(engine, plan(count, batch, len(samples), length)))
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def main(
+    cells: Annotated[str, typer.Option(help="Which cells.")] = ",".join(CELLS),
+    sizes: Annotated[str, typer.Option(help="Which hidden sizes.")] = ",".join(
+        map(str, HIDDEN_SIZES)
+    ),
+) -> None:
+    """Print the table."""
+    processor = provenance.environment()["processor"]
+    print(
+        f"torch {torch.__version__}, numba {numba.__version__}, float32, one layer, {processor}\n"
+    )
+    print("| cell | H | " + " | ".join(f"T={t} B={b}" for t, b in SHAPES) + " |")
+    print("| --- " * (2 + len(SHAPES)) + "|")
+    for cell in cells.split(","):
+        for hidden_size in map(int, sizes.split(",")):
+            network = Network(cell, 1, hidden_size, 1, "float32")
+            found: list[str] = []
+            for length, batch in SHAPES:
+                fused, reference = compare(network, length, batch)
+                mark = "" if engines.is_faster_fused(network) else " t"
+                found.append(f"{reference / fused:.1f} ({fused * 1e6:.0f}){mark}")
+            print(f"| {cell} | {hidden_size} | " + " | ".join(found) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

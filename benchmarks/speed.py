@@ -1,0 +1,406 @@
+"""Speed of the tutorial's updates: both engines against plain torch, torch.compile, jax and C.
+
+One sitting: first all must compute the same losses, then rounds of all contenders take turns, and
+Markdown tables of medians are printed, as multiples of the C program that is about the least time
+this processor needs. Updates are timed on one thread each, by processor time, so that what else the
+machine does matters little. Then 64 networks at once through two threads, and the whole command
+against the tutorial's script, by the clock.
+
+    python benchmarks/speed.py
+"""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"  # jax: one thread, as the others
+
+import numba
+import numpy as np
+import torch
+import typer
+
+from sinernn import engines, provenance
+from sinernn.engines import EngineChoice, Objective
+from sinernn.network import Network, TrainState
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+import reference_script  # noqa: E402
+
+LEARNING_RATE = 0.01
+SIZES = ((16, 49), (16, 490), (64, 49), (256, 49), (512, 49))  # hidden units H, window T
+TUTORIAL = (16, 49)
+POOL_NETWORKS, POOL_THREADS, POOL_UPDATES = 64, 2, 6000
+
+Run = Callable[[int], tuple[float, list[float]]]
+"""(updates) -> (seconds of the processor for each, first losses); every call starts afresh."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """The tutorial for any width and window: three sines, random windows, the state carried on."""
+
+    hidden_size: int
+    length: int
+
+    @property
+    def network(self) -> Network:
+        """What is trained."""
+        return Network("rnn_tanh", 1, self.hidden_size, 1, "float32")
+
+    @property
+    def samples(self) -> np.ndarray:
+        """[3 (T + 1)], each start's samples in turn."""
+        time_steps = np.arange(3)[:, None] + np.arange(self.length + 1) * 10 / 49
+        return np.sin(time_steps).astype("float32").ravel()
+
+    def choices(self, updates: int) -> np.ndarray:
+        """Return which sine each update sees."""
+        return np.random.default_rng(0).integers(0, 3, updates)
+
+    def starts(self, updates: int) -> np.ndarray:
+        """Return the first sample of each update's window."""
+        return self.choices(updates) * (self.length + 1)
+
+    def state(self, seed: int = 0) -> TrainState:
+        """Return what every contender starts from."""
+        return self.network.initial_state(seed, batch_size=1)
+
+
+def on_engine(name: str) -> Callable[[Task], Run]:
+    """One of the two engines."""
+
+    def prepare(task: Task) -> Run:
+        objective = Objective(task.samples[:, None], task.length, 0, None)
+
+        def run(updates: int) -> tuple[float, list[float]]:
+            engine = engines.build(EngineChoice(name, "cpu"), task.network, task.state(), objective)
+            plan = (
+                task.starts(updates)[:, None],
+                np.zeros((updates, 1), bool),
+                np.full(updates, LEARNING_RATE),
+            )
+            began = time.process_time()
+            losses = engine.advance(*plan)
+            return (time.process_time() - began) / updates, losses[:20].tolist()
+
+        return run
+
+    return prepare
+
+
+def plain_torch(task: Task) -> Run | None:
+    """The tutorial's script, which knows one window."""
+    if task.length != TUTORIAL[1]:
+        return None
+
+    def run(updates: int) -> tuple[float, list[float]]:
+        starts = task.choices(updates).tolist()
+        began = time.process_time()
+        losses, _, _ = reference_script.run(task.state().params, starts, torch.float32)
+        return (time.process_time() - began) / updates, losses[:20]
+
+    return run
+
+
+def compiled_torch(task: Task) -> Run | None:
+    """torch.compile of the whole update; longer windows than the tutorial's take it minutes."""
+    if (task.hidden_size, task.length) != TUTORIAL:
+        return None
+
+    def loss(params: dict[str, Any], hidden: Any, window: Any) -> tuple[Any, Any]:
+        outputs = []
+        for t in range(task.length):
+            total = window[t] * params["rnn.weight_ih_l0"][:, 0] + params["rnn.bias_ih_l0"]
+            hidden = torch.tanh(
+                total + params["rnn.weight_hh_l0"] @ hidden + params["rnn.bias_hh_l0"]
+            )
+            outputs.append(params["readout.weight"] @ hidden + params["readout.bias"])
+        return ((torch.cat(outputs) - window[1:]) ** 2).mean(), hidden
+
+    @torch.compile
+    def update(params: Any, first: Any, second: Any, hidden: Any, window: Any, rates: Any) -> Any:
+        grads, (value, after) = torch.func.grad_and_value(loss, has_aux=True)(
+            params, hidden, window
+        )
+        first = {k: 0.9 * first[k] + 0.1 * grads[k] for k in params}
+        second = {k: 0.999 * second[k] + 0.001 * grads[k] ** 2 for k in params}
+        params = {
+            k: p - rates[0] * first[k] / ((second[k] * rates[1]).sqrt() + 1e-8)
+            for k, p in params.items()
+        }
+        return value, params, first, second, after
+
+    def run(updates: int) -> tuple[float, list[float]]:
+        state = task.state()
+        params, first, second = (
+            {k: torch.tensor(v) for k, v in group.items()}
+            for group in (state.params, state.first_moment, state.second_moment)
+        )
+        hidden, losses = torch.zeros(task.hidden_size), []
+        windows = torch.tensor(task.samples).reshape(3, -1)
+        steps = np.arange(1, updates + 1)
+        rates = torch.tensor(
+            np.stack([LEARNING_RATE / (1 - 0.9**steps), 1 / (1 - 0.999**steps)], axis=1)
+        ).float()
+        choices = task.choices(updates).tolist()
+        with torch.no_grad():
+            began = time.process_time()
+            for k, choice in enumerate(choices):
+                value, params, first, second, hidden = update(
+                    params, first, second, hidden, windows[choice], rates[k]
+                )
+                losses.append(value)
+            spent = time.process_time() - began
+        return spent / updates, [float(value) for value in losses[:20]]
+
+    return run
+
+
+def with_jax(task: Task) -> Run | None:
+    """A scan over time, unrolled by 7, inside a scan over updates."""
+    if find_spec("jax") is None:
+        return None
+    import jax
+    from jax import lax
+    from jax import numpy as jnp
+
+    windows = jnp.asarray(task.samples.reshape(3, -1))
+
+    def loss(params: Any, hidden: Any, window: Any) -> Any:
+        def step(hidden: Any, x: Any) -> Any:
+            total = x * params["rnn.weight_ih_l0"][:, 0] + params["rnn.bias_ih_l0"]
+            hidden = jnp.tanh(
+                total + params["rnn.weight_hh_l0"] @ hidden + params["rnn.bias_hh_l0"]
+            )
+            return hidden, (params["readout.weight"] @ hidden + params["readout.bias"])[0]
+
+        after, outputs = lax.scan(step, hidden, window[:-1], unroll=7)
+        return jnp.mean((outputs - window[1:]) ** 2), after
+
+    def update(carry: Any, choice: Any) -> Any:
+        params, first, second, hidden, k = carry
+        (value, after), grads = jax.value_and_grad(loss, has_aux=True)(
+            params, hidden, windows[choice]
+        )
+        k = k + 1
+        first = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, grads)
+        second = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, grads)
+        rate, root = LEARNING_RATE / (1 - 0.9**k), 1 / (1 - 0.999**k)
+        params = jax.tree.map(
+            lambda p, m, v: p - rate * m / (jnp.sqrt(v * root) + 1e-8), params, first, second
+        )
+        return (params, first, second, after, k), value
+
+    scan = jax.jit(lambda carry, choices: lax.scan(update, carry, choices))
+
+    def run(updates: int) -> tuple[float, list[float]]:
+        state = task.state()
+        groups = jax.tree.map(jnp.asarray, (state.params, state.first_moment, state.second_moment))
+        carry = (*groups, jnp.zeros(task.hidden_size), jnp.float32(0))
+        choices = jnp.asarray(task.choices(updates))
+        scan(carry, choices)[1].block_until_ready()  # compiles for this many updates
+        began = time.process_time()
+        losses = scan(carry, choices)[1].block_until_ready()
+        return (time.process_time() - began) / updates, np.asarray(losses[:20]).tolist()
+
+    return run
+
+
+def floor_program(hidden_size: int, folder: Path) -> Path | None:
+    """Build floor.c for a width; None where the system has no compiler, or one that cannot."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        return None
+    program = folder / f"floor{hidden_size}"
+    flags = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-Wno-psabi", f"-DH={hidden_size}"]
+    command = [compiler, *flags, str(HERE / "floor.c"), "-o", str(program), "-lm"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        print(f"{compiler} cannot build floor.c:\n{done.stderr}", file=sys.stderr)
+        return None
+    return program
+
+
+def run_floor(program: Path, task: Task, updates: int, networks: int = 1) -> dict[str, Any]:
+    """Return what the C program prints."""
+    parts = [np.array([updates, task.length, networks, task.samples.size], "int32"), task.samples]
+    parts.append(task.starts(updates).astype("int32"))
+    for seed in range(networks):
+        params = task.state(seed).params
+        parts += [params["rnn.weight_ih_l0"], params["rnn.weight_hh_l0"].T]
+        parts += [params[k] for k in ("rnn.bias_ih_l0", "rnn.bias_hh_l0")]
+        parts += [params["readout.weight"], params["readout.bias"]]
+    content = program.with_suffix(".input")
+    content.write_bytes(b"".join(np.ascontiguousarray(part).tobytes() for part in parts))
+    environment = os.environ | {"OMP_NUM_THREADS": str(POOL_THREADS)}
+    command = [str(program), str(content)]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def in_c(folder: Path) -> Callable[[Task], Run | None]:
+    """The floor."""
+
+    def prepare(task: Task) -> Run | None:
+        program = floor_program(task.hidden_size, folder)
+        if program is None:
+            return None
+
+        def run(updates: int) -> tuple[float, list[float]]:
+            told = run_floor(program, task, updates)
+            return told["processor_seconds"] / updates, told["losses"]
+
+        return run
+
+    return prepare
+
+
+def measure(task: Task, contenders: dict[str, Any], rounds: int) -> dict[str, float]:
+    """Return each contender's median, in seconds an update.
+
+    Raises:
+        AssertionError: Their losses disagree.
+    """
+    runs = {name: prepare(task) for name, prepare in contenders.items()}
+    runs = {name: run for name, run in runs.items() if run is not None}
+    losses = {name: run(20)[1] for name, run in runs.items()}
+    for name, found in losses.items():
+        # Sums in another order differ in float32, and at this learning rate wide networks soon
+        # carry it far: the first updates tell whether it is the same computation.
+        np.testing.assert_allclose(found[:5], losses["torch engine"][:5], rtol=2e-3, err_msg=name)
+    counts = {
+        # jax compiles for the count, so that the same one is asked for in every round.
+        name: int(np.clip(0.2 / run(20)[0], 20, 6000))
+        for name, run in runs.items()
+    }
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            times[name].append(run(counts[name])[0])
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def pool(folder: Path, rounds: int) -> tuple[float, float | None]:
+    """Return the seconds by the clock that 64 tutorials take: fused, and C where there is one."""
+    task = Task(*TUTORIAL)
+    run, program = on_engine("fused")(task), floor_program(task.hidden_size, folder)
+    fused: list[float] = []
+    floor: list[float] = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        with ThreadPoolExecutor(POOL_THREADS) as threads:
+            list(threads.map(run, [POOL_UPDATES] * POOL_NETWORKS))
+        fused.append(time.perf_counter() - began)
+        if program:
+            floor.append(run_floor(program, task, POOL_UPDATES, POOL_NETWORKS)["seconds"])
+    return statistics.median(fused), statistics.median(floor) if floor else None
+
+
+SCRIPT = """
+import sys; sys.path.insert(0, sys.argv[1])
+import torch, numpy, reference_script
+torch.manual_seed(0)
+net = reference_script.Net(16)
+weights = {name: value.numpy() for name, value in net.state_dict().items()}
+starts = numpy.random.default_rng(0).integers(0, 3, 6000).tolist()
+reference_script.run(weights, starts, torch.float32)
+"""
+
+
+def whole_process(command: list[str]) -> tuple[float, float]:
+    """Return seconds by the clock and peak memory in MiB."""
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{command} failed")
+    to_mib = 2**20 if sys.platform == "darwin" else 2**10
+    return time.perf_counter() - began, usage.ru_maxrss / to_mib
+
+
+def processes(folder: Path, rounds: int) -> dict[str, tuple[float, float]]:
+    """Return medians of time and memory of the command and of the tutorial's script."""
+    train = [str(Path(sys.executable).with_name("sinernn")), "train", "--no-figures"]
+    train += [str(HERE.parent / "configs" / "tutorial.yaml"), "--runs-dir", str(folder / "runs")]
+    commands = {
+        "`sinernn train configs/tutorial.yaml --no-figures`": train,
+        "the tutorial's script": [
+            sys.executable, "-c", SCRIPT, str(HERE.parent / "tests"),
+        ],
+    }  # fmt: skip
+    whole_process(train)  # kernels that are not there yet
+    found = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            found[name].append(whole_process(command))
+    return {
+        name: (statistics.median(t for t, _ in each), statistics.median(m for _, m in each))
+        for name, each in found.items()
+    }
+
+
+def main(
+    rounds: Annotated[int, typer.Option(help="Rounds, of which the medians are told.", min=1)] = 5,
+) -> None:
+    """Print the tables."""
+    torch.set_num_threads(1)
+    versions = [f"torch {torch.__version__}", f"numba {numba.__version__}"]
+    if find_spec("jax"):
+        import jax
+
+        versions.append(f"jax {jax.__version__}")
+    print(f"{', '.join(versions)}; {provenance.environment()['processor']}; one thread\n")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        contenders = {
+            "C": in_c(folder),
+            "fused engine": on_engine("fused"),
+            "jax": with_jax,
+            "torch.compile": compiled_torch,
+            "torch engine": on_engine("torch"),
+            "plain torch": plain_torch,
+        }
+        print("| µs an update (x C) | " + " | ".join(contenders) + " |")
+        print("| --- " * (1 + len(contenders)) + "|")
+        for hidden_size, length in SIZES:
+            medians = measure(Task(hidden_size, length), contenders, rounds)
+            cells = [
+                (f"{medians[name] * 1e6:.3g}" if name in medians else "-")
+                + (
+                    f" ({medians[name] / medians['C']:.3g})"
+                    if name in medians and "C" in medians and name != "C"
+                    else ""
+                )
+                for name in contenders
+            ]
+            print(f"| H={hidden_size} T={length} | " + " | ".join(cells) + " |", flush=True)
+        if floor_program(TUTORIAL[0], folder) is None:
+            print("\nC is absent: this system has no compiler for it.")
+
+        fused, floor = pool(folder, rounds)
+        ratio = f", C {floor:.2f} s ({fused / floor:.2f} x)" if floor else ""
+        print(
+            f"\n{POOL_NETWORKS} networks, {POOL_UPDATES} updates each, through {POOL_THREADS} "
+            f"threads: fused {fused:.2f} s{ratio}\n"
+        )
+        print("| 6000 updates as a whole process | s | MiB |\n| --- | --- | --- |")
+        for command, (seconds, mib) in processes(folder, rounds).items():
+            print(f"| {command} | {seconds:.2f} | {mib:.0f} |")
+
+
+if __name__ == "__main__":
+    typer.run(main)
