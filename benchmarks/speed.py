@@ -293,6 +293,20 @@ def measure(task: Task, contenders: dict[str, Any], rounds: int) -> dict[str, fl
     return {name: statistics.median(found) for name, found in times.items()}
 
 
+def table_cell(medians: dict[str, float], name: str) -> str:
+    """Return microseconds and, in brackets, the multiple of C; a dash where nothing was timed."""
+    if name not in medians:
+        return "-"
+    seconds, floor = medians[name], medians.get("C")
+    ratio = f" ({rounded(seconds / floor)})" if floor and name != "C" else ""
+    return rounded(seconds * 1e6) + ratio
+
+
+def rounded(value: float) -> str:
+    """Return three digits, or all that a large number has before the point."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def pool(folder: Path, rounds: int) -> tuple[float, float | None]:
     """Return the seconds by the clock that 64 tutorials take: fused, and C where there is one."""
     task = Task(*TUTORIAL)
@@ -378,15 +392,7 @@ def main(
         print("| --- " * (1 + len(contenders)) + "|")
         for hidden_size, length in SIZES:
             medians = measure(Task(hidden_size, length), contenders, rounds)
-            cells = [
-                (f"{medians[name] * 1e6:.3g}" if name in medians else "-")
-                + (
-                    f" ({medians[name] / medians['C']:.3g})"
-                    if name in medians and "C" in medians and name != "C"
-                    else ""
-                )
-                for name in contenders
-            ]
+            cells = [table_cell(medians, name) for name in contenders]
             print(f"| H={hidden_size} T={length} | " + " | ".join(cells) + " |", flush=True)
         if floor_program(TUTORIAL[0], folder) is None:
             print("\nC is absent: this system has no compiler for it.")
