@@ -147,7 +147,7 @@ def test_diverging_training_has_an_exit_code_of_its_own(sinernn):
 def test_a_stopped_process_has_saved_what_it_had(here: Path, number: int, code: int):
     command = [
         str(Path(sys.executable).with_name("sinernn")), "train", str(TINY),
-        "training.steps=10000000", "training.checkpoint_every=null", "training.log_every=1",
+        "training.steps=1000000", "training.checkpoint_every=null", "training.log_every=1",
     ]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

@@ -1,6 +1,6 @@
 """What every section of a config shares: strict, frozen, and closed to unknown keys."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -23,3 +23,26 @@ def _whole_float_to_int(value: Any) -> Any:
 
 
 Whole = Annotated[int, BeforeValidator(_whole_float_to_int)]  # 1e5 is a fine way to write 100000
+
+
+def kinds_of(annotation: Any) -> dict[str, type[Section]]:
+    """Return the sections of a union over `kind`, by kind; nothing for any other type."""
+    sections = [
+        kind
+        for kind in get_args(annotation)
+        if isinstance(kind, type) and issubclass(kind, Section)
+    ]
+    return {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in sections}
+
+
+def default_kind(kind: str) -> BeforeValidator:
+    """Return what lets a section without a `kind` be of this one.
+
+    A union is written `Annotated[A | B, Field(discriminator="kind"), default_kind("a")]`; of its
+    sections only the default has a default for `kind`.
+    """
+
+    def with_kind(value: Any) -> Any:
+        return {"kind": kind} | cast(Any, value) if isinstance(value, dict) else value
+
+    return BeforeValidator(with_kind)
