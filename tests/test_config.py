@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import annotated_types
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
@@ -16,7 +16,7 @@ from conftest import CONFIGS
 from sinernn.config import Config, json_schema, load_config, setting_paths, to_yaml, validate
 from sinernn.config.contradictions import find_contradictions
 from sinernn.errors import ConfigError, Place
-from sinernn.schema import Section, default_kind
+from sinernn.schema import Section, Whole, default_kind
 from sinernn.signals import Sine
 from sinernn.yamlfile import Places, parse_yaml
 
@@ -97,6 +97,38 @@ def test_one_of_several_kinds_is_told_in_the_same_words(text: str, message: str)
     assert str(caught.value) == message
 
 
+class Stage(Section):
+    horizon: Whole = Field(ge=1, le=9)
+
+
+class Refine(Section):
+    stages: Annotated[tuple[Stage, ...], Field(strict=False)] = ()
+
+
+class WithLists(Config):
+    refine: Refine | None = None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{stages: [{horizon: 1}, {horizon: 0}]}", "43: refine.stages.1.horizon: must be at least 1, got 0"),
+        ("{stages: [{horizn: 1, horizon: 2}]}", "20: refine.stages.0.horizn: unknown key; did you mean horizon?"),
+        ("{stages: [{}]}", "19: refine.stages.0.horizon: is missing"),
+        ("{stages: [3]}", "19: refine.stages.0: must be a section with keys such as horizon, got 3"),
+        ("{stage: []}", "10: refine.stage: unknown key; did you mean stages?"),
+        ("3", "9: refine: must be a section with keys such as stages, got 3"),
+    ],
+)  # fmt: skip
+def test_sections_that_may_be_null_and_lists_of_sections_are_told_in_the_same_words(
+    text: str, message: str
+):
+    with pytest.raises(ConfigError) as caught:
+        validate(parse_yaml(f"refine: {text}\n", source="a.yaml"), WithLists)
+    assert str(caught.value) == f"a.yaml:1:{message}"
+    assert ("refine", "stages") in set(setting_paths(WithLists))
+
+
 def test_a_section_without_a_kind_is_of_the_default_kind():
     document = parse_yaml("signal: {amplitude: 3}\n", source="a.yaml")
     assert validate(document, WithKinds).signal == Sine(amplitude=3)
@@ -169,6 +201,7 @@ def values(annotation: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrategy
     return st.integers(**bounds) if annotation is int else st.floats(**bounds)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(values(Config), st.booleans())
 def test_every_config_written_out_reads_back_as_it_was(tree: dict[str, Any], sources: bool):
     """Over every field, by its type and its bounds."""

@@ -1,6 +1,7 @@
 """What every section of a config shares: strict, frozen, and closed to unknown keys."""
 
-from typing import Annotated, Any, cast, get_args
+from types import UnionType
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -25,13 +26,23 @@ def _whole_float_to_int(value: Any) -> Any:
 Whole = Annotated[int, BeforeValidator(_whole_float_to_int)]  # 1e5 is a fine way to write 100000
 
 
+def sections_in(annotation: Any) -> list[type[Section]]:
+    """Return the sections that a value of this type can be; lists are not looked into."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return sections_in(arguments[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [section for argument in arguments for section in sections_in(argument)]
+    return []
+
+
 def kinds_of(annotation: Any) -> dict[str, type[Section]]:
     """Return the sections of a union over `kind`, by kind; nothing for any other type."""
-    sections = [
-        kind
-        for kind in get_args(annotation)
-        if isinstance(kind, type) and issubclass(kind, Section)
-    ]
+    sections = sections_in(annotation)
+    if len(sections) < 2:
+        return {}
     return {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in sections}
 
 

@@ -51,11 +51,12 @@ class Places:
 
     def find(self, path: KeyPath, *, of_key: bool = False) -> Place:
         """Return where `path` stands; for a key that is not there, where its section stands."""
-        places = self.keys if of_key else self.values
+        first, second = (self.keys, self.values) if of_key else (self.values, self.keys)
         for end in range(len(path), 0, -1):
-            if path[:end] in places:
-                return places[path[:end]]
-            places = self.keys  # what is missing is reported at its section's key
+            for places in (first, second):
+                if path[:end] in places:
+                    return places[path[:end]]
+            first, second = self.keys, self.values  # a section is named by its key
         return self.top
 
     def most_telling(self, paths: Sequence[KeyPath]) -> Place:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from sinernn.errors import KeyPath, Problem
 from sinernn.overrides import nearest
-from sinernn.schema import Section, kinds_of
+from sinernn.schema import Section, kinds_of, sections_in
 from sinernn.yamlfile import Places, describe
 
 
@@ -61,7 +61,7 @@ def to_problem(details: Any, places: Places, config: type[Section]) -> Problem:
 def setting_paths(section: type[Section], path: KeyPath = ()) -> Iterator[KeyPath]:
     """Yield the path of every setting, of every kind."""
     for name, field in section.model_fields.items():
-        inner = _sections(field.annotation)
+        inner = sections_in(field.annotation)
         for kind in inner:
             yield from setting_paths(kind, (*path, name))
         if not inner:
@@ -71,26 +71,20 @@ def setting_paths(section: type[Section], path: KeyPath = ()) -> Iterator[KeyPat
 def _find(config: type[Section], location: tuple[str | int, ...]) -> _Spot:
     """Walk pydantic's location through the schema; the name of a kind in it is no key."""
     spot = _Spot((), config, {}, config)
-    kinds: Mapping[str, type[Section]] = {}
     for part in location:
         path = (*spot.path, part)
-        if part in (kinds := kinds_of(spot.annotation)):
+        if kinds := kinds_of(spot.annotation):
             spot = _Spot(spot.path, spot.section, kinds, kinds[str(part)])
-        elif inner := _sections(spot.annotation):
+        elif inner := sections_in(spot.annotation):
             field = inner[0].model_fields.get(str(part))
             if field is None:
                 spot = _Spot(path, inner[0], spot.kinds, None)
             else:
                 spot = _Spot(path, inner[0], {}, field.annotation, field.description or "")
-        else:
-            spot = _Spot(path, spot.section, {}, spot.annotation, spot.description)
+        else:  # a position in a list
+            item = next(iter(get_args(spot.annotation)), None)
+            spot = _Spot(path, spot.section, {}, item, spot.description)
     return spot
-
-
-def _sections(annotation: Any) -> list[type[Section]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return [annotation]
-    return list(kinds_of(annotation).values())
 
 
 def _about_unknown_key(spot: _Spot, config: type[Section]) -> str:
@@ -115,7 +109,7 @@ def _about_unknown_key(spot: _Spot, config: type[Section]) -> str:
 
 
 def _about_section(spot: _Spot, given: Any) -> tuple[str, str]:
-    sections = _sections(spot.annotation)
+    sections = sections_in(spot.annotation)
     keys = list(dict.fromkeys(key for section in sections for key in section.model_fields))
     way_out = "; leave it out for the defaults" if given is None else ""
     return f"must be a section with keys such as {', '.join(keys[:4])}", way_out
