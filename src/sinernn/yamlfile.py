@@ -259,10 +259,17 @@ class _Writer(yaml.SafeDumper):
     """PyYAML's emitter, quoting text that YAML 1.2 would take for something else."""
 
 
-_Writer.add_representer(
-    list,
-    lambda writer, items: writer.represent_sequence(_TAG + "seq", items, flow_style=True),
-)
+def _represent_list(writer: _Writer, items: list[Any]) -> yaml.Node:
+    return writer.represent_sequence(_TAG + "seq", items, flow_style=True)
+
+
+def _represent_text(writer: _Writer, text: str) -> yaml.Node:
+    # Line breaks other than \n do not survive PyYAML's single quotes; in double quotes all do.
+    return writer.represent_scalar(_TAG + "str", text, style=None if text.isprintable() else '"')
+
+
+_Writer.add_representer(list, _represent_list)
+_Writer.add_representer(str, _represent_text)
 for _class in (_Reader, _Writer):
     _class.yaml_implicit_resolvers = {}
     for _name, _pattern, _first in _CORE_SCHEMA:
