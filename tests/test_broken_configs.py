@@ -293,8 +293,10 @@ OVERRIDES = [
     (['training.steps=1e9', 'training.evaluate_every=null', 'training.checkpoint_every=null', 'training.log_every=1e6'],
      'training.steps=1e9: training.steps: the run would take about 16 GB of memory, most of it here, and the limit is 8; choose less, or set limits.memory_gb=19\n'
      'training.steps=1e9: training.steps: the run would take about 830 hours on one core, most of it here, and the limit is 24; choose less, or set limits.hours=1000'),
+    (['training.steps=1e9', 'training.checkpoint_every=1', 'limits.memory_gb=1e5'],
+     'training.checkpoint_every=1: training.checkpoint_every: the run would take about 7e+08 hours on one core, most of it here, and the limit is 24; choose less'),
     (['windows.length=10000', 'windows.order=random', 'windows.batch_size=65536', 'limits.hours=1e5'],
-     'windows.batch_size=65536: windows.batch_size: the run would take about 250 GB of memory, most of it here, and the limit is 8; choose less, or set limits.memory_gb=310'),
+     'windows.batch_size=65536: windows.batch_size: the run would take about 250 GB of memory, most of it here, and the limit is 8; choose less, or set limits.memory_gb=300'),
     (['signal.length=1e7', 'signal.starts=[0,1,2,3,4,5,6,7,8,9,10,11,12]'],
      'signal.length=1e7: signal.length: the run would take about 20 GB of memory, most of it here, and the limit is 8; choose less, or set limits.memory_gb=24'),
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 import json
 import math
+import os
 import re
 from pathlib import Path
 from types import NoneType, UnionType
@@ -16,9 +17,10 @@ from conftest import CONFIGS
 from sinernn.config import Config, json_schema, load_config, setting_paths, to_yaml, validate
 from sinernn.config.contradictions import find_contradictions
 from sinernn.errors import ConfigError, Place
+from sinernn.places import Places
 from sinernn.schema import Section, Whole, default_kind
 from sinernn.signals import Sine
-from sinernn.yamlfile import Places, parse_yaml
+from sinernn.yamlfile import parse_yaml
 
 
 @pytest.fixture
@@ -37,6 +39,9 @@ def test_the_defaults_are_a_valid_config_without_contradictions():
 def test_the_name_defaults_to_the_files_stem(write):
     assert load_config(write("seed: 1\n")).name == "a"
     assert load_config(write("name: b\n")).name == "b"
+    undecodable = os.fsdecode(b"\xff" + b"x" * 240)
+    Path(f"{undecodable}.yaml").write_text("seed: 1\n")
+    assert load_config(f"{undecodable}.yaml").name == r"\udcff" + "x" * 191 + "..."
 
 
 def test_whole_floats_serve_as_whole_numbers(write):

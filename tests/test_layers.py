@@ -11,7 +11,7 @@ from conftest import REPOSITORY
 
 SOURCE = REPOSITORY / "src" / "sinernn"
 ROOMS = (
-    "errors", "randomness", "schema", "yamlwords", "yamlfile", "overrides", "signals", "windows", "network",
+    "errors", "randomness", "schema", "places", "yamlwords", "yamlfile", "overrides", "signals", "windows", "network",
     "config.sections", "config.messages", "config.cost", "config.contradictions", "config", "engines",
     "engines.torch_engine", "interrupts", "training", "evaluation", "plotting", "provenance", "runs",
     "experiment", "reporting", "cli", "__main__",

@@ -7,7 +7,8 @@ from itertools import takewhile
 from typing import Any, cast
 
 from sinernn.errors import ConfigError, KeyPath, Place, Problem
-from sinernn.yamlfile import Document, Places, describe, parse_value
+from sinernn.places import Places
+from sinernn.yamlfile import Document, describe, parse_value
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from sinernn.config.contradictions import find_contradictions
 from sinernn.config.messages import setting_paths, to_problem
 from sinernn.config.sections import Config
-from sinernn.errors import ConfigError, KeyPath, Problem
+from sinernn.errors import ConfigError, KeyPath, Problem, printable
 from sinernn.overrides import apply_overrides, parse_overrides
 from sinernn.yamlfile import Document, dump_yaml, read_yaml
 
@@ -40,7 +40,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     if document is None or parsed is None:
         raise _told(problems)
     apply_overrides(document, parsed, replaces_section=frozenset({("signal", "kind")}))
-    document.tree.setdefault("name", path.stem)
+    document.tree.setdefault("name", printable(path.stem, 200))
     return validate(document, Config)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from sinernn.config.cost import RATES, gigabytes, seconds
-from sinernn.config.sections import Config
+from sinernn.config.sections import HIGHEST_LIMIT, Config
 from sinernn.network import Network
 from sinernn.windows import room_for_origins, whole_windows
 
@@ -129,10 +129,13 @@ def _cost(config: Config) -> list[Contradiction]:
     ):
         total, largest = sum(amounts.values()), max(amounts, key=lambda name: amounts[name])
         if total > limit:
+            raised = 1.2 * total
             message = (
                 f"the run would take about {_rounded(total)} {unit}, most of it here, and the "
-                f"limit is {limit:g}; choose less, or set {setting}={_rounded(1.2 * total)}"
+                f"limit is {limit:g}; choose less"
             )
+            if raised < HIGHEST_LIMIT:
+                message += f", or set {setting}={_rounded(raised)}"
             found.append(Contradiction((largest, *_CAUSES.get(largest, ())), message))
     return found
 

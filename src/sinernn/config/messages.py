@@ -7,8 +7,9 @@ from typing import Any, get_args
 
 from sinernn.errors import KeyPath, Problem
 from sinernn.overrides import nearest
+from sinernn.places import Places
 from sinernn.schema import Section, kinds_of, sections_in
-from sinernn.yamlfile import Places, describe
+from sinernn.yamlfile import describe
 
 
 @dataclass(frozen=True)

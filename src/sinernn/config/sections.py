@@ -5,10 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr, StringConstraints
 
 from sinernn.errors import KeyPath, Place, Problem
+from sinernn.places import Places
 from sinernn.schema import Section, Whole
 from sinernn.signals import Signal, Sine
 from sinernn.windows import Parts, split_by_time
-from sinernn.yamlfile import Places
+
+HIGHEST_LIMIT = 100_000  # GB and hours
 
 
 class Windows(Section):
@@ -113,10 +115,10 @@ class Limits(Section):
     accelerator is not estimated.
     """
 
-    memory_gb: float = Field(default=8.0, gt=0, le=100_000)
+    memory_gb: float = Field(default=8.0, gt=0, le=HIGHEST_LIMIT)
     """Memory, in GB; no machine has more than the bound."""
 
-    hours: float = Field(default=24.0, gt=0, le=100_000)
+    hours: float = Field(default=24.0, gt=0, le=HIGHEST_LIMIT)
     """Time, in hours; the bound is eleven years."""
 
 
