@@ -137,9 +137,10 @@ def test_what_a_user_can_cause_is_one_message_and_an_exit_code(
 
 
 def test_a_wrong_option_is_wrong_usage(sinernn):
-    outcome = sinernn("train", TINY, "--epochs", "3")
-    assert outcome.code == 2
-    assert "No such option: --epochs" in outcome.err
+    for words, name in ((["--epochs", "3"], "--epochs"), (["-x3"], "-x")):
+        outcome = sinernn("train", TINY, *words)
+        assert outcome.code == 2
+        assert f"No such option: {name}" in outcome.err
 
 
 @pytest.mark.parametrize(
@@ -253,6 +254,9 @@ def test_the_place_stays_in_sight_in_a_long_line():
     assert line[caret.index("^") :].startswith("\\x1b[0myyy")
 
 
+@pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("script") is None, reason="needs script of util-linux"
+)
 def test_a_terminal_sees_the_caret(here: Path):
     Path("a.yaml").write_text("model:\n  hiden_size: 3\n")
     command = Path(sys.executable).with_name("sinernn")

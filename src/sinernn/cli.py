@@ -29,7 +29,7 @@ class TakesOverrides(TyperCommand):
         """Parse the words behind the command.
 
         Raises:
-            UsageError: An option is a setting.
+            ConfigError: An option is a setting.
         """
         words = list(args)
         try:
@@ -45,10 +45,12 @@ def _explain_setting(option: str, words: list[str]) -> None:
     from sinernn.config import Config, setting_paths
     from sinernn.overrides import from_option
 
-    at = next(index for index, word in enumerate(words) if word.split("=")[0] == option)
-    if meant := from_option(words[at:], list(setting_paths(Config))):
-        message = f"is no option; settings are written without dashes: {meant}"
-        raise ConfigError([Problem(Place(words[at]), (), message)])
+    for at, word in enumerate(words):
+        if word.split("=")[0] != option:
+            continue
+        if meant := from_option(words[at:], list(setting_paths(Config))):
+            message = f"is no option; settings are written without dashes: {meant}"
+            raise ConfigError([Problem(Place(word), (), message)])
 
 
 class FigureFormat(StrEnum):
