@@ -42,12 +42,18 @@ def parse(text: str):
         ("[1, 2.5, a]", [1, 2.5, "a"]),
         (".inf", math.inf),
         ("-.inf", -math.inf),
+        (".INF", math.inf),
     ],
 )
 def test_scalars_follow_yaml_1_2(text: str, value: object):
     read = parse(f"key: {text}\n").tree["key"]
     assert read == value
     assert type(read) is type(value)
+
+
+@pytest.mark.parametrize("text", [".nan", ".NaN", ".NAN"])
+def test_not_a_number_is_read_as_one(text: str):
+    assert math.isnan(parse(f"key: {text}\n").tree["key"])
 
 
 def test_every_key_and_value_knows_its_place():

@@ -300,7 +300,7 @@ class _Builder:
                 base = {"0o": 8, "0x": 16}.get(text[:2], 10)
                 return int(text, base)
             case "float":
-                return float(text.replace(".inf", "inf").replace(".nan", "nan").lower())
+                return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
             case _:
                 pass
         return text
