@@ -1,6 +1,8 @@
 """End to end, through the command line; what needs a process of its own uses the installed command."""
 
+import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -8,10 +10,16 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlparse
 
+import numpy as np
 import pytest
+from rich.console import Console
 
 from conftest import REPOSITORY, TINY
+from sinernn.errors import Place, Problem
+from sinernn.reporting import TrainingProgress, show_problems
+from sinernn.training import Record
 
 GROUPS = [[], ["config"]]
 COMMANDS = [
@@ -129,9 +137,30 @@ def test_what_a_user_can_cause_is_one_message_and_an_exit_code(
 
 
 def test_a_wrong_option_is_wrong_usage(sinernn):
-    outcome = sinernn("train", TINY, "--steps", "3")
-    assert outcome.code == 2
-    assert "No such option: --steps" in outcome.err
+    for words, name in ((["--epochs", "3"], "--epochs"), (["-x3"], "-x")):
+        outcome = sinernn("train", TINY, *words)
+        assert outcome.code == 2
+        assert f"No such option: {name}" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", TINY, "--model.hidden_size", "8"],
+         "--model.hidden_size: is no option; settings are written without dashes: model.hidden_size=8\n"),
+        (["train", "--batch-size=8", TINY],
+         "--batch-size=8: is no option; settings are written without dashes: windows.batch_size=8\n"),
+        (["eval", "latest", "--horizon", "8"],
+         "--horizon: is no option; settings are written without dashes: evaluation.horizon=8\n"),
+        (["config", "show", TINY, "--seed", "8"],
+         "--seed: is no option; settings are written without dashes: seed=8\n"),
+    ],
+)  # fmt: skip
+def test_a_setting_typed_as_an_option_is_told_in_the_right_form(
+    sinernn, arguments: list[object], message: str
+):
+    outcome = sinernn(*arguments)
+    assert (outcome.code, outcome.err) == (2, message)
 
 
 def test_diverging_training_has_an_exit_code_of_its_own(sinernn):
@@ -147,7 +176,7 @@ def test_diverging_training_has_an_exit_code_of_its_own(sinernn):
 def test_a_stopped_process_has_saved_what_it_had(here: Path, number: int, code: int):
     command = [
         str(Path(sys.executable).with_name("sinernn")), "train", str(TINY),
-        "training.steps=10000000", "training.checkpoint_every=null", "training.log_every=1",
+        "training.steps=1000000", "training.checkpoint_every=null", "training.log_every=1",
     ]  # fmt: skip
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -165,7 +194,12 @@ def test_a_stopped_process_has_saved_what_it_had(here: Path, number: int, code: 
 
 def test_configs_are_written_shown_validated_and_described(sinernn):
     assert sinernn("config", "init", "tutorial").out == "tutorial.yaml\n"
-    assert Path("tutorial.yaml").read_text() == (REPOSITORY / "configs/tutorial.yaml").read_text()
+    shipped = (REPOSITORY / "configs/tutorial.yaml").read_text()
+    schema, text = Path("tutorial.yaml").read_text().split("\n", 1)
+    assert text == shipped.split("\n", 1)[1]
+    # An editor finds the schema from wherever the config was written.
+    uri = schema.removeprefix("# yaml-language-server: $schema=")
+    assert json.loads(Path(urlparse(uri).path).read_text())["title"] == "sinernn config"
     assert sinernn("config", "init", "tutorial").err.startswith("tutorial.yaml: is there already")
     assert sinernn("config", "init", "--to", "mine.yaml").out == "mine.yaml\n"
     assert sinernn("config", "init", "--to", "no/mine.yaml").code == 2
@@ -176,7 +210,65 @@ def test_configs_are_written_shown_validated_and_described(sinernn):
     Path("shown.yaml").write_text(shown)
     assert sinernn("config", "show", "shown.yaml").out == shown
     assert "seed: 3\n" in shown
+    told = sinernn("config", "show", "tutorial.yaml", "seed=3", "--sources").out
+    assert "seed: 3  # seed=3\n" in told
+    assert "engine: auto  # default\n" in told
     assert "properties" in json.loads(sinernn("config", "schema").out)
+
+
+def test_validate_tells_all_problems_of_all_files_and_those_of_the_data(sinernn):
+    Path("a.yaml").write_text("sed: 1\n")
+    Path("b.yaml").write_text(
+        "signal: {period: 1, time_step: 1, phase: 0.5, length: 600}\n"
+        "evaluation: {warmup: 20, horizon: 60, origins: 3}\n"
+    )
+    outcome = sinernn("config", "validate", "a.yaml", "b.yaml", TINY)
+    assert (outcome.code, outcome.out) == (2, f"{TINY}: valid\n")
+    assert outcome.err.splitlines() == [
+        "a.yaml:1:1: sed: unknown key; did you mean seed?",
+        "b.yaml:1:1: windows.normalize: the training part is constant, so it has no scale; "
+        "set windows.normalize=false",
+    ]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_problem_is_shown_with_its_line_and_a_caret_on_a_terminal_alone(is_terminal: bool):
+    place = Place("a.yaml", 3, 12, "  cell: 日本 GRU  # " + "x" * 100)
+    problems = [Problem(place, ("model", "cell"), "is wrong, got 'GRU'; so")]
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, width=60, color_system=None)
+    show_problems(problems, console)
+    lines = console.file.getvalue().splitlines()
+    assert lines[0] == "a.yaml:3:12: model.cell: is wrong, got 'GRU'; so"
+    assert lines[1:] == ([
+        "     3 |   cell: 日本 GRU  # xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…",
+        "                      ^",
+    ] if is_terminal else [])  # fmt: skip
+
+
+def test_the_place_stays_in_sight_in_a_long_line():
+    place = Place("a.yaml", 1, 501, "x" * 500 + "\x1b[0m" + "y" * 500)
+    console = Console(file=io.StringIO(), force_terminal=True, width=60, color_system=None)
+    show_problems([Problem(place, (), "is wrong")], console)
+    _, line, caret = console.file.getvalue().splitlines()
+    assert max(len(line), len(caret)) <= 60
+    assert line[caret.index("^") :].startswith("\\x1b[0myyy")
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("script") is None, reason="needs script of util-linux"
+)
+def test_a_terminal_sees_the_caret(here: Path):
+    Path("a.yaml").write_text("model:\n  hiden_size: 3\n")
+    command = Path(sys.executable).with_name("sinernn")
+    shown = subprocess.run(
+        ["script", "-qec", f"{command} config show a.yaml", "/dev/null"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"TERM": "dumb"},
+    )
+    assert shown.returncode == 2
+    assert shown.stdout.splitlines()[1:] == ["     2 |   hiden_size: 3", "           ^"]
 
 
 def test_the_version_is_told(sinernn):
@@ -228,14 +320,6 @@ def test_compiling_is_told_while_it_lasts(installed, monkeypatch: pytest.MonkeyP
 
 
 def test_a_bar_is_drawn_on_a_terminal():
-    import io
-
-    import numpy as np
-    from rich.console import Console
-
-    from sinernn.reporting import TrainingProgress
-    from sinernn.training import Record
-
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     with TrainingProgress(20, console) as progress:
         progress.show(Record(5, np.array([0.25]), 0.1, is_row=True, is_checkpoint=False))

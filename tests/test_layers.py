@@ -11,7 +11,8 @@ from conftest import REPOSITORY, TINY
 
 SOURCE = REPOSITORY / "src" / "sinernn"
 ROOMS = (
-    "errors", "randomness", "schema", "yamlfile", "signals", "windows", "network", "config", "engines",
+    "errors", "randomness", "schema", "places", "yamlwords", "yamlfile", "overrides", "signals", "windows", "network",
+    "engines", "config.sections", "config.messages", "config.cost", "config.contradictions", "config",
     *(f"engines.fused{room}" for room in (
         "", ".lanes", ".cells", ".shape", ".cache", ".views", ".products", ".elementwise", ".memory",
         ".forward", ".backward", ".kernels", ".layout", ".engine",

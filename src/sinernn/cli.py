@@ -6,11 +6,12 @@ What is heavy to import waits inside the commands, so that `--help` is instant.
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from sinernn.errors import ConfigError, Problem, SinernnError, UsageError
+from sinernn.errors import ConfigError, Place, Problem, SinernnError, UsageError
 
 app = typer.Typer(
     help="Train, run and honestly judge small recurrent networks: one YAML file an experiment.",
@@ -19,6 +20,37 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Write, check and explain configs.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+
+
+class TakesOverrides(TyperCommand):
+    """A command whose users may write a setting as an option, by habit."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words behind the command.
+
+        Raises:
+            ConfigError: An option is a setting.
+        """
+        words = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:  # typer's class for an unknown option has no public name
+            option = getattr(error, "option_name", None)
+            if option is not None:
+                _explain_setting(option, words)
+            raise
+
+
+def _explain_setting(option: str, words: list[str]) -> None:
+    from sinernn.config import Config, setting_paths
+    from sinernn.overrides import from_option
+
+    for at, word in enumerate(words):
+        if word.split("=")[0] != option:
+            continue
+        if meant := from_option(words[at:], list(setting_paths(Config))):
+            message = f"is no option; settings are written without dashes: {meant}"
+            raise ConfigError([Problem(Place(word), (), message)])
 
 
 class FigureFormat(StrEnum):
@@ -53,7 +85,7 @@ def sinernn(
         raise typer.Exit
 
 
-@app.command()
+@app.command(cls=TakesOverrides)
 def train(
     config: ConfigArgument,
     overrides: Overrides = None,
@@ -102,7 +134,7 @@ def train(
     typer.echo(summary.run.path)
 
 
-@app.command(name="eval")
+@app.command(name="eval", cls=TakesOverrides)
 def evaluate(
     run: RunArgument,
     overrides: Overrides = None,
@@ -165,8 +197,11 @@ def init(
         raise UsageError(f"{name}: no shipped config has this name; there are {', '.join(shipped)}")
     target = to or Path(f"{name}.yaml")
     try:
+        text = shipped[name].read_text(encoding="utf-8")
+        # A shipped config names the schema beside it; away from there it needs the whole path.
+        schema = (_shipped_configs() / "schema.json").absolute().as_uri()
         with target.open("x", encoding="utf-8") as file:
-            file.write(shipped[name].read_text(encoding="utf-8"))
+            file.write(text.replace("$schema=schema.json", f"$schema={schema}", 1))
     except FileExistsError as error:
         raise UsageError(f"{target}: is there already; choose another with --to") from error
     except OSError as error:
@@ -174,15 +209,19 @@ def init(
     typer.echo(target)
 
 
-@config_app.command()
-def show(config: ConfigArgument, overrides: Overrides = None) -> None:
+@config_app.command(cls=TakesOverrides)
+def show(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    sources: Annotated[bool, typer.Option(help="Tell where each value was written.")] = False,
+) -> None:
     """Print a config with every default written out and every override applied.
 
-    Example: sinernn config show configs/default.yaml seed=3
+    Example: sinernn config show configs/default.yaml seed=3 --sources
     """
     from sinernn.config import load_config, to_yaml
 
-    typer.echo(to_yaml(load_config(config, overrides or [])), nl=False)
+    typer.echo(to_yaml(load_config(config, overrides or []), sources=sources), nl=False)
 
 
 @config_app.command()
@@ -193,12 +232,13 @@ def validate(
 
     Example: sinernn config validate configs/default.yaml configs/tiny.yaml
     """
+    from sinernn import experiment
     from sinernn.config import load_config
 
     problems: list[Problem] = []
     for config in configs:
         try:
-            load_config(config)
+            experiment.prepare(load_config(config))
             typer.echo(f"{config}: valid")
         except ConfigError as error:
             problems += error.problems
@@ -212,9 +252,9 @@ def schema() -> None:
 
     Example: sinernn config schema > sinernn.schema.json
     """
-    from sinernn.config import Config
+    from sinernn.config import json_schema
 
-    _print_json(Config.model_json_schema())
+    _print_json(json_schema())
 
 
 def main() -> None:
@@ -222,7 +262,12 @@ def main() -> None:
     try:
         app(prog_name="sinernn")
     except SinernnError as error:
-        typer.echo(error, err=True)
+        if isinstance(error, ConfigError):
+            from sinernn.reporting import show_problems
+
+            show_problems(error.problems)
+        else:
+            typer.echo(error, err=True)
         sys.exit(error.exit_code)
     except SystemExit as ended:
         if ended.code == 130:  # Typer's answer to Ctrl-C

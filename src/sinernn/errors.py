@@ -1,7 +1,7 @@
 """What can go wrong through no fault of the code: one class for each cause a user can meet."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 KeyPath = tuple[str | int, ...]
 """Keys and list positions from the top of a config down to a value."""
@@ -14,9 +14,12 @@ class Place:
     source: str
     line: int | None = None
     column: int | None = None
+    text: str = field(default="", compare=False, repr=False)
+    """The line itself, for a terminal to show."""
 
     def __str__(self) -> str:
-        return self.source if self.line is None else f"{self.source}:{self.line}:{self.column}"
+        source = printable(self.source, 300)
+        return source if self.line is None else f"{source}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,17 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        key = ".".join(str(part) for part in self.path)
-        return f"{self.place}: {key}: {self.message}" if key else f"{self.place}: {self.message}"
+        key = printable(".".join(str(part) for part in self.path), 100)
+        return ": ".join(filter(None, (str(self.place), key, printable(self.message, 600))))
+
+
+def printable(text: str, limit: int) -> str:
+    """Return a user's text as one harmless line: cut to `limit`, its control codes escaped."""
+    harmless = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in text[: limit + 1]
+    )
+    return harmless if len(harmless) <= limit else harmless[: limit - 3] + "..."
 
 
 class SinernnError(Exception):

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from sinernn import engines, evaluation, provenance, runs, training, windows
 from sinernn.config import Config, load_config, to_yaml
 from sinernn.engines import Engine, EngineChoice, Objective
-from sinernn.errors import InterruptedRunError, TrainingDivergedError, UsageError
+from sinernn.errors import ConfigError, InterruptedRunError, TrainingDivergedError, UsageError
 from sinernn.evaluation import Forecasts
 from sinernn.interrupts import StopRequest, noting_stop_signals
 from sinernn.network import Hidden, Network, TrainState
@@ -26,7 +26,7 @@ from sinernn.signals import Series
 from sinernn.training import Record
 from sinernn.windows import Origins, Planner, Scale
 
-JUDGING_SECTIONS = ("signal", "split", "evaluation", "engine", "device")
+JUDGING_SECTIONS = ("signal", "split", "evaluation", "engine", "device", "limits")
 """What an override of `evaluate` may change; the rest of a run's config is history."""
 
 
@@ -46,7 +46,7 @@ def prepare(config: Config) -> Experiment:
     """Make all that training needs; a pure function of the config.
 
     Raises:
-        UsageError: The training part is constant and cannot be normalised.
+        ConfigError: The training part is constant and cannot be normalised.
     """
     series = config.signal.samples()
     training_part = series.observed[:, : config.parts.train]
@@ -56,8 +56,8 @@ def prepare(config: Config) -> Experiment:
         try:
             scale = windows.fit_scale(training_part)
         except ValueError as error:
-            message = f"windows.normalize: {error}; set windows.normalize=false"
-            raise UsageError(message) from error
+            message = f"{error}; set windows.normalize=false"
+            raise ConfigError([config.problem("windows.normalize", message=message)]) from error
     planner: dict[str, Any] = {
         "segments": segments,
         "samples": samples,

@@ -1,16 +1,19 @@
 """What a person reads in a terminal: progress on stderr, results on stdout."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from sinernn.engines import EngineChoice
+from sinernn.errors import Problem, printable
 from sinernn.runs import Run
 from sinernn.training import Record
 
@@ -89,6 +92,26 @@ class TrainingProgress:
 
     def _print(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)
+
+
+def show_problems(problems: Sequence[Problem], console: Console | None = None) -> None:
+    """Show what is wrong with a config, each with its line and a caret under the place."""
+    console = console or ProgressConsole()
+    for problem in problems:
+        place, message = problem.place, Text(str(problem))
+        message.stylize("bold", 0, len(str(place)))
+        message.highlight_regex(r"got .+?(?=;|$)", "red")
+        console.print(message, soft_wrap=True)
+        if not (console.is_terminal and place.text and place.column):
+            continue
+        margin = f"{place.line:>6} | "
+        room = console.width - len(margin)
+        cut = max(0, place.column - 1 - room // 2) if len(place.text) > room else 0
+        before = printable(place.text[cut : place.column - 1], room)
+        after = printable(place.text[place.column - 1 :], room)
+        line = Text(margin, "dim") + Text(before + after)
+        console.print(line, no_wrap=True, overflow="ellipsis")
+        console.print(Text(" " * (len(margin) + cell_len(before)) + "^", "bold red"))
 
 
 def print_scores(scores: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """What every section of a config shares: strict, frozen, and closed to unknown keys."""
 
-from typing import Annotated, Any
+from types import UnionType
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -23,3 +24,36 @@ def _whole_float_to_int(value: Any) -> Any:
 
 
 Whole = Annotated[int, BeforeValidator(_whole_float_to_int)]  # 1e5 is a fine way to write 100000
+
+
+def sections_in(annotation: Any) -> list[type[Section]]:
+    """Return the sections that a value of this type can be; lists are not looked into."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return sections_in(arguments[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [section for argument in arguments for section in sections_in(argument)]
+    return []
+
+
+def kinds_of(annotation: Any) -> dict[str, type[Section]]:
+    """Return the sections of a union over `kind`, by kind; nothing for any other type."""
+    sections = sections_in(annotation)
+    if len(sections) < 2:
+        return {}
+    return {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in sections}
+
+
+def default_kind(kind: str) -> BeforeValidator:
+    """Return what lets a section without a `kind` be of this one.
+
+    A union is written `Annotated[A | B, Field(discriminator="kind"), default_kind("a")]`; of its
+    sections only the default has a default for `kind`.
+    """
+
+    def with_kind(value: Any) -> Any:
+        return {"kind": kind} | cast(Any, value) if isinstance(value, dict) else value
+
+    return BeforeValidator(with_kind)

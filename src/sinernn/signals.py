@@ -35,26 +35,27 @@ class Sine(Section):
     kind: Literal["sine"] = "sine"
     """Which signal this is."""
 
-    amplitude: float = Field(default=1.0, gt=0, le=1e12)
-    """Height of the wave above its offset, in signal units."""
+    amplitude: float = Field(default=1.0, ge=1e-12, le=1e12)
+    """Height of the wave above its offset, in signal units; its square must fit into float32."""
 
-    period: float = Field(default=2 * math.pi, gt=0, le=1e12)
-    """Length of one oscillation, in time units."""
+    period: float = Field(default=2 * math.pi, ge=1e-12, le=1e12)
+    """Length of one oscillation, in time units; what is longer is no oscillation."""
 
     phase: float = Field(default=0.0, ge=-1e6, le=1e6)
-    """Phase at time 0, in rad."""
+    """Phase at time 0, in rad; a larger one is a rounding error."""
 
     offset: float = Field(default=0.0, ge=-1e12, le=1e12)
-    """Mean of the wave, in signal units."""
+    """Mean of the wave, in signal units; its square must fit into float32."""
 
     noise_std: float = Field(default=0.0, ge=0, le=1e12)
-    """Standard deviation of Gaussian observation noise, in signal units."""
+    """Standard deviation of Gaussian observation noise, in signal units; its square must fit into
+    float32."""
 
     noise_seed: Whole = Field(default=0, ge=0, lt=2**63)
-    """Which noise: it is part of the data, so `seed` does not change it."""
+    """Which noise, unless `noise_std` is 0; it is part of the data, `seed` does not change it."""
 
-    time_step: float = Field(default=10 / 49, gt=0, le=1e12)
-    """Spacing of the samples, in time units."""
+    time_step: float = Field(default=10 / 49, ge=1e-12, le=1e12)
+    """Spacing of the samples, in time units; its sum over a segment must keep its digits."""
 
     length: Whole = Field(default=25_000, ge=2, le=10_000_000)
     """Samples in a segment; the bound keeps a series within the memory of a laptop."""
@@ -62,7 +63,8 @@ class Sine(Section):
     starts: Annotated[
         tuple[Annotated[float, Field(ge=-1e12, le=1e12)], ...], Field(strict=False)
     ] = Field(default=(0.0,), min_length=1, max_length=1000)
-    """Start time of each segment, in time units; a segment is one unbroken recording."""
+    """Start time of each segment, in time units; a segment is one unbroken recording. Beyond the
+    bound the samples between two starts lose their digits."""
 
     def samples(self) -> Series:
         """Sample every segment, and add the noise that `noise_seed` stands for."""
@@ -84,4 +86,4 @@ class Sine(Section):
 
 
 Signal = Sine
-"""Any kind of signal: a union over `kind` as soon as there is a second."""
+"""Any kind of signal: a union over `kind` as soon as there is a second (`schema.default_kind`)."""

@@ -1,19 +1,28 @@
-"""YAML text to a plain tree that knows where each key and value stands; overrides on top of it.
+"""YAML text to a plain tree that knows where each key and value stands, and back.
 
 Scalars follow the core schema of YAML 1.2, not PyYAML's 1.1: `1e-3` is a number, `no`, `on` and
-`1:30` are text. Aliases, anchors and tags are refused: a config is data, read as it is written.
+`1:30` are text. Aliases, anchors, tags and directives are refused: a config is data, read as it is
+written.
 """
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from typing import Any, cast
 
 import yaml
 
-from sinernn.errors import ConfigError, KeyPath, Place, Problem
+from sinernn.errors import ConfigError, KeyPath, Place, Problem, printable
+from sinernn.places import Places
+from sinernn.yamlwords import Refused, in_plain_words
+
+MAX_BYTES = 1_000_000
+MAX_VALUES = 10_000  # keys and values; PyYAML reads about 30,000 a second
+MAX_DEPTH = 20  # a config needs 4; PyYAML recurses
+MAX_DIGITS = 300  # what a float can hold, and far below the length at which Python's int() refuses
 
 _TAG = "tag:yaml.org,2002:"
 # YAML 1.2.2, section 10.3.2, table "Core schema": tag, regular expression, first characters.
@@ -25,55 +34,16 @@ _CORE_SCHEMA = (
     ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
 )
 
-
-@dataclass
-class Document:
-    """A tree of dicts, lists and scalars, and the places of its keys and values."""
-
-    source: str
-    tree: dict[str, Any] = field(default_factory=dict[str, Any])
-    key_places: dict[KeyPath, Place] = field(default_factory=dict[KeyPath, Place])
-    value_places: dict[KeyPath, Place] = field(default_factory=dict[KeyPath, Place])
-
-    def place(self, path: KeyPath, *, of_key: bool = False) -> Place:
-        """Return where `path` stands; for a key that is not there, where its section stands."""
-        places = self.key_places if of_key else self.value_places
-        for end in range(len(path), 0, -1):
-            if path[:end] in places:
-                return places[path[:end]]
-            places = self.key_places  # what is missing is reported at its section's key
-        return Place(self.source, 1, 1)
-
-
-_PlaceAt = Callable[[int, int], Place]
+PlaceAt = Callable[[int, int], Place]
 """(line, column), both from 1 -> the place to name in a message."""
 
 
-class _Reader(yaml.SafeLoader):
-    """PyYAML's scanner and parser with YAML 1.2 scalars, and without aliases and anchors."""
+@dataclass
+class Document:
+    """A tree of dicts, lists and scalars, and where they were written."""
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event = cast(Any, self.peek_event())
-        if getattr(event, "anchor", None) is not None:  # an alias has one, too
-            raise yaml.MarkedYAMLError(
-                problem="anchors and aliases (& and *) are not allowed; write the value out",
-                problem_mark=event.start_mark,
-            )
-        return super().compose_node(parent, index)
-
-
-class _Writer(yaml.SafeDumper):
-    """PyYAML's emitter, quoting text that YAML 1.2 would take for something else."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        del indentless  # lists under a key are indented like everything else
-        super().increase_indent(flow, False)
-
-
-for _class in (_Reader, _Writer):
-    _class.yaml_implicit_resolvers = {}
-    for _name, _pattern, _first in _CORE_SCHEMA:
-        _class.add_implicit_resolver(_TAG + _name, re.compile(rf"^(?:{_pattern})$"), _first)
+    tree: dict[str, Any]
+    places: Places
 
 
 def read_yaml(path: Path) -> Document:
@@ -82,84 +52,116 @@ def read_yaml(path: Path) -> Document:
     Raises:
         ConfigError: The file cannot be read, or is not one plain YAML mapping.
     """
+    source = str(path)
+    data = _read(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise _failure(Place(str(path)), f"cannot be read: {error.strerror}") from error
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _failure(
-            Place(str(path)), f"is not UTF-8 text: byte {error.start} is damaged"
-        ) from error
-    return parse_yaml(text, source=str(path))
+        *before, last = data[: error.start].decode("utf-8-sig").split("\n")
+        place = Place(source, len(before) + 1, len(last) + 1)
+        message = f"byte 0x{data[error.start]:02x} is not UTF-8 text; save the file as UTF-8"
+        raise _failure(place, message) from error
+    return parse_yaml(text, source=source)
+
+
+def _read(path: Path) -> bytes:
+    place = Place(str(path))
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise _failure(place, "is a folder; name the YAML file in it")
+        if not stat.S_ISREG(mode):  # a pipe could block, a device could be endless
+            raise _failure(place, "is a pipe or a device; save the config as a file")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _failure(place, f"cannot be read: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise _failure(place, f"is larger than {MAX_BYTES // 1_000_000} MB; is this a config?")
+    return data
 
 
 def parse_yaml(text: str, *, source: str) -> Document:
     """Parse YAML text whose top is a mapping; `source` is what messages call it.
 
     Raises:
-        ConfigError: The text is not one plain YAML mapping.
+        ConfigError: The text is not one plain YAML mapping; holds everything found.
     """
+    lines = text.splitlines()  # at the same characters as PyYAML
 
     def place_at(line: int, column: int) -> Place:
-        return Place(source, line, column)
+        return Place(source, line, column, lines[line - 1] if line <= len(lines) else "")
 
-    node = _compose(text, place_at)
-    document = Document(source)
-    if node is None:
-        message = "is empty; `sinernn config init` writes one to start from"
-        raise _failure(place_at(1, 1), message)
-    value = _Builder(document, place_at).build(node, ())
-    if not isinstance(value, dict):
-        raise _failure(place_at(1, 1), f"must hold `key: value` pairs, got {describe(value)}")
-    document.tree = value
-    return document
+    places = Places(Place(source, 1, 1))
+    value = parse_value(text, (), places, place_at)
+    if isinstance(value, dict):
+        return Document(cast(dict[str, Any], value), places)
+    if value is None:
+        message = "is empty; `sinernn config init` writes a config to start from"
+    else:
+        message = f"must hold `key: value` lines, got {describe(value)}"
+        if isinstance(value, str) and ":" in value:
+            message += "; a space must follow the colon"
+    raise _failure(places.values.get((), places.top), message)
 
 
-def apply_overrides(
-    document: Document, overrides: Sequence[str], *, replaces_section: frozenset[KeyPath]
-) -> None:
-    """Lay `key=value` overrides over a document, in place.
+def parse_value(text: str, path: KeyPath, places: Places, place_at: PlaceAt) -> Any:
+    """Parse one YAML value, and note the places of all that is in it; None for no value.
 
     Args:
-        document: The tree to change.
-        overrides: Texts such as `model.hidden_size=32`; the value is YAML.
-        replaces_section: Paths which, when overridden, empty the section they stand in first.
+        text: YAML.
+        path: Where the value stands in the config.
+        places: Takes the places.
+        place_at: From a position in the text to the place to name.
 
     Raises:
-        ConfigError: An override is malformed, given twice, or reaches into a single value.
+        ConfigError: With everything that is wrong with the text, or the point where it ends to be
+            YAML.
     """
-    problems: list[Problem] = []
-    parsed: dict[KeyPath, tuple[str, yaml.Node]] = {}
-    for text in overrides:
-        try:
-            path, node = _parse_override(text)
-        except ConfigError as error:
-            problems += error.problems
-            continue
-        if path in parsed:
-            problems.append(Problem(Place(text), path, f"given twice, as {parsed[path][0]} before"))
-        parsed[path] = (text, node)
-    # What empties a section comes first: the order of the words does not matter.
-    for path in sorted(parsed, key=lambda path: path not in replaces_section):
-        text, node = parsed[path]
-        if path in replaces_section:
-            _forget(document, path[:-1])
-        try:
-            _set(document, path, text, node)
-        except ConfigError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigError(problems)
+    reader = None
+    try:
+        reader = _Reader(text)
+        node = reader.get_single_node()
+        builder = _Builder(places, place_at, reader.problems)
+        value = None if node is None else builder.build(node, path)
+    except yaml.MarkedYAMLError as error:
+        (line, column), message = in_plain_words(error)
+        raise _failure(place_at(line, column), message) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        column = error.position - text.rfind("\n", 0, error.position)
+        code = int(error.character)
+        message = "holds a NUL byte" if code == 0 else f"holds the control character U+{code:04X}"
+        raise _failure(place_at(line, column), f"{message}; remove it") from error
+    finally:
+        if reader is not None:
+            reader.dispose()
+    if builder.problems:
+        raise ConfigError(builder.problems)
+    return value
 
 
-def dump_yaml(tree: Mapping[str, Any]) -> str:
-    """Return the tree as YAML text that `parse_yaml` reads back to the same tree."""
-    return yaml.dump(tree, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=100)
+def dump_yaml(tree: Mapping[str, Any], note: Callable[[KeyPath], str] | None = None) -> str:
+    """Return the tree as YAML text that `parse_yaml` reads back to the same tree.
+
+    Args:
+        tree: What to write.
+        note: From the path of a value to a comment that is put behind it.
+    """
+    return "".join(_dumped_lines(tree, (), note))
 
 
-def nearest(word: str, known: Sequence[str]) -> str | None:
-    """Return the known word that `word` is most likely a slip of, if any is close."""
-    return next(iter(get_close_matches(word, known, n=1, cutoff=0.6)), None)
+def _dumped_lines(
+    tree: Mapping[str, Any], path: KeyPath, note: Callable[[KeyPath], str] | None
+) -> Iterator[str]:
+    for key, value in tree.items():
+        here = (*path, key)
+        if isinstance(value, dict) and value:
+            text = f"{key}:\n" + "".join(_dumped_lines(cast(Any, value), here, note))
+        else:
+            text = yaml.dump({key: value}, Dumper=_Writer, allow_unicode=True, width=10**9)
+            text = text if note is None else f"{text.rstrip()}  # {printable(note(here), 200)}\n"
+        yield indent(text, "  ") if path else text
 
 
 def describe(value: Any) -> str:
@@ -170,129 +172,141 @@ def describe(value: Any) -> str:
         return "a list"
     if value is None:
         return "null"
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return printable(str(value).lower() if isinstance(value, bool) else repr(value), 60)
+
+
+class _Reader(yaml.SafeLoader):
+    """PyYAML's scanner and parser with YAML 1.2 scalars, without what can make it run away."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.problems: list[tuple[Any, str]] = []  # mark, message
+        self._values = self._depth = 0
+
+    def fetch_directive(self) -> None:
+        mark = cast(Any, self).get_mark()
+        raise Refused(
+            problem="directives such as %YAML are not allowed; remove the line", problem_mark=mark
+        )
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = cast(Any, self.peek_event())
+        self._values += 1
+        if self._values > MAX_VALUES:
+            message = f"holds more than {MAX_VALUES} keys and values; is this a config?"
+            raise Refused(problem=message, problem_mark=event.start_mark)
+        if self._depth == MAX_DEPTH:
+            message = f"is nested deeper than {MAX_DEPTH} levels; is a bracket missing?"
+            raise Refused(problem=message, problem_mark=event.start_mark)
+        if getattr(event, "anchor", None) is not None:  # an alias has one, too
+            sign = "*" if isinstance(event, yaml.AliasEvent) else "&"
+            self.problems.append(
+                (
+                    event.start_mark,
+                    f"{sign}{event.anchor}: anchors and aliases are not allowed, so that every "
+                    "value stands where it is used; write it out",
+                )
+            )
+            if isinstance(event, yaml.AliasEvent):
+                self.get_event()
+                mark = cast(Any, event.start_mark)
+                return yaml.ScalarNode(_TAG + "str", "", mark, mark)
+            event.anchor = None
+        if getattr(event, "tag", None) is not None:
+            tag = event.tag.replace(_TAG, "!!")
+            self.problems.append(
+                (
+                    event.start_mark,
+                    f"{tag}: tags are not allowed, a config is plain data; leave it out",
+                )
+            )
+            event.tag = None
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+class _Writer(yaml.SafeDumper):
+    """PyYAML's emitter, quoting text that YAML 1.2 would take for something else."""
+
+
+def _represent_list(writer: _Writer, items: list[Any]) -> yaml.Node:
+    return writer.represent_sequence(_TAG + "seq", items, flow_style=True)
+
+
+def _represent_text(writer: _Writer, text: str) -> yaml.Node:
+    # Line breaks other than \n do not survive PyYAML's single quotes; in double quotes all do.
+    return writer.represent_scalar(_TAG + "str", text, style=None if text.isprintable() else '"')
+
+
+_Writer.add_representer(list, _represent_list)
+_Writer.add_representer(str, _represent_text)
+for _class in (_Reader, _Writer):
+    _class.yaml_implicit_resolvers = {}
+    for _name, _pattern, _first in _CORE_SCHEMA:
+        _class.add_implicit_resolver(_TAG + _name, re.compile(rf"^(?:{_pattern})\Z"), _first)
 
 
 class _Builder:
-    """Turns nodes into values, noting the place of each key and value on the way."""
+    """Turns nodes into values, noting places and problems on the way."""
 
-    def __init__(self, document: Document, place_at: _PlaceAt) -> None:
-        self.document = document
-        self.place_at = place_at
+    def __init__(
+        self, places: Places, place_at: PlaceAt, refused: Sequence[tuple[Any, str]]
+    ) -> None:
+        self.places = places
+        self._place_at = place_at
+        self.problems = [Problem(self._place(mark), (), message) for mark, message in refused]
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
-        self.document.value_places[path] = self._place(node)
-        if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
+        self.places.values[path] = self._place(node.start_mark)
+        if isinstance(node, yaml.MappingNode):
             return self._build_mapping(node, path)
-        if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
+        if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
-        if isinstance(node, yaml.ScalarNode) and node.tag.startswith(_TAG):
-            return self._build_scalar(node, path)
-        raise self._failure(node, path, f"tags such as {node.tag} are not allowed; leave it out")
+        return self._build_scalar(node, path)
 
     def _build_mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key: Hashable = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if not isinstance(key, str) or key_node.tag != _TAG + "str":
-                raise self._failure(key_node, path, "every key must be a plain word")
-            here = (*path, key)
-            if key in mapping:
-                first = self.document.key_places[here]
-                raise self._failure(key_node, here, f"given twice, first in line {first.line}")
-            self.document.key_places[here] = self._place(key_node)
-            mapping[key] = self.build(value_node, here)
+            place = self._place(key_node.start_mark)
+            if key_node.tag != _TAG + "str":
+                message = f"a key must be a word, got {describe(self.build(key_node, path))}"
+                if value_node.value == "":  # of `{starts: 0, 1}`, or of `{learning_rate: 0,01}`
+                    message += "; a list is written [0, 1], a fraction 0.1"
+                self.problems.append(Problem(place, path, message))
+                continue
+            here = (*path, key_node.value)
+            if key_node.value in mapping:
+                first = self.places.keys[here].line
+                message = f"is given twice, first in line {first}; remove one"
+                self.problems.append(Problem(place, here, message))
+                continue
+            self.places.keys[here] = place
+            mapping[key_node.value] = self.build(value_node, here)
         return mapping
 
-    def _build_scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
-        text = node.value
+    def _build_scalar(self, node: yaml.Node, path: KeyPath) -> Any:
+        text: str = node.value
         match node.tag.removeprefix(_TAG):
-            case "str":
-                return text
             case "null":
                 return None
             case "bool":
                 return text.lower() == "true"
+            case "int" if len(text) > MAX_DIGITS:
+                message = f"is a number of {len(text)} digits; at most {MAX_DIGITS} can be read"
+                self.problems.append(Problem(self.places.values[path], path, message))
             case "int":
-                digits = text.lstrip("+-")
-                base = {"0o": 8, "0x": 16}.get(digits[:2], 10)
+                base = {"0o": 8, "0x": 16}.get(text[:2], 10)
                 return int(text, base)
             case "float":
-                return float(text.replace(".inf", "inf").replace(".nan", "nan").lower())
+                return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
             case _:
-                message = f"tags such as {node.tag} are not allowed; leave it out"
-                raise self._failure(node, path, message)
+                pass
+        return text
 
-    def _place(self, node: yaml.Node) -> Place:
-        return _place(node.start_mark, self.place_at)
-
-    def _failure(self, node: yaml.Node, path: KeyPath, message: str) -> ConfigError:
-        return ConfigError([Problem(self._place(node), path, message)])
-
-
-def _place(mark: Any, place_at: _PlaceAt) -> Place:
-    return place_at(mark.line + 1, mark.column + 1)  # YAML counts from 0, editors from 1
-
-
-def _place_of_override(text: str) -> _PlaceAt:
-    return lambda _line, _column: Place(text)
-
-
-def _compose(text: str, place_at: _PlaceAt) -> yaml.Node | None:
-    reader = None
-    try:
-        reader = _Reader(text)
-        return reader.get_single_node()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        message = f"is not YAML here: {error.problem or error.context}"
-        raise _failure(_place(mark, place_at), message) from error
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        column = error.position - text.rfind("\n", 0, error.position)
-        message = f"U+{int(error.character):04X} is not allowed in YAML; remove it"
-        raise _failure(place_at(line, column), message) from error
-    finally:
-        if reader is not None:
-            reader.dispose()
-
-
-def _parse_override(text: str) -> tuple[KeyPath, yaml.Node]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise _failure(Place(text), "an override is written key=value, as in model.hidden_size=32")
-    node = _compose(value, _place_of_override(text))
-    if node is None:
-        raise _failure(Place(text), f"has no value; write {key}=null for none")
-    return tuple(key.split(".")), node
-
-
-def _set(document: Document, path: KeyPath, text: str, node: yaml.Node) -> None:
-    section: dict[str | int, Any] = cast(Any, document.tree)
-    for depth, part in enumerate(path[:-1], start=1):
-        inner = section.get(part)
-        if inner is None:
-            inner = section[part] = {}
-        if not isinstance(inner, dict):
-            key = ".".join(str(part) for part in path[:depth])
-            message = f"{key} is {describe(inner)}, not a section; write {key}=value"
-            raise ConfigError([Problem(Place(text), path, message)])
-        section = cast(Any, inner)
-    _forget(document, path)
-    document.key_places[path] = Place(text)
-    section[path[-1]] = _Builder(document, _place_of_override(text)).build(node, path)
-
-
-def _forget(document: Document, path: KeyPath) -> None:
-    """Remove the value at `path`, and every place in it."""
-    for places in (document.key_places, document.value_places):
-        for known in [known for known in places if known[: len(path)] == path]:
-            del places[known]
-    section: Any = document.tree
-    for part in path[:-1]:
-        section = section.get(part, {})
-    section.pop(path[-1], None)
+    def _place(self, mark: Any) -> Place:
+        return self._place_at(mark.line + 1, mark.column + 1)  # YAML counts from 0, editors from 1
 
 
 def _failure(place: Place, message: str) -> ConfigError:

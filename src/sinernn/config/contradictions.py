@@ -1,0 +1,218 @@
+"""What no single setting shows: settings against each other, and what a run will cost."""
+
+from dataclasses import dataclass
+
+from sinernn.config.cost import RATES, gigabytes, seconds
+from sinernn.config.sections import HIGHEST_LIMIT, Config
+from sinernn.engines import is_faster_fused
+from sinernn.network import Network
+from sinernn.windows import room_for_origins, whole_windows
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Settings that do not go together."""
+
+    settings: tuple[str, ...]
+    """The one to change first, then the others; all by their dotted names."""
+
+    message: str
+
+
+def find_contradictions(config: Config) -> list[Contradiction]:
+    """Return everything about the settings together that keeps a run from making sense."""
+    both = config.split.train + config.split.validation
+    if both > 1 + 1e-12:
+        message = f"train and validation must not exceed 1, they sum to {both:g}"
+        return [Contradiction(("split.validation", "split.train"), message)]
+    found = [*_signal(config), *_windows(config), *_validation(config), *_judged(config)]
+    if config.device == "mps" and config.dtype == "float64":
+        message = "mps cannot compute in float64; set dtype=float32 or device=cpu"
+        found.append(Contradiction(("dtype", "device"), message))
+    if config.engine == "fused" and config.device not in ("auto", "cpu"):
+        message = "the fused engine computes on the CPU; set device=cpu or engine=torch"
+        found.append(Contradiction(("device", "engine"), f"{message}, got {config.device}"))
+    return found or _cost(config)
+
+
+def _signal(config: Config) -> list[Contradiction]:
+    signal = config.signal
+    latest = max(map(abs, signal.starts)) + signal.length * signal.time_step
+    resolution = latest * 2.0**-52  # spacing of floats there, at most
+    if signal.time_step > 1000 * resolution:
+        return []
+    message = (
+        f"at time {latest:g} a computer's numbers are {resolution:.1g} apart, too coarse for "
+        f"signal.time_step, {signal.time_step:g}; start nearer to 0"
+    )
+    return [Contradiction(("signal.starts", "signal.time_step"), message)]
+
+
+def _windows(config: Config) -> list[Contradiction]:
+    windows, samples, segments = config.windows, config.parts.train, len(config.signal.starts)
+    found: list[Contradiction] = []
+    if windows.length + 1 > samples:
+        message = (
+            f"a window is {windows.length} inputs and one target more, but the training part has "
+            f"{samples} samples a segment; at most {max(samples - 1, 0)} here"
+        )
+        settings = ("windows.length", "split.train", "signal.length")
+        found.append(Contradiction(settings, message))
+    elif windows.order == "contiguous":
+        count = segments * whole_windows(samples, windows.length)
+        if windows.batch_size > count:
+            message = (
+                f"the training part has {count} windows, got {windows.batch_size}; lower it, "
+                "or set windows.order=random"
+            )
+            settings = ("windows.batch_size", "windows.length", "split.train", "signal.length")
+            found.append(Contradiction(settings, message))
+    if windows.washout >= windows.length:
+        message = (
+            f"must be less than windows.length, {windows.length}, or no step counts; "
+            f"got {windows.washout}"
+        )
+        found.append(Contradiction(("windows.washout", "windows.length"), message))
+    elif windows.washout and windows.order == "random" and windows.carry_state:
+        message = (
+            "would hold for the first update alone, since random windows that carry the state "
+            "never reset it again; set windows.carry_state=false, or windows.washout=0"
+        )
+        settings = ("windows.washout", "windows.order", "windows.carry_state")
+        found.append(Contradiction(settings, message))
+    return found
+
+
+def _validation(config: Config) -> list[Contradiction]:
+    samples, warmup = config.parts.validation, config.evaluation.warmup
+    if config.training.evaluate_every is None or samples > warmup:
+        return []
+    way_out = "set training.evaluate_every=null"
+    if samples == 0:
+        message = f"there is no validation part to evaluate on; enlarge it, or {way_out}"
+        return [Contradiction(("split.validation", "training.evaluate_every"), message)]
+    message = (
+        f"the validation part has {samples} samples a segment, which leaves nothing after "
+        f"evaluation.warmup, {warmup}; enlarge it, or {way_out}"
+    )
+    return [Contradiction(("split.validation", "evaluation.warmup", "signal.length"), message)]
+
+
+def _judged(config: Config) -> list[Contradiction]:
+    evaluation, segments = config.evaluation, len(config.signal.starts)
+    begin, end = config.parts.bounds(evaluation.part)
+    sizes = ("split.train", "split.validation", "signal.length")
+    if begin == end:
+        if evaluation.part == "train":
+            return []  # no window fits either, and that is told
+        message = "there is no test part; lower split.train, or set evaluation.part=train"
+        return [Contradiction(("evaluation.part", *sizes), message)]
+    room = room_for_origins((begin, end), warmup=evaluation.warmup, horizon=evaluation.horizon)
+    if room == 0:
+        left = max(end - begin - evaluation.warmup, 0)
+        message = (
+            f"the {evaluation.part} part has {end - begin} samples a segment, which leaves "
+            f"{left} after evaluation.warmup, {evaluation.warmup}; got {evaluation.horizon}"
+        )
+        return [Contradiction(("evaluation.horizon", "evaluation.warmup", *sizes), message)]
+    if evaluation.origins > room * segments:
+        message = (
+            f"the {evaluation.part} part has room for {room * segments}, got {evaluation.origins}"
+        )
+        settings = ("evaluation.origins", "evaluation.horizon", "evaluation.warmup", *sizes)
+        return [Contradiction(settings, message)]
+    return []
+
+
+def _cost(config: Config) -> list[Contradiction]:
+    found: list[Contradiction] = []
+    hours = {setting: spent / 3600 for setting, spent in _seconds(config).items()}
+    for amounts, limit, unit, setting in (
+        (_gigabytes(config), config.limits.memory_gb, "GB of memory", "limits.memory_gb"),
+        (hours, config.limits.hours, "hours on one core", "limits.hours"),
+    ):
+        total, largest = sum(amounts.values()), max(amounts, key=lambda name: amounts[name])
+        if total > limit:
+            raised = 1.2 * total
+            message = (
+                f"the run would take about {_rounded(total)} {unit}, most of it here, and the "
+                f"limit is {limit:g}; choose less"
+            )
+            if raised < HIGHEST_LIMIT:
+                message += f", or set {setting}={_rounded(raised)}"
+            found.append(Contradiction((largest, *_CAUSES.get(largest, ())), message))
+    return found
+
+
+_CAUSES = {
+    "signal.length": ("signal.starts",),
+    "windows.batch_size": ("windows.length", "model.hidden_size"),
+    "training.log_every": ("training.steps",),
+    "training.evaluate_every": ("training.steps", "evaluation.horizon"),
+    "training.checkpoint_every": ("training.steps", "training.log_every"),
+    "training.steps": ("model.hidden_size", "windows.length", "windows.batch_size"),
+    "evaluation.part": ("signal.length", "model.hidden_size"),
+}
+"""Other settings that make the same thing large."""
+
+
+def _seconds(config: Config) -> dict[str, float]:
+    if config.device not in ("auto", "cpu"):
+        return {"training.steps": 0.0}  # nobody has measured an accelerator
+    settings, judged, network = config.training, config.evaluation, _network(config)
+    engine = config.engine
+    if engine == "auto":
+        engine = "fused" if is_faster_fused(network) else "torch"
+    return seconds(
+        network,
+        RATES[engine],
+        steps=settings.steps,
+        batch_size=config.windows.batch_size,
+        length=config.windows.length,
+        evaluations=_times(settings.steps, settings.evaluate_every),
+        checkpoints=max(1, _times(settings.steps, settings.checkpoint_every)),
+        rows=_rows(config),
+        free_steps=judged.warmup + judged.horizon,
+        origins=judged.origins,
+    )
+
+
+def _gigabytes(config: Config) -> dict[str, float]:
+    segments, judged = len(config.signal.starts), config.evaluation
+    begin, end = config.parts.bounds(judged.part)
+    return gigabytes(
+        _network(config),
+        samples=segments * config.signal.length,
+        judged=segments * (end - begin),
+        batch_size=config.windows.batch_size,
+        length=config.windows.length,
+        steps=config.training.steps,
+        rows=_rows(config),
+        free_steps=judged.warmup + judged.horizon,
+        origins=judged.origins,
+    )
+
+
+def _network(config: Config) -> Network:
+    model = config.model
+    return Network(
+        cell=model.cell,
+        channels=1,
+        hidden_size=model.hidden_size,
+        num_layers=model.num_layers,
+        dtype=config.dtype,
+    )
+
+
+def _rows(config: Config) -> int:
+    settings = config.training
+    every = (settings.log_every, settings.evaluate_every, settings.checkpoint_every)
+    return sum(_times(settings.steps, gap) for gap in every)  # at most: some coincide
+
+
+def _times(steps: int, every: int | None) -> int:
+    return 0 if every is None else -(-steps // every)
+
+
+def _rounded(value: float) -> str:
+    return f"{float(f'{value:.2g}'):g}"

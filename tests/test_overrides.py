@@ -1,0 +1,64 @@
+import pytest
+
+from sinernn.errors import ConfigError, Place
+from sinernn.overrides import apply_overrides, from_option, nearest, parse_overrides
+from sinernn.yamlfile import Document, parse_yaml
+
+
+def override(text: str, *overrides: str) -> Document:
+    document = parse_yaml(text, source="a.yaml")
+    apply_overrides(
+        document, parse_overrides(overrides), replaces_section=frozenset({("signal", "kind")})
+    )
+    return document
+
+
+def test_overrides_lie_over_the_file_and_are_their_own_place():
+    document = override("a: {b: 1}\n", "a.b=1e-3", "a.c=x=y", "d.e=[1, 2]")
+    assert document.tree == {"a": {"b": 0.001, "c": "x=y"}, "d": {"e": [1, 2]}}
+    assert document.places.find(("a", "b")) == Place("a.b=1e-3")
+    assert document.places.find(("d", "e", 1)) == Place("d.e=[1, 2]")
+    assert document.places.find(("d",), of_key=True) == Place("d.e=[1, 2]")
+
+
+def test_a_section_that_is_empty_in_the_file_can_be_filled():
+    assert override("a:\n", "a.b=1").tree == {"a": {"b": 1}}
+
+
+def test_overriding_what_replaces_a_section_empties_it_whatever_the_order():
+    text = "signal: {kind: sine, amplitude: 3}\n"
+    document = override(text, "signal.x=1", "signal.kind=other")
+    assert document.tree == {"signal": {"kind": "other", "x": 1}}
+    assert ("signal", "amplitude") not in document.places.values
+
+
+def test_every_value_that_is_no_section_is_told_at_once():
+    with pytest.raises(ConfigError, match=r"^a.x=1: a.x: a is 1.*\nb.x=1: b.x: b is a list"):
+        override("a: 1\nb: [1]\n", "a.x=1", "b.x=1")
+
+
+KNOWN = [("seed",), ("signal", "length"), ("windows", "length"), ("windows", "batch_size")]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["--seed", "3"], "seed=3"),
+        (["--seed=3", "x"], "seed=3"),
+        (["--seed"], "seed=VALUE"),
+        (["--seed", "a=b"], "seed=VALUE"),
+        (["--batch-size", "8"], "windows.batch_size=8"),
+        (["--length", "8"], "signal.length=8 or windows.length=8"),
+        (["--model.hidden-size", "8"], "model.hidden_size=8"),
+        (["--epochs", "8"], None),
+    ],
+)
+def test_the_setting_that_an_option_means(words: list[str], meant: str | None):
+    assert from_option(words, KNOWN) == meant
+
+
+@pytest.mark.parametrize(
+    ("word", "guess"), [("hiden_size", "hidden_size"), ("Seed", "seed"), ("zzz", None)]
+)
+def test_the_nearest_known_word(word: str, guess: str | None):
+    assert nearest(word, ["hidden_size", "seed", "steps"]) == guess
