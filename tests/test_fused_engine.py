@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numba.core import config
 
+from conftest import REPOSITORY
 from sinernn.engines import Engine, Objective
 from sinernn.engines.fused.engine import FusedEngine
 from sinernn.engines.torch_engine import TorchEngine
@@ -284,12 +284,12 @@ def test_what_is_not_finite_surfaces_in_the_loss(cell: str, where: str, bad: flo
 def test_the_plain_form_of_every_kernel_passes_these_tests():
     if IS_PLAIN:
         pytest.skip("this is it")
-    files = ["test_fused_engine.py", "test_fused_lanes.py"]
+    files = ["tests/test_fused_engine.py", "tests/test_fused_lanes.py"]
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
     done = subprocess.run(
         command,
-        cwd=Path(__file__).parent,
+        cwd=REPOSITORY,
         env=environment,
         capture_output=True,
         text=True,
