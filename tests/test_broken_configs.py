@@ -292,7 +292,7 @@ OVERRIDES = [
     (['windows.washout=49', 'evaluation.horizon=3701'],
      'windows.washout=49: windows.washout: must be less than windows.length, 49, or no step counts; got 49\n'
      'evaluation.horizon=3701: evaluation.horizon: the test part has 3750 samples a segment, which leaves 3700 after evaluation.warmup, 50; got 3701'),
-    (['training.steps=1e9', 'training.evaluate_every=null', 'training.checkpoint_every=null', 'training.log_every=1e6'],
+    (['training.steps=1e9', 'training.evaluate_every=null', 'training.checkpoint_every=null', 'training.log_every=1e6', 'engine=torch'],
      'training.steps=1e9: training.steps: the run would take about 16 GB of memory, most of it here, and the limit is 8; choose less, or set limits.memory_gb=19\n'
      'training.steps=1e9: training.steps: the run would take about 830 hours on one core, most of it here, and the limit is 24; choose less, or set limits.hours=1000'),
     (['training.steps=1e9', 'training.checkpoint_every=1', 'limits.memory_gb=1e5'],
