@@ -334,16 +334,21 @@ reference_script.run(weights, starts, torch.float32)
 """
 
 
+LAUNCHER = """
+import resource, subprocess, sys, time
+began = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
 def whole_process(command: list[str]) -> tuple[float, float]:
     """Return seconds by the clock and peak memory in MiB."""
-    began = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{command} failed")
-    to_mib = 2**20 if sys.platform == "darwin" else 2**10
-    return time.perf_counter() - began, usage.ru_maxrss / to_mib
+    # Through a small process: the peak of a child counts what it was forked from.
+    launch = [sys.executable, "-c", LAUNCHER, *command]
+    done = subprocess.run(launch, check=True, capture_output=True, text=True)
+    seconds, peak = map(float, done.stdout.split())
+    return seconds, peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def processes(folder: Path, rounds: int) -> dict[str, tuple[float, float]]:

@@ -322,8 +322,11 @@ def test_compiling_is_told_while_it_lasts(installed, monkeypatch: pytest.MonkeyP
 def test_a_bar_is_drawn_on_a_terminal():
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     with TrainingProgress(20, console) as progress:
+        with progress.compiling():
+            time.sleep(0.2)  # the bar is drawn ten times a second
         progress.show(Record(5, np.array([0.25]), 0.1, is_row=True, is_checkpoint=False))
         time.sleep(0.01)
     drawn = console.file.getvalue()
+    assert "compiling for this network" in drawn
     assert "5/20 updates" in drawn
     assert "loss 2.50e-01" in drawn
