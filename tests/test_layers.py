@@ -17,8 +17,8 @@ ROOMS = (
         "", ".lanes", ".cells", ".shape", ".cache", ".views", ".products", ".elementwise", ".memory",
         ".forward", ".backward", ".kernels", ".layout", ".engine",
     )),
-    "engines.torch_engine", "interrupts", "training", "evaluation", "plotting", "provenance", "runs",
-    "experiment", "reporting", "cli", "__main__",
+    "engines.torch_engine", "interrupts", "training", "recurrence", "evaluation", "plotting", "provenance",
+    "runs", "experiment", "reporting", "cli", "__main__",
 )  # fmt: skip
 """From the top of the house to its bottom."""
 
