@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from sinernn import experiment
+from sinernn import experiment, judging
 from sinernn.config import load_config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -26,7 +26,7 @@ def measure(name: str, seed: int, runs_dir: str) -> dict[str, Any]:
     """Train one recipe with one seed, and judge it on the default's signal."""
     config = load_config(CONFIGS / f"{name}.yaml", [f"seed={seed}", "device=cpu"])
     summary = experiment.train(config, runs_dir=runs_dir, figures=False)
-    return experiment.evaluate(summary.run, data=CONFIGS / "default.yaml")
+    return judging.evaluate(summary.run, data=CONFIGS / "default.yaml")
 
 
 def cells(scores: list[dict[str, Any]]) -> list[str]:

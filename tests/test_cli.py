@@ -72,6 +72,21 @@ def test_json_is_all_there_is_on_stdout(sinernn):
     assert len(json.loads(sinernn("plot", "latest", "--json").out)["figures"]) == 9
 
 
+def test_a_run_that_cannot_be_written_to_is_judged_all_the_same(
+    sinernn, monkeypatch: pytest.MonkeyPatch
+):
+    sinernn("train", TINY, "--no-figures")
+
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("sinernn.runs.os.fsync", refuse)
+    judged = sinernn("eval", "latest")
+    assert judged.code == 1
+    assert "one step ahead: RMSE" in judged.out
+    assert "evaluation.safetensors: cannot be written: Read-only file system" in judged.err
+
+
 def test_one_figure_is_drawn_when_one_is_asked_for(sinernn):
     sinernn("train", TINY, "--no-figures")
     drawn = sinernn("plot", "latest", "--figure", "loss").out.splitlines()

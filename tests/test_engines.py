@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from conftest import tiny
-from sinernn import engines, experiment
+from sinernn import engines, experiment, judging
 from sinernn.engines import Engine, EngineChoice
 from sinernn.network import Network
 
@@ -82,7 +82,7 @@ def test_a_run_begun_on_one_engine_goes_on_on_the_other(
 
 def test_a_run_is_judged_alike_by_both_engines(here: Path):
     run = experiment.train(tiny("dtype=float64"), figures=False).run
-    scores = [experiment.evaluate(run, [f"engine={name}"]) for name in NAMES]
+    scores = [judging.evaluate(run, [f"engine={name}"]) for name in NAMES]
     for one, other in zip(*(score["closed_loop_rmse"] for score in scores), strict=True):
         assert one["median"] == pytest.approx(other["median"], rel=1e-9)
     assert scores[0]["open_loop"]["rmse"] == pytest.approx(scores[1]["open_loop"]["rmse"], rel=1e-9)

@@ -12,9 +12,15 @@ from torch import nn
 import reference_script
 import sinernn
 from conftest import CONFIGS, TINY, tiny
-from sinernn import experiment
+from sinernn import experiment, judging
 from sinernn.config import load_config
-from sinernn.errors import InterruptedRunError, RunFileError, TrainingDivergedError, UsageError
+from sinernn.errors import (
+    ConfigError,
+    InterruptedRunError,
+    RunFileError,
+    TrainingDivergedError,
+    UsageError,
+)
 from sinernn.evaluation import Evidence
 from sinernn.plotting import FIGURES
 from sinernn.recurrence import Recurrence
@@ -166,7 +172,7 @@ def test_carried_forecasts_start_from_the_state_that_training_left(here: Path):
     carried = tiny("evaluation.initial_state=carried", "evaluation.warmup=1")
     run = experiment.train(carried, figures=False).run
     carried_scores = run.read_json("evaluation.json")
-    scores = experiment.evaluate(run, ["evaluation.initial_state=zero"])
+    scores = judging.evaluate(run, ["evaluation.initial_state=zero"])
     assert carried_scores["open_loop"]["rmse"] != scores["open_loop"]["rmse"]
     assert carried_scores["closed_loop_rmse"][0] != scores["closed_loop_rmse"][0]
 
@@ -177,7 +183,7 @@ def test_a_run_can_be_judged_on_another_config(here: Path):
         TINY.read_text().replace("kind: sine", "kind: sine, period: 20"),
         encoding="utf-8",
     )
-    scores = experiment.evaluate(run, data="slow.yaml")
+    scores = judging.evaluate(run, data="slow.yaml")
     assert scores["config"] == "slow"
     arrays = run.read_arrays("evaluation.safetensors")
     np.testing.assert_allclose(
@@ -190,8 +196,35 @@ def test_a_run_can_be_judged_on_another_config(here: Path):
 
 def test_overrides_that_do_not_change_the_judgement_are_refused(here: Path):
     run = experiment.train(tiny(), figures=False).run
-    with pytest.raises(UsageError, match=r"training.steps=9: does not change how"):
-        experiment.evaluate(run, ["training.steps=9"])
+    with pytest.raises(
+        UsageError, match=r"training\.steps=9 split\.train=0\.2: would not change how"
+    ):
+        judging.evaluate(run, ["training.steps=9", "split.train=0.2"])
+
+
+def test_what_a_run_was_judged_on_is_written_beside_its_scores(here: Path):
+    run = experiment.train(tiny(), figures=False).run
+    scores = judging.evaluate(run, ["signal.period=20", "engine=torch"])
+    assert scores["config"] == "tiny, signal.period=20"
+    assert scores["judged"]["signal"]["period"] == 20
+    assert scores["judged"]["evaluation"]["horizon"] == 60
+    assert run.read_json("evaluation.json") == scores
+    other = judging.evaluate(run, ["split.train=0.2"], data=TINY)
+    assert other["judged"]["split"]["train"] == 0.2
+
+
+def test_what_only_training_needs_may_contradict_a_judgement(here: Path):
+    run = experiment.train(tiny(), figures=False).run
+    judging.evaluate(run, ["evaluation.warmup=95", "evaluation.part=train"])
+    with pytest.raises(ConfigError, match=r"evaluation\.horizon: the test part has 90 samples"):
+        judging.evaluate(run, ["evaluation.horizon=90"])
+
+
+def test_figures_are_all_known_before_one_is_drawn(here: Path):
+    run = experiment.train(tiny(), figures=False).run
+    with pytest.raises(UsageError, match="no figure is called nope"):
+        experiment.plot(run, names=["loss", "nope"])
+    assert not (run.path / "figures").exists()
 
 
 def test_plot_reads_files_alone(here: Path):
@@ -301,7 +334,7 @@ def test_a_stop_signal_at_the_start_or_the_end_loses_nothing(here: Path, when: s
     assert facts["ended"] is not None
     assert runs[0].load_checkpoint("last").state.updates == facts["updates"] > 0
     assert ("sinernn eval" in str(caught.value)) == (when == "end")
-    experiment.evaluate(runs[0])
+    judging.evaluate(runs[0])
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -367,7 +400,7 @@ def test_the_tutorial_is_as_good_as_it_was_and_no_better_and_is_told_why(here: P
         summary = experiment.train(config, figures=False)
         assert 1e-4 < summary.run.read_metrics()["loss"][-1] < 5e-4  # mean of the last 100
         errors.append(summary.scores["closed_loop_rmse"][-1]["median"])
-        judged = experiment.evaluate(summary.run, ["device=cpu"], data=shipped("default"))
+        judged = judging.evaluate(summary.run, ["device=cpu"], data=shipped("default"))
         for scores in (summary.scores, judged):
             told = [hint["override"] for hint in scores["hints"]]
             assert told == ["windows.order=contiguous", "training.schedule=cosine"]

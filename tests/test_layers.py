@@ -21,7 +21,7 @@ ROOMS = (
     "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.evidence",
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation",
     "plotting.style", "plotting.training", "plotting.waveforms", "plotting.comparisons",
-    "plotting.dynamics", "plotting", "provenance", "runs", "experiment", "reporting", "cli",
+    "plotting.dynamics", "plotting", "provenance", "runs", "judging", "experiment", "reporting", "cli",
     "__main__",
 )  # fmt: skip
 """From the top of the house to its bottom."""

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sinernn.config import load_config as load_config
-    from sinernn.experiment import evaluate as evaluate
     from sinernn.experiment import plot as plot
     from sinernn.experiment import train as train
+    from sinernn.judging import evaluate as evaluate
 
 _HOMES = {
     "load_config": "sinernn.config",
     "train": "sinernn.experiment",
-    "evaluate": "sinernn.experiment",
+    "evaluate": "sinernn.judging",
     "plot": "sinernn.experiment",
 }
 __all__ = ["evaluate", "load_config", "plot", "train"]

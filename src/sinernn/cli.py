@@ -153,16 +153,17 @@ def evaluate(
 
     Example: sinernn eval runs/latest evaluation.horizon=500
     """
-    from sinernn import experiment
+    from sinernn import judging
     from sinernn.reporting import print_scores
+    from sinernn.runs import open_run
 
-    scores = experiment.evaluate(
-        experiment.open_run(run, runs_dir=runs_dir), overrides or [], data=data
-    )
+    opened = open_run(run, runs_dir=runs_dir)
+    judgement = judging.judge(opened, overrides or [], data=data)
     if as_json:
-        _print_json(scores)
+        _print_json(judgement.scores)
     else:
-        print_scores(scores)
+        print_scores(judgement.scores)
+    judgement.keep(opened)  # last: a run that cannot be written to can be judged all the same
 
 
 @app.command()
@@ -184,6 +185,7 @@ def plot(
     Example: sinernn plot runs/latest --format svg
     """
     from sinernn import experiment
+    from sinernn.runs import open_run
 
     if only_list:
         from sinernn.plotting import describe
@@ -194,7 +196,7 @@ def plot(
         for name, what in ({} if as_json else figures).items():
             typer.echo(f"{name:12} {what}")
         return
-    opened = experiment.open_run(run, runs_dir=runs_dir)
+    opened = open_run(run, runs_dir=runs_dir)
     paths = experiment.plot(opened, format=format.value, names=figure)
     if as_json:
         _print_json({"figures": [str(path) for path in paths]})

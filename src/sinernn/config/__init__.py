@@ -27,8 +27,16 @@ MAX_TOLD = 50  # problems; what has more is no config
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 
-def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    path: Path | str, overrides: Sequence[str] = (), *, to_judge: bool = False
+) -> Config:
     """Read a config file and lay `key=value` overrides over it.
+
+    Args:
+        path: YAML file.
+        overrides: `key=value` texts.
+        to_judge: It is to judge a network on, not to train one: what only training needs may
+            contradict it.
 
     Raises:
         ConfigError: With every problem of the first stage that has any.
@@ -41,10 +49,10 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
         raise _told(problems)
     apply_overrides(document, parsed, replaces_section=frozenset({("signal", "kind")}))
     document.tree.setdefault("name", printable(path.stem, 200))
-    return validate(document, Config)
+    return validate(document, Config, to_judge=to_judge)
 
 
-def validate(document: Document, kind: type[ConfigT]) -> ConfigT:
+def validate(document: Document, kind: type[ConfigT], *, to_judge: bool = False) -> ConfigT:
     """Turn a document into a config of a kind.
 
     Raises:
@@ -60,7 +68,7 @@ def validate(document: Document, kind: type[ConfigT]) -> ConfigT:
     config._places = places  # pyright: ignore[reportPrivateUsage]
     if problems := [
         config.problem(*found.settings, message=found.message)
-        for found in find_contradictions(config)
+        for found in find_contradictions(config, to_judge=to_judge)
     ]:
         raise _told(problems)
     return config

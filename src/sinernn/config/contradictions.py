@@ -19,13 +19,20 @@ class Contradiction:
     message: str
 
 
-def find_contradictions(config: Config) -> list[Contradiction]:
-    """Return everything about the settings together that keeps a run from making sense."""
+def find_contradictions(config: Config, *, to_judge: bool = False) -> list[Contradiction]:
+    """Return everything about the settings together that keeps a run from making sense.
+
+    Args:
+        config: The settings.
+        to_judge: Leave out what only training needs.
+    """
     both = config.split.train + config.split.validation
     if both > 1 + 1e-12:
         message = f"train and validation must not exceed 1, they sum to {both:g}"
         return [Contradiction(("split.validation", "split.train"), message)]
-    found = [*_signal(config), *_windows(config), *_validation(config), *_judged(config)]
+    found = [*_signal(config), *_judged(config)]
+    if not to_judge:
+        found += [*_windows(config), *_validation(config)]
     if config.device == "mps" and config.dtype == "float64":
         message = "mps cannot compute in float64; set dtype=float32 or device=cpu"
         found.append(Contradiction(("dtype", "device"), message))

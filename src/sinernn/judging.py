@@ -1,0 +1,263 @@
+"""How a trained network is judged: its config's part of the series, run, scored, written down.
+
+With `experiment`, the only place that unpacks a config.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from sinernn import engines, evaluation, windows
+from sinernn.config import Config, load_config
+from sinernn.engines import Engine
+from sinernn.errors import RunFileError, UsageError
+from sinernn.evaluation import Evidence, Forecasts, OneStep, Setting
+from sinernn.evaluation.baselines import baselines
+from sinernn.evaluation.dynamics import follow
+from sinernn.network import Hidden, TrainState
+from sinernn.recurrence import Recurrence
+from sinernn.runs import Checkpoint, Run, open_run
+from sinernn.signals import Series
+from sinernn.windows import Origins, Scale
+
+JUDGED = ("signal", "evaluation")
+"""Sections of a config that say what a network is judged on; of another config, `split` as well."""
+
+WITHOUT_EFFECT = ("engine", "device", "limits")
+"""What else an override may change: where it is computed, not what comes out."""
+
+
+def place_origins(config: Config, series: Series, part: str) -> tuple[Origins, int]:
+    """Spread forecasts over a part, as many and as long as asked for or as fit; and their steps."""
+    settings, segments = config.evaluation, len(series.observed)
+    begin, end = config.parts.bounds(part)
+    horizon = min(settings.horizon, end - begin - settings.warmup)
+    room = windows.room_for_origins((begin, end), warmup=settings.warmup, horizon=horizon)
+    origins = windows.spread_origins(
+        (begin, end),
+        segments=segments,
+        warmup=settings.warmup,
+        horizon=horizon,
+        count=min(settings.origins, room * segments),
+    )
+    return origins, horizon
+
+
+def _stretches(
+    origins: Origins, *, warmup: int, horizon: int
+) -> tuple[Int[np.ndarray, "origin 1"], Int[np.ndarray, "origin all"]]:
+    """Return the place in a series of W + steps samples around every origin."""
+    return origins.segments[:, None], origins.samples[:, None] + np.arange(-warmup, horizon)
+
+
+def forecast(
+    engine: Engine,
+    scale: Scale,
+    series: Series,
+    origins: Origins,
+    *,
+    warmup: int,
+    horizon: int,
+    hidden: Hidden,
+) -> Forecasts:
+    """Run the network freely from every origin, after `warmup` true samples, in signal units."""
+    place = _stretches(origins, warmup=warmup, horizon=horizon)
+    observed = series.observed[place]
+    scaled = engine.closed_loop(scale.apply(observed[:, :warmup]), horizon, hidden)
+    return Forecasts(
+        time=series.time[place],
+        observed=observed,
+        truth=series.clean[place],
+        prediction=scale.invert(scaled.astype(np.float64)),
+    )
+
+
+def hidden_before(initial_state: str, state: TrainState, rows: int) -> Hidden:
+    """Return the hidden state that forecasts start from, before their warm-up."""
+    carried = np.repeat(state.hidden[:, :, :1], rows, axis=2)
+    return carried if initial_state == "carried" else np.zeros_like(carried)
+
+
+def evaluate(
+    run: Run | Path | str, overrides: Sequence[str] = (), *, data: Path | str | None = None
+) -> dict[str, Any]:
+    """Judge a run's best network and keep the judgement in its directory: see `judge`.
+
+    Args:
+        run: The run: itself, its folder, its name, or `latest`.
+        overrides: `key=value` changes to what the network is judged on.
+        data: Another config to judge on.
+
+    Returns:
+        The content of evaluation.json; errors in the series' own units.
+
+    Raises:
+        SinernnError: The run or the data cannot be read, or do not go together; or the run cannot
+            be written to.
+    """
+    run = run if isinstance(run, Run) else open_run(run)
+    judgement = judge(run, overrides, data=data)
+    judgement.keep(run)
+    return judgement.scores
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How good a network is, and the forecasts behind it."""
+
+    scores: dict[str, Any]
+    """Content of evaluation.json; errors in the series' own units."""
+
+    evidence: Evidence
+
+    def keep(self, run: Run) -> None:
+        """Write evaluation.json and the arrays that figures are drawn from."""
+        run.write_arrays("evaluation.safetensors", self.evidence.arrays())
+        run.write_json("evaluation.json", self.scores)
+
+
+def judge(run: Run, overrides: Sequence[str] = (), *, data: Path | str | None = None) -> Judgement:
+    """Judge a run's best network in open and closed loop, beside baselines; write nothing.
+
+    Args:
+        run: The run.
+        overrides: `key=value` changes to what the network is judged on.
+        data: Another config, on whose signal, split and evaluation it is judged, by that config's
+            engine and device; default: the run's own.
+
+    Raises:
+        SinernnError: The run or the data cannot be read, or do not go together.
+    """
+    sections = JUDGED if data is None else (*JUDGED, "split")
+    _require_judging(overrides, sections)
+    config = load_config(data or run.config_path, overrides, to_judge=True)
+    changes = [text for text in overrides if text.startswith(sections)]
+    series = config.signal.samples()
+    name, checkpoint = run.best_checkpoint()
+    if series.observed.shape[2] != checkpoint.network.channels:
+        channels = (
+            f"{series.observed.shape[2]} channels, the network of {run.path} "
+            f"{checkpoint.network.channels}"
+        )
+        raise UsageError(f"{data}: signal: has {channels}; choose a signal with as many")
+    origins, _ = place_origins(config, series, config.evaluation.part)
+    evidence = _gather_evidence(config, series, origins, checkpoint)
+    scores = {
+        "config": ", ".join([config.name, *changes]),
+        "judged": config.model_dump(mode="json", include={"signal", "split", "evaluation"}),
+        "checkpoint": name,
+        "updates": checkpoint.state.updates,
+        "part": config.evaluation.part,
+        "warmup": config.evaluation.warmup,
+        "initial_state": config.evaluation.initial_state,
+        **evaluation.judge(evidence),
+        "hints": evaluation.advise(evidence, _setting(run)),
+        "origins": [
+            {"segment": int(segment), "sample": int(sample), "diverged_at": diverged_at}
+            for segment, sample, diverged_at in zip(
+                origins.segments, origins.samples, evidence.closed_loop.diverged_at, strict=True
+            )
+        ],
+    }
+    return Judgement(scores, evidence)
+
+
+def _gather_evidence(
+    config: Config, series: Series, origins: Origins, checkpoint: Checkpoint
+) -> Evidence:
+    """Run a network in open and closed loop, the baselines beside it, and look into its state."""
+    settings, network, scale = config.evaluation, checkpoint.network, checkpoint.scale
+    choice = engines.choose(config.engine, config.device, network)
+    engine = engines.build(choice, network, checkpoint.state)
+    warmup, begin, end = settings.warmup, *config.parts.bounds(settings.part)
+    training = series.observed[:, : config.parts.train]
+    state, start = checkpoint.state, settings.initial_state
+    hidden = hidden_before(start, state, len(origins.samples))
+    forecasts = forecast(
+        engine,
+        scale,
+        series,
+        origins,
+        warmup=warmup,
+        horizon=settings.horizon,
+        hidden=hidden,
+    )
+    inputs = scale.apply(series.observed[:, begin : end - 1])
+    outputs = engine.open_loop(inputs, hidden_before(start, state, len(inputs)))
+    # As in closed loop, the first judged sample is the one after the warm-up.
+    judged = slice(begin + warmup, end)
+    return Evidence(
+        closed_loop=forecasts,
+        open_loop=OneStep(
+            time=series.time[:, judged],
+            observed=series.observed[:, judged],
+            truth=series.clean[:, judged],
+            prediction=scale.invert(outputs[:, warmup - 1 :].astype(np.float64)),
+        ),
+        baselines=baselines(
+            training=training,
+            choosing=_choosing_samples(config, series),
+            warmup=forecasts.observed[:, :warmup],
+            steps=settings.horizon,
+            season=series.period and series.period / series.time_step,
+        ),
+        dynamics=follow(
+            Recurrence(network, checkpoint.state.params),
+            warmup=scale.apply(forecasts.observed[:, :warmup]),
+            future=scale.apply(forecasts.observed[:, warmup:]),
+            hidden=hidden,
+            typical=forecasts.typical,
+            to_signal=scale.invert,
+        ),
+        std=windows.spread(training),
+        time_step=series.time_step,
+        period=series.period,
+    )
+
+
+def _choosing_samples(
+    config: Config, series: Series
+) -> Float[np.ndarray, "choice all channel"] | None:
+    """Return what a baseline's order is chosen on: the validation part, else the training part."""
+    warmup = config.evaluation.warmup
+    for part in ("validation", "train"):
+        if getattr(config.parts, part) > warmup:
+            origins, horizon = place_origins(config, series, part)
+            return series.observed[_stretches(origins, warmup=warmup, horizon=horizon)]
+    return None
+
+
+def _setting(run: Run) -> Setting:
+    """Return what a run was trained with, as far as it can explain a poor score."""
+    config = load_config(run.config_path)
+    series = config.signal.samples()
+    try:
+        losses = run.read_metrics()["loss"]
+    except RunFileError:  # a run that ended before its first row can be judged all the same
+        losses = np.empty(0)
+    return Setting(
+        order=config.windows.order,
+        carry_state=config.windows.carry_state,
+        length=config.windows.length,
+        normalize=config.windows.normalize,
+        schedule=config.training.schedule,
+        gradient_clip=config.training.gradient_clip,
+        period=series.period,
+        time_step=series.time_step,
+        largest=float(np.abs(series.observed[:, : config.parts.train]).max()),
+        losses=losses,
+    )
+
+
+def _require_judging(overrides: Sequence[str], sections: Sequence[str]) -> None:
+    allowed = (*sections, *WITHOUT_EFFECT)
+    wrong = [text for text in overrides if text.split("=", 1)[0].split(".", 1)[0] not in allowed]
+    if wrong:
+        raise UsageError(
+            f"{' '.join(wrong)}: would not change how a trained network is judged; of its own "
+            f"config only {', '.join(allowed)} can be changed, and with --data also the split"
+        )
