@@ -239,6 +239,20 @@ def test_a_wrong_call_is_told(engine: int):
         both(network, state)[engine].advance(starts, resets, rates)
 
 
+def test_a_shape_that_does_not_fit_is_refused_since_kernels_check_no_bounds():
+    network = Network("rnn_tanh", 2, 3, 1, "float64")
+    state = random_state(network, batch=1)
+    with pytest.raises(ValueError, match=r"samples must have the shape \(9, 2\), got \(9, 1\)"):
+        FusedEngine(network, state, Objective(np.zeros((9, 1)), 5, 0, None))
+    engine = FusedEngine(network, state)
+    with pytest.raises(
+        ValueError, match=r"inputs must have the shape \(4, 5, 2\), got \(4, 5, 1\)"
+    ):
+        engine.open_loop(np.zeros((4, 5, 1)), network.zero_hidden(4))
+    with pytest.raises(ValueError, match=r"hidden must have the shape \(1, 1, 4, 3\), got"):
+        engine.open_loop(np.zeros((4, 5, 2)), np.zeros((1, 2, 4, 3)))
+
+
 @compiled_only
 def test_threads_do_not_change_the_bits():
     network = Network("gru", 1, 16, 1, "float32")

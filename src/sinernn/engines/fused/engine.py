@@ -39,6 +39,7 @@ class FusedEngine:
         self._updates = state.updates
         self._batch = state.hidden.shape[2]
         if objective is not None:
+            _require_shape("samples", objective.samples, (len(objective.samples), network.channels))
             self._samples = np.ascontiguousarray(objective.samples, network.dtype)
             self._sizes = self._sizes_of(objective.length, self._batch)
             self._buffers = make_buffers(
@@ -109,6 +110,9 @@ class FusedEngine:
         self, inputs: Float[np.ndarray, "B W D"], steps: int, hidden: Hidden
     ) -> Float[np.ndarray, "B steps D"]:
         """Run the network; where inputs end, outputs become inputs."""
+        rows, length, _ = inputs.shape
+        _require_shape("inputs", inputs, (rows, length, self._network.channels))
+        _require_shape("hidden", hidden, self._network.zero_hidden(rows).shape)
         arguments = self._run_arguments(inputs, steps, self._layout.pad_hidden(hidden))
         run(*arguments)
         return np.ascontiguousarray(arguments[-1].transpose(1, 0, 2))
@@ -156,6 +160,12 @@ class FusedEngine:
 
     def _sizes_of(self, steps: int, batch: int) -> Sizes:
         return Sizes(self._network.channels, self._network.num_layers, steps, batch)
+
+
+def _require_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    # Kernels check no bounds: a wrong shape would read another's memory.
+    if array.shape != shape:
+        raise ValueError(f"{name} must have the shape {shape}, got {array.shape}")
 
 
 def make_buffers(shape: Shape, sizes: Sizes, dtype: str, *, training: bool) -> Buffers:
