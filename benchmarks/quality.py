@@ -31,7 +31,7 @@ def measure(name: str, seed: int, runs_dir: str) -> dict[str, Any]:
 
 def cells(scores: list[dict[str, Any]]) -> list[str]:
     """Return the row of a recipe from its scores with every seed; a free run may diverge."""
-    one_step = [row["one_step_rmse"] for row in scores]
+    one_step = [row["open_loop"]["rmse"] for row in scores]
     row = [f"{np.median(one_step):.1e} / {max(one_step):.1e}"]
     for horizon in HORIZONS:
         median, worst = at(scores, horizon, "median"), at(scores, horizon, "worst")

@@ -7,10 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sinernn import cli
 from sinernn.config import Config, load_config
+from sinernn.evaluation import Evidence, Forecasts, OneStep
+from sinernn.evaluation.baselines import mean, persistence
+from sinernn.evaluation.dynamics import Dynamics
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.yaml"))
@@ -74,3 +78,48 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def tiny(*overrides: str) -> Config:
     """The smoke test's config with changes."""
     return load_config(TINY, ["device=cpu", *overrides])
+
+
+def make_evidence(
+    prediction: Callable[[np.ndarray], np.ndarray] = lambda truth: truth,
+    *,
+    wave: Callable[[np.ndarray], np.ndarray] = np.sin,
+    steps: int = 400,
+    origins: int = 3,
+    channels: int = 1,
+    warmup: int = 50,
+    noise: float = 0.0,
+    period: float | None = 2 * np.pi,
+) -> Evidence:
+    """What an evaluation of a wave, sampled every 0.2 time units, would find.
+
+    `prediction` makes forecasts [origin, steps, channel] from the truth; the hidden state goes
+    round a circle when driven, and spirals into its centre when free.
+    """
+    time = 0.2 * np.arange(warmup + steps) + 100.0 * np.arange(origins)[:, None]
+    truth = np.repeat(wave(time)[:, :, None], channels, axis=2)
+    observed = truth + noise * np.random.default_rng(0).normal(size=truth.shape)
+    forecasts = Forecasts(time, observed, truth, prediction(truth[:, warmup:]))
+    angle = 0.2 * np.arange(min(steps, 1000))
+    circle = np.stack([np.cos(angle), np.sin(angle), 0.1 * np.cos(2 * angle)], axis=1)
+    training = np.repeat(wave(0.2 * np.arange(3142))[None, :, None], channels, axis=2)
+    return Evidence(
+        closed_loop=forecasts,
+        open_loop=OneStep(time, observed, truth, truth + 0.01 * np.cos(3 * time)[:, :, None]),
+        baselines={
+            "mean": mean(training, origins, steps),
+            "persistence": persistence(observed[:, :warmup], steps),
+        },
+        dynamics=Dynamics(
+            exponents=np.zeros(origins),
+            outputs=np.repeat(wave(0.2 * np.arange(2000))[None, :, None], origins, axis=0),
+            driven=circle,
+            free=circle * np.exp(-angle / 10)[:, None],
+            explained=np.array([0.6, 0.3, 0.05]),
+            driven_eigenvalues=np.full((5, 4, 2), 0.5),
+            free_eigenvalues=np.full((5, 4, 2), 0.7),
+        ),
+        std=training.std(axis=(0, 1)),
+        time_step=0.2,
+        period=period,
+    )

@@ -35,8 +35,9 @@ def test_the_main_job_from_config_to_figures(installed):
     assert "closed-loop RMSE" in trained.err
     run = Path(trained.out.splitlines()[-1])
     assert run.parent == Path("runs")
-    assert f"{run}/figures/closed_loop.png" in trained.out.splitlines()
+    assert f"{run}/figures/overview.png" in trained.out.splitlines()
     assert "one step ahead: RMSE" in trained.out
+    assert "skill: " in trained.out
     assert "worst of 3 origins" in trained.out
 
     judged = installed("eval", "runs/latest")
@@ -46,7 +47,8 @@ def test_the_main_job_from_config_to_figures(installed):
 
     drawn = installed("plot", "runs/latest", "--format", "pdf")
     assert [Path(line).name for line in drawn.out.splitlines()] == [
-        "loss.pdf", "closed_loop.pdf", "tutorial.pdf",
+        "overview.pdf", "loss.pdf", "open_loop.pdf", "closed_loop.pdf", "tutorial.pdf",
+        "horizon.pdf", "orbit.pdf", "spectra.pdf", "eigenvalues.pdf",
     ]  # fmt: skip
     assert all(Path(line).exists() for line in drawn.out.splitlines())
 
@@ -67,13 +69,34 @@ def test_json_is_all_there_is_on_stdout(sinernn):
     sinernn("train", TINY, "--no-figures")
     scores = json.loads(sinernn("eval", "latest", "--json").out)
     assert [row["horizon"] for row in scores["closed_loop_rmse"]] == [1, 2, 5, 10, 20, 49, 60]
-    assert len(json.loads(sinernn("plot", "latest", "--json").out)["figures"]) == 3
+    assert len(json.loads(sinernn("plot", "latest", "--json").out)["figures"]) == 9
 
 
 def test_one_figure_is_drawn_when_one_is_asked_for(sinernn):
     sinernn("train", TINY, "--no-figures")
     drawn = sinernn("plot", "latest", "--figure", "loss").out.splitlines()
     assert [Path(line).name for line in drawn] == ["loss.png"]
+
+
+def test_the_figures_are_listed_without_a_run(sinernn):
+    listed = sinernn("plot", "--list").out.splitlines()
+    assert len(listed) == 9
+    assert listed[0].startswith("overview     The whole story")
+    told = json.loads(sinernn("plot", "--list", "--json").out)["figures"]
+    assert list(told)[:2] == ["overview", "loss"]
+
+
+def test_show_opens_the_written_file_in_the_systems_viewer(sinernn, monkeypatch):
+    opened: list[str] = []
+    monkeypatch.setattr("typer.launch", lambda path: opened.append(path) or 0)
+    sinernn("train", TINY, "--no-figures")
+    drawn = sinernn("plot", "latest", "--figure", "loss", "--show")
+    assert drawn.code == 0
+    assert [str(Path(line).resolve()) for line in drawn.out.splitlines()] == opened
+    assert Path(opened[0]).exists()
+    monkeypatch.setattr("typer.launch", lambda _: 1)
+    failed = sinernn("plot", "latest", "--figure", "loss", "--show")
+    assert (failed.code, "no viewer to open it with" in failed.err) == (2, True)
 
 
 def test_eval_and_plot_work_with_a_text_file_for_a_link_and_with_a_moved_run(sinernn):

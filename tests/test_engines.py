@@ -85,7 +85,7 @@ def test_a_run_is_judged_alike_by_both_engines(here: Path):
     scores = [experiment.evaluate(run, [f"engine={name}"]) for name in NAMES]
     for one, other in zip(*(score["closed_loop_rmse"] for score in scores), strict=True):
         assert one["median"] == pytest.approx(other["median"], rel=1e-9)
-    assert scores[0]["one_step_rmse"] == pytest.approx(scores[1]["one_step_rmse"], rel=1e-9)
+    assert scores[0]["open_loop"]["rmse"] == pytest.approx(scores[1]["open_loop"]["rmse"], rel=1e-9)
 
 
 def test_choosing_fused_loads_neither_engine():

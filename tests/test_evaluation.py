@@ -1,61 +1,119 @@
+"""What the scores say, as JSON knows values: of good runs, and of the odd ones."""
+
+import json
+
 import numpy as np
 import pytest
 
-from sinernn.evaluation import Forecasts, errors_by_horizon, rmse
+from conftest import make_evidence
+from sinernn.evaluation import SCORES, Evidence, Setting, advise, judge
 
 
-def forecasts(errors: np.ndarray, *, warmup: int = 3, channels: int = 1) -> Forecasts:
-    """Forecasts that are off by `errors` [origin, steps] in every channel."""
-    origins, steps = errors.shape
-    shape = (origins, warmup + steps, channels)
-    truth = np.random.default_rng(0).normal(size=shape)
-    return Forecasts(
-        time=np.broadcast_to(np.arange(warmup + steps, dtype=float), shape[:2]),
-        observed=truth + 9,
-        truth=truth,
-        prediction=truth[:, warmup:] + errors[:, :, None],
-    )
+def scores(evidence: Evidence) -> dict:
+    """Through JSON, which has no NaN and no infinity."""
+    return json.loads(json.dumps(judge(evidence), allow_nan=False))
 
 
-def test_errors_are_distances_to_the_truth_not_to_what_was_observed():
-    errors = np.array([[1.0, 2, 3, 4], [0, 0, 0, 1]])
-    np.testing.assert_allclose(forecasts(errors, channels=2).errors, errors, atol=1e-12)
+def test_a_perfect_run_has_perfect_scores():
+    told = scores(make_evidence())
+    assert [row["worst"] for row in told["closed_loop_rmse"]] == [0] * 9
+    assert told["valid_time"]["outlasted"] == 3
+    assert told["valid_time"]["steps"] == {"median": 400, "worst": 400}
+    assert told["oscillation"]["amplitude_ratio"]["worst"] == pytest.approx(1)
+    assert told["dynamics"]["settles"] == {"limit cycle": 3}
+    assert told["skill"]["words"].startswith("better than mean")
 
 
-def test_the_warmup_is_what_comes_before_the_prediction():
-    assert forecasts(np.zeros((2, 5)), warmup=7).warmup == 7
+def test_the_open_loop_has_three_scores():
+    told = scores(make_evidence())["open_loop"]
+    rmse = 0.01 * np.sqrt(0.5)  # of a small cosine, over many periods
+    assert told["rmse"] == pytest.approx(rmse, rel=0.01)
+    assert told["nrmse"] == pytest.approx(rmse / np.sqrt(0.5), rel=0.01)
+    assert told["r2"] == pytest.approx(1 - 1e-4, abs=1e-6)
 
 
-def test_rmse_of_a_known_error():
-    assert rmse(np.array([3.0, 4.0])) == pytest.approx(np.sqrt(12.5))
-    assert rmse(np.array([1.0, np.nan])) == np.inf
-    assert rmse(np.array([1e200, 0.0])) == np.inf
+def test_valid_time_is_told_in_steps_time_units_and_periods():
+    """An error that grows by 0.01 a step passes 0.4 standard deviations, 0.2828, at step 29."""
+    growing = 0.01 * np.arange(1, 401)[None, :, None]
+    told = scores(make_evidence(lambda truth: truth + growing))["valid_time"]
+    assert told["threshold"] == 0.4
+    assert told["steps"] == {"median": 29, "worst": 29}
+    assert told["time_units"]["median"] == pytest.approx(29 * 0.2)
+    assert told["periods"]["median"] == pytest.approx(29 * 0.2 / (2 * np.pi))
+    assert told["outlasted"] == 0
 
 
-def test_errors_by_horizon_are_cumulative_and_over_the_origins():
-    errors = np.array([[1.0] * 60, [2.0] * 60, [0.0] * 59 + [60**0.5 * 3]])
-    table = {row.horizon: row for row in errors_by_horizon(errors)}
-    assert list(table) == [1, 2, 5, 10, 20, 49, 60]
-    assert (table[49].median, table[49].worst) == (1, 2)
-    assert (table[60].median, table[60].worst) == (2, pytest.approx(3))
+def test_baselines_are_told_over_the_same_horizons():
+    told = scores(make_evidence())
+    horizons = [row["horizon"] for row in told["closed_loop_rmse"]]
+    assert [baseline["name"] for baseline in told["baselines"]] == ["mean", "persistence"]
+    for baseline in told["baselines"]:
+        assert [row["horizon"] for row in baseline["closed_loop_rmse"]] == horizons
 
 
-def test_the_last_horizon_stands_once_where_it_is_a_rung():
-    assert [row.horizon for row in errors_by_horizon(np.ones((1, 49)))] == [1, 2, 5, 10, 20, 49]
+def test_the_worst_oscillation_is_the_one_furthest_from_the_truth():
+    factors = np.array([1.1, 0.5, 1.0])[:, None, None]
+    told = scores(make_evidence(lambda truth: truth * factors))["oscillation"]
+    assert told["amplitude_ratio"] == {"median": pytest.approx(1), "worst": pytest.approx(0.5)}
+    assert told["of"] == 3
 
 
-def test_a_diverged_origin_counts_as_the_worst():
-    errors = np.ones((3, 10))
-    errors[1, 4:] = np.nan
-    diverged = forecasts(errors)
-    assert diverged.diverged_at == [None, 5, None]
-    last = errors_by_horizon(diverged.errors)[-1]
-    assert (last.median, last.worst) == (pytest.approx(1), np.inf)
-    assert [row.worst for row in errors_by_horizon(diverged.errors)][:2] == pytest.approx([1, 1])
+def test_of_several_channels_each_is_one_oscillation():
+    assert scores(make_evidence(channels=2))["oscillation"]["of"] == 6
 
 
-@pytest.mark.parametrize(
-    ("totals", "origin"), [([5.0, 1, 3], 2), ([1.0, np.nan, 2], 2), ([4.0, 2], 0), ([7.0], 0)]
-)
-def test_the_typical_origin_is_a_median_one(totals: list[float], origin: int):
-    assert forecasts(np.array(totals)[:, None] * np.ones(6)).typical == origin
+def test_a_diverged_run_has_null_for_what_has_no_end():
+    def run(truth: np.ndarray) -> np.ndarray:
+        return np.where(np.arange(400)[:, None] < 30, truth, np.nan)
+
+    told = scores(make_evidence(run))
+    assert told["closed_loop_rmse"][4]["median"] == 0
+    assert told["closed_loop_rmse"][-1] == {"horizon": 400, "median": None, "worst": None}
+    assert told["valid_time"]["steps"]["worst"] == 31
+    assert told["oscillation"]["of"] == 0
+    assert told["oscillation"]["frequency_error"] is None
+    assert told["skill"]["words"].startswith("diverged, and so worse than mean")
+
+
+def test_a_hidden_state_that_diverged_has_no_exponent():
+    evidence = make_evidence()
+    evidence.dynamics.exponents[:] = np.nan
+    told = scores(evidence)["dynamics"]
+    assert told["settles"] == {"divergence": 3}
+    assert told["lyapunov_exponent_per_step"] is None
+
+
+def test_a_constant_has_no_yardstick_and_no_oscillation():
+    evidence = make_evidence(wave=np.ones_like, period=None)
+    told = scores(evidence)
+    assert told["open_loop"]["nrmse"] is None
+    assert told["open_loop"]["r2"] is None
+    assert told["valid_time"] is None
+    assert told["oscillation"] is None
+    assert told["dynamics"]["settles"] == {"fixed point": 3}
+    assert "mean is exact on this signal" in told["skill"]["words"]
+
+
+def test_less_than_a_period_has_no_oscillation_and_a_valid_time():
+    told = scores(make_evidence(steps=20))
+    assert told["oscillation"] is None
+    assert told["valid_time"]["steps"]["median"] == 20
+
+
+def test_one_step_and_one_origin_can_be_judged():
+    told = scores(make_evidence(steps=1, origins=1, warmup=1))
+    assert [row["horizon"] for row in told["closed_loop_rmse"]] == [1]
+
+
+def test_every_score_has_its_key():
+    assert set(judge(make_evidence())) == set(SCORES)
+
+
+def test_advice_is_given_on_poor_scores_alone():
+    setting = Setting("random", True, 49, True, "cosine", 1.0, 6.0, 0.2, 1.0, np.ones(9))
+    assert advise(make_evidence(), setting) == []
+    (hint,) = advise(make_evidence(lambda truth: -truth), setting)
+    assert hint["override"] == "windows.order=contiguous"
+    assert advise(make_evidence(lambda truth: truth * np.nan), setting)
+    constant = make_evidence(lambda truth: truth + 1, wave=np.ones_like)
+    assert advise(constant, setting)

@@ -14,7 +14,10 @@ import sinernn
 from conftest import CONFIGS, TINY, tiny
 from sinernn import experiment
 from sinernn.config import load_config
-from sinernn.errors import InterruptedRunError, TrainingDivergedError, UsageError
+from sinernn.errors import InterruptedRunError, RunFileError, TrainingDivergedError, UsageError
+from sinernn.evaluation import Evidence
+from sinernn.plotting import FIGURES
+from sinernn.recurrence import Recurrence
 from sinernn.runs import Run, checkpoint_bytes
 
 
@@ -41,8 +44,7 @@ def test_a_run_directory_holds_what_the_design_says(here: Path):
     run = experiment.train(tiny()).run
     files = {str(p.relative_to(run.path)) for p in run.path.rglob("*") if p.is_file()}
     assert files == {
-        "config.yaml", "run.json", *WEIGHTS_AND_SCORES,
-        "figures/loss.png", "figures/closed_loop.png", "figures/tutorial.png",
+        "config.yaml", "run.json", *WEIGHTS_AND_SCORES, "figures/overview.png",
     }  # fmt: skip
     facts = run.read_json("run.json")
     assert facts["status"] == "finished"
@@ -86,7 +88,7 @@ def test_every_cell_trains_is_judged_and_drawn(here: Path, cell: str):
         tiny(f"model.cell={cell}", "model.num_layers=2", "windows.batch_size=2",
              "windows.length=20", "windows.washout=3", "evaluation.initial_state=carried")
     )  # fmt: skip
-    assert np.isfinite(summary.scores["one_step_rmse"])
+    assert np.isfinite(summary.scores["open_loop"]["rmse"])
 
 
 def test_the_scale_is_fitted_on_the_training_part_alone(here: Path):
@@ -157,7 +159,7 @@ def test_scores_are_those_of_the_plain_torch_network_in_signal_units(here: Path)
     # float32 in another order of summation, over 60 steps.
     assert last["median"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
     error = one_step * std + mean - clean[20:]
-    assert scores["one_step_rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
+    assert scores["open_loop"]["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
 
 
 def test_carried_forecasts_start_from_the_state_that_training_left(here: Path):
@@ -165,7 +167,7 @@ def test_carried_forecasts_start_from_the_state_that_training_left(here: Path):
     run = experiment.train(carried, figures=False).run
     carried_scores = run.read_json("evaluation.json")
     scores = experiment.evaluate(run, ["evaluation.initial_state=zero"])
-    assert carried_scores["one_step_rmse"] != scores["one_step_rmse"]
+    assert carried_scores["open_loop"]["rmse"] != scores["open_loop"]["rmse"]
     assert carried_scores["closed_loop_rmse"][0] != scores["closed_loop_rmse"][0]
 
 
@@ -179,7 +181,9 @@ def test_a_run_can_be_judged_on_another_config(here: Path):
     assert scores["config"] == "slow"
     arrays = run.read_arrays("evaluation.safetensors")
     np.testing.assert_allclose(
-        arrays["truth"][:, :, 0], np.sin(2 * np.pi / 20 * arrays["time"]), atol=1e-9
+        arrays["closed_loop.truth"][:, :, 0],
+        np.sin(2 * np.pi / 20 * arrays["closed_loop.time"]),
+        atol=1e-9,
     )
     experiment.plot(run)
 
@@ -195,8 +199,15 @@ def test_plot_reads_files_alone(here: Path):
     for name in ("checkpoints/best.safetensors", "checkpoints/last.safetensors", "config.yaml"):
         (run.path / name).unlink()
     assert [path.name for path in experiment.plot(run, format="svg")] == [
-        "loss.svg", "closed_loop.svg", "tutorial.svg",
+        f"{name}.svg" for name in FIGURES
     ]  # fmt: skip
+
+
+def test_arrays_of_another_version_are_told(here: Path):
+    run = experiment.train(tiny(), figures=False).run
+    run.write_arrays("evaluation.safetensors", {"time": np.zeros(3)})
+    with pytest.raises(RunFileError, match=r"of another version; run sinernn eval runs/"):
+        experiment.plot(run)
 
 
 def test_before_any_evaluation_only_the_training_is_drawn(here: Path):
@@ -205,7 +216,7 @@ def test_before_any_evaluation_only_the_training_is_drawn(here: Path):
     assert [path.name for path in experiment.plot(run)] == ["loss.png"]
     with pytest.raises(UsageError, match=r"closed_loop shows an evaluation.*run sinernn eval"):
         experiment.plot(run, names=["closed_loop"])
-    with pytest.raises(UsageError, match="no figure is called lost; there are loss, closed_loop"):
+    with pytest.raises(UsageError, match="no figure is called lost; there are overview, loss"):
         experiment.plot(run, names=["lost"])
 
 
@@ -344,14 +355,69 @@ def test_the_library_is_the_command_line(here: Path):
         sinernn.tune  # noqa: B018
 
 
-def test_the_tutorial_is_as_good_as_it_was_and_no_better(here: Path):
-    """Five seeds of the reference experiment: its loss, and how its free run drifts."""
+def shipped(name: str) -> Path:
+    return next(path for path in CONFIGS if path.stem == name)
+
+
+def test_the_tutorial_is_as_good_as_it_was_and_no_better_and_is_told_why(here: Path):
+    """Five seeds of the reference experiment: its loss, how its free run drifts, and the hints."""
     errors = []
     for seed in range(5):
-        config = load_config(
-            CONFIGS[[c.stem for c in CONFIGS].index("tutorial")], [f"seed={seed}", "device=cpu"]
-        )
+        config = load_config(shipped("tutorial"), [f"seed={seed}", "device=cpu"])
         summary = experiment.train(config, figures=False)
         assert 1e-4 < summary.run.read_metrics()["loss"][-1] < 5e-4  # mean of the last 100
         errors.append(summary.scores["closed_loop_rmse"][-1]["median"])
+        judged = experiment.evaluate(summary.run, ["device=cpu"], data=shipped("default"))
+        for scores in (summary.scores, judged):
+            told = [hint["override"] for hint in scores["hints"]]
+            assert told == ["windows.order=contiguous", "training.schedule=cosine"]
     assert 0.1 < np.median(errors) < 1
+
+
+def test_on_the_default_signal_a_linear_model_is_told_to_be_exact(here: Path):
+    config = load_config(shipped("default"), ["device=cpu", "training.steps=4"])
+    scores = experiment.train(config, figures=False).scores
+    assert scores["skill"]["best_baseline"] == "AR(2)"
+    assert (
+        "a linear model is exact on this signal: for a fair contest add noise"
+        in (scores["skill"]["words"])
+    )
+
+
+def test_noise_makes_it_a_fair_contest(here: Path):
+    scores = experiment.train(tiny("signal.noise_std=0.2"), figures=False).scores
+    assert "exact" not in scores["skill"]["words"]
+
+
+def test_scores_do_not_depend_on_what_the_network_was_looked_into_with(here: Path):
+    """The free run that numpy follows in float64 is the one that the engine made."""
+    run = experiment.train(tiny("dtype=float64", "evaluation.horizon=50"), figures=False).run
+    evidence = Evidence.from_arrays(run.read_arrays("evaluation.safetensors"))
+    checkpoint = run.best_checkpoint()[1]
+    model = Recurrence(checkpoint.network, checkpoint.state.params)
+    forecasts, hidden = evidence.closed_loop, checkpoint.network.zero_hidden(3)
+    for sample in range(forecasts.warmup):
+        hidden = model.step(checkpoint.scale.apply(forecasts.observed[:, sample]), hidden)
+    for step in range(forecasts.steps):
+        expected = checkpoint.scale.invert(model.output(hidden))
+        np.testing.assert_allclose(forecasts.prediction[:, step], expected, atol=1e-12)
+        hidden = model.free_step(hidden)
+
+
+def test_a_short_and_odd_run_has_scores_too(here: Path):
+    config = tiny("evaluation.warmup=1", "evaluation.horizon=1", "evaluation.origins=1",
+                  "split.validation=0", "training.evaluate_every=null", "signal.length=60",
+                  "model.cell=lstm", "windows.length=5")  # fmt: skip
+    summary = experiment.train(config)
+    assert summary.scores["oscillation"] is None
+    assert len(experiment.plot(summary.run)) == len(FIGURES)
+
+
+def test_a_constant_series_has_scores_too(here: Path):
+    config = tiny(
+        "signal.period=1", "signal.time_step=1", "signal.phase=0.5", "windows.normalize=false"
+    )  # the same phase at every sample
+    summary = experiment.train(config)
+    assert summary.scores["valid_time"] is None
+    assert "exact on this signal" in summary.scores["skill"]["words"]
+    assert len(experiment.plot(summary.run)) == len(FIGURES)

@@ -17,8 +17,12 @@ ROOMS = (
         "", ".lanes", ".cells", ".shape", ".cache", ".views", ".products", ".elementwise", ".memory",
         ".forward", ".backward", ".kernels", ".layout", ".engine",
     )),
-    "engines.torch_engine", "interrupts", "training", "evaluation", "plotting", "provenance", "runs",
-    "experiment", "reporting", "cli", "__main__",
+    "engines.torch_engine", "interrupts", "training", "recurrence",
+    "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.evidence",
+    "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation",
+    "plotting.style", "plotting.training", "plotting.waveforms", "plotting.comparisons",
+    "plotting.dynamics", "plotting", "provenance", "runs", "experiment", "reporting", "cli",
+    "__main__",
 )  # fmt: skip
 """From the top of the house to its bottom."""
 

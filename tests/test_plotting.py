@@ -3,14 +3,35 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from sinernn.evaluation import Forecasts
-from sinernn.plotting import FIGURES, FORMATS, MODEL, Story, closed_loop, draw, loss, tutorial
+from conftest import make_evidence
+from sinernn.evaluation import Evidence
+from sinernn.plotting import (
+    FIGURES,
+    FORMATS,
+    WITHOUT_EVIDENCE,
+    Story,
+    closed_loop,
+    describe,
+    draw,
+    eigenvalues,
+    horizon,
+    loss,
+    open_loop,
+    orbit,
+    overview,
+    spectra,
+    tutorial,
+)
+from sinernn.plotting.comparisons import power_spectrum
+from sinernn.plotting.style import MODEL
 
 
-def make_story(*, steps: int = 400, origins: int = 3, channels: int = 1) -> Story:
-    time = 0.2 * np.arange(50 + steps) + 100 * np.arange(origins)[:, None]
-    truth = np.repeat(np.sin(time)[:, :, None], channels, axis=2)
-    drift = 1 + 0.001 * np.arange(1, origins + 1)[:, None, None]
+def drift(truth: np.ndarray) -> np.ndarray:
+    """Forecasts that are further off from origin to origin."""
+    return truth * (1 + 0.001 * np.arange(1, len(truth) + 1)[:, None, None])
+
+
+def make_story(evidence: Evidence | None = None) -> Story:
     return Story(
         title="a run",
         metrics={
@@ -19,19 +40,23 @@ def make_story(*, steps: int = 400, origins: int = 3, channels: int = 1) -> Stor
             "learning_rate": np.array([0.3, 0.2, 0.1]),
             "closed_loop_rmse": np.array([np.nan, 0.5, 0.4]),
         },
-        forecasts=Forecasts(time, truth, truth, truth[:, 50:] * drift),
+        evidence=make_evidence(drift) if evidence is None else evidence,
     )
 
 
-def lines(figure: Figure, axes: int):
-    return figure.axes[axes].get_lines()
+def labelled(axes) -> dict:
+    """The lines of a panel, by their labels."""
+    return {line.get_label(): line for line in axes.get_lines()}
+
+
+def assert_draws(line, x, y) -> None:
+    np.testing.assert_allclose(np.array(line.get_xydata()).T, [x, y])
 
 
 def test_the_loss_figure_shows_losses_evaluations_and_learning_rates():
-    figure = loss(make_story())
-    top, bottom = figure.axes
-    np.testing.assert_array_equal(top.lines[0].get_xydata(), [[10, 1], [20, 0.1], [30, 0.01]])
-    np.testing.assert_array_equal(top.lines[1].get_xydata(), [[20, 0.5], [30, 0.4]])
+    top, bottom = loss(make_story()).axes
+    assert_draws(top.lines[0], [10, 20, 30], [1, 0.1, 0.01])
+    assert_draws(top.lines[1], [20, 30], [0.5, 0.4])
     np.testing.assert_array_equal(bottom.lines[0].get_ydata(), [0.3, 0.2, 0.1])
     assert top.get_yscale() == "log"
     assert bottom.get_xlabel() == "updates"
@@ -40,56 +65,177 @@ def test_the_loss_figure_shows_losses_evaluations_and_learning_rates():
 def test_a_run_that_was_never_evaluated_has_a_loss_figure():
     story = make_story()
     story.metrics["closed_loop_rmse"][:] = np.nan
-    assert len(lines(loss(story), 0)) == 1
+    assert len(loss(Story("a run", story.metrics, None)).axes[0].get_lines()) == 1
 
 
-def test_a_long_free_run_is_shown_at_its_beginning_and_its_end():
-    story = make_story(steps=400)
-    first, last, _ = closed_loop(story).axes
-    forecasts = story.forecasts
-    assert forecasts is not None
-    free_run = {line.get_label(): line for line in first.get_lines()}["free run"]
-    np.testing.assert_array_equal(free_run.get_ydata(), forecasts.prediction[1, :150, 0])
-    np.testing.assert_array_equal(free_run.get_xdata(), forecasts.time[1, 50:200])
-    end = {line.get_label(): line for line in last.get_lines()}["free run"]
-    np.testing.assert_array_equal(end.get_ydata(), forecasts.prediction[1, -150:, 0])
+@pytest.mark.parametrize("name", sorted(set(FIGURES) - WITHOUT_EVIDENCE))
+def test_every_other_figure_needs_an_evaluation(name: str):
+    with pytest.raises(ValueError, match="shows an evaluation, and there is none"):
+        FIGURES[name](Story("a run", make_story().metrics, None))
+
+
+@pytest.mark.parametrize("figure", [closed_loop, overview])
+def test_a_long_free_run_is_shown_at_its_beginning_and_its_end(figure):
+    story = make_story()
+    first, last = figure(story).axes[:2]
+    forecasts = story.judged.closed_loop
+    time, prediction = forecasts.time[1, 50:], forecasts.prediction[1, :, 0]
+    assert_draws(labelled(first)["free run"], time[:150], prediction[:150])
+    assert_draws(labelled(last)["free run"], time[-150:], prediction[-150:])
+    truth = labelled(first)["truth"]
+    assert_draws(truth, forecasts.time[1, 20:200], forecasts.truth[1, 20:200, 0])
 
 
 def test_a_short_free_run_is_shown_whole():
-    figure = closed_loop(make_story(steps=60))
+    figure = closed_loop(make_story(make_evidence(drift, steps=60)))
     assert len(figure.axes) == 2
-    free_run = {line.get_label(): line for line in lines(figure, 0)}["free run"]
-    assert len(free_run.get_xdata()) == 60
+    assert len(labelled(figure.axes[0])["free run"].get_xdata()) == 60
+
+
+def test_what_the_network_read_is_what_was_observed():
+    story = make_story(make_evidence(drift, noise=0.3))
+    read = labelled(closed_loop(story).axes[0])["warm-up samples"]
+    np.testing.assert_array_equal(read.get_ydata(), story.judged.closed_loop.observed[1, 20:50, 0])
 
 
 def test_the_error_of_every_origin_is_shown_and_the_drawn_one_stands_out():
-    story = make_story()
-    assert story.forecasts is not None
+    story = make_story(make_evidence(drift, steps=200))
     errors = closed_loop(story).axes[-1]
     assert errors.get_yscale() == "log"
-    assert len(errors.get_lines()) == 3
-    np.testing.assert_allclose(errors.get_lines()[-1].get_ydata(), story.forecasts.errors[1])
-    assert errors.get_lines()[-1].get_color() != errors.get_lines()[0].get_color()
+    *others, own = errors.get_lines()
+    assert len(others) == 2
+    assert_draws(own, np.arange(1, 201), story.judged.closed_loop.errors[1])
+    assert own.get_color() != others[0].get_color()
 
 
-def test_a_diverging_free_run_does_not_flatten_the_truth():
-    story = make_story(origins=1)
-    assert story.forecasts is not None
-    story.forecasts.prediction[0, 20:40] = 1e30
-    story.forecasts.prediction[0, 40:] = np.nan
-    low, high = closed_loop(story).axes[0].get_ylim()
+def test_the_error_of_a_long_run_is_averaged_over_a_period():
+    """The root mean square of a sine over its period is its amplitude by sqrt(2)."""
+    evidence = make_evidence(lambda truth: truth + 0.01 * truth, steps=2000)
+    own = closed_loop(make_story(evidence)).axes[-1].get_lines()[-1]
+    settled = np.array(own.get_ydata())[31:]  # a period is 31.4 samples
+    np.testing.assert_allclose(settled, 0.01 / np.sqrt(2), rtol=0.03)
+
+
+def test_of_many_origins_some_are_shown():
+    story = make_story(make_evidence(drift, steps=40, origins=500))
+    assert len(closed_loop(story).axes[-1].get_lines()) <= 22
+
+
+def test_the_limit_of_valid_forecasts_is_shown_where_errors_come_near_it():
+    far = make_story(make_evidence(lambda truth: truth * 1.5))
+    limit = labelled(closed_loop(far).axes[-1])["valid below 0.4 standard deviations"]
+    assert limit.get_ydata()[0] == pytest.approx(0.4 * far.judged.spread)
+    near = closed_loop(make_story()).axes[-1]
+    assert not any("valid" in str(label) for label in labelled(near))
+
+
+@pytest.mark.parametrize("figure", [closed_loop, overview, tutorial])
+def test_a_diverging_free_run_does_not_flatten_the_truth(figure):
+    def diverge(truth: np.ndarray) -> np.ndarray:
+        prediction = truth.copy()
+        prediction[:, 20:40], prediction[:, 40:] = 1e30, np.nan
+        return prediction
+
+    drawn = figure(make_story(make_evidence(diverge)))
+    low, high = drawn.axes[0].get_ylim()
     assert -5 < low < -1 < 1 < high < 5
+    if figure is not tutorial:
+        assert drawn.axes[0].get_title() == "a run: a free run that diverges at step 41"
+        assert drawn.axes[2].get_ylim()[1] <= 1e4
+
+
+def test_the_overview_tells_the_training_too():
+    losses = overview(make_story()).axes[-1]
+    assert_draws(losses.lines[0], [10, 20, 30], [1, 0.1, 0.01])
+    assert_draws(losses.lines[1], [20, 30], [0.5, 0.4])
 
 
 def test_the_tutorial_figure_has_large_true_dots_and_small_free_run_dots():
-    story = make_story(steps=400)
-    assert story.forecasts is not None
+    story = make_story()
+    forecasts = story.judged.closed_loop
     true, free_run = tutorial(story).axes[0].collections
     assert true.get_sizes()[0] > 3 * free_run.get_sizes()[0]
     assert len(true.get_offsets()) == 50
-    expected = np.stack([story.forecasts.time[1, 50:99], story.forecasts.prediction[1, :49, 0]], 1)
+    expected = np.stack([forecasts.time[1, 50:99], forecasts.prediction[1, :49, 0]], 1)
     np.testing.assert_allclose(free_run.get_offsets(), expected)
     assert to_hex(free_run.get_facecolor()[0]).upper() == MODEL
+
+
+def test_the_open_loop_figure_shows_predictions_and_what_is_left_over():
+    story = make_story()
+    one_step = story.judged.open_loop
+    top, bottom = open_loop(story).axes
+    prediction = labelled(top)["one step ahead"]
+    assert_draws(prediction, one_step.time[0, :150], one_step.prediction[0, :150, 0])
+    left = one_step.prediction[0, :, 0] - one_step.truth[0, :, 0]
+    assert_draws(bottom.lines[0], one_step.time[0], left)
+    assert "observed samples" not in labelled(top)
+    noisy = make_story(make_evidence(noise=0.1))
+    assert "observed samples" in labelled(open_loop(noisy).axes[0])
+
+
+def test_the_horizon_figure_has_the_network_its_origins_and_every_baseline():
+    story = make_story()
+    (axes,) = horizon(story).axes
+    drawn = labelled(axes)
+    errors = story.judged.closed_loop.errors
+    up_to = np.sqrt(np.cumsum(errors**2, axis=1) / np.arange(1, 401))
+    assert_draws(drawn["network"], np.arange(1, 401), np.median(up_to, axis=0))
+    assert {"mean", "persistence"} <= set(drawn)
+    assert drawn["mean"].get_linestyle() == "--" != drawn["network"].get_linestyle()
+    (band,) = axes.collections
+    vertices = band.get_paths()[0].vertices
+    assert vertices[:, 1].max() == pytest.approx(up_to.max())
+    assert vertices[:, 1].min() == pytest.approx(up_to.min())
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+
+
+def test_the_orbit_figure_has_both_orbits_and_where_they_begin():
+    story = make_story()
+    dynamics = story.judged.dynamics
+    for axes, second in zip(orbit(story).axes, (1, 2), strict=True):
+        drawn = labelled(axes)
+        assert_draws(
+            drawn["driven by true samples"], dynamics.driven[:, 0], dynamics.driven[:, second]
+        )
+        assert_draws(drawn["free run"], dynamics.free[:, 0], dynamics.free[:, second])
+        assert_draws(drawn["start"], dynamics.driven[:1, 0], dynamics.driven[:1, second])
+        assert axes.get_xlabel() == "component 1 (60.0% of variance)"
+
+
+def test_the_eigenvalues_are_drawn_around_the_unit_circle():
+    driven, free = eigenvalues(make_story()).axes
+    for axes, part in ((driven, 0.5), (free, 0.7)):
+        circle, dots = axes.get_lines()
+        np.testing.assert_allclose(np.hypot(*np.array(circle.get_xydata()).T), 1)
+        assert_draws(dots, np.full(20, part), np.full(20, part))
+        assert axes.get_aspect() == 1
+
+
+def test_without_eigenvalues_the_figure_says_so():
+    evidence = make_evidence()
+    arrays = evidence.arrays()
+    arrays["dynamics.free_eigenvalues"] = np.empty((0, 4, 2))
+    figure = eigenvalues(make_story(Evidence.from_arrays(arrays)))
+    assert [len(axes.texts) for axes in figure.axes] == [0, 1]
+
+
+def test_a_sinusoids_power_is_its_mean_square_at_its_frequency():
+    power = power_spectrum(3 * np.sin(2 * np.pi * 20 / 1000 * np.arange(1000)))
+    assert power.argmax() == 20
+    assert power[20] == pytest.approx(4.5, rel=1e-3)
+
+
+def test_the_spectra_are_those_of_the_truth_and_of_the_free_run():
+    story = make_story()
+    drawn = labelled(spectra(story).axes[0])
+    forecasts = story.judged.closed_loop
+    frequency = np.fft.rfftfreq(400, 0.2)
+    assert_draws(drawn["truth"], frequency, power_spectrum(forecasts.truth[1, 50:, 0]))
+    assert_draws(drawn["free run"], frequency, power_spectrum(forecasts.prediction[1, :, 0]))
+    diverged = spectra(make_story(make_evidence(lambda truth: truth * np.nan))).axes[0]
+    assert "free run" not in labelled(diverged)
+    assert "diverged" in diverged.get_title()
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -103,8 +249,21 @@ def test_every_axis_is_labelled(name: str):
 @pytest.mark.parametrize("steps", [1, 49, 301])
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_draws_short_long_and_wide_series(name: str, steps: int, channels: int):
-    story = make_story(steps=steps, channels=channels, origins=1)
+    story = make_story(make_evidence(drift, steps=steps, channels=channels, origins=1))
     assert draw(name, story, "png").startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        pytest.param(make_evidence(wave=np.ones_like, period=None), id="a constant"),
+        pytest.param(make_evidence(lambda truth: truth * np.nan), id="diverged at once"),
+        pytest.param(make_evidence(lambda truth: truth * 1e300), id="too large to square"),
+    ],
+)
+def test_every_figure_draws_the_odd_ones(name: str, evidence: Evidence):
+    assert draw(name, make_story(evidence), "png").startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -112,14 +271,24 @@ def test_every_figure_draws_short_long_and_wide_series(name: str, steps: int, ch
 )
 def test_equal_stories_give_equal_bytes_in_every_format(format: str, magic: bytes):
     assert format in FORMATS
-    content = draw("closed_loop", make_story(), format)
+    content = draw("overview", make_story(), format)
     assert content.startswith(magic)
-    assert content == draw("closed_loop", make_story(), format)
+    assert content == draw("overview", make_story(), format)
 
 
-def test_a_users_matplotlibrc_changes_no_figure(monkeypatch: pytest.MonkeyPatch):
+def test_a_users_matplotlibrc_changes_no_figure():
     import matplotlib as mpl
 
     expected = draw("loss", make_story(), "png")
     with mpl.rc_context({"font.size": 30}):
         assert draw("loss", make_story(), "png") == expected
+
+
+def test_every_figure_says_what_it_shows():
+    described = describe()
+    assert list(described) == list(FIGURES)
+    assert all(len(what) > 30 for what in described.values())
+
+
+def test_figures_open_no_window_and_no_file():
+    assert isinstance(overview(make_story()), Figure)

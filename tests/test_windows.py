@@ -10,6 +10,7 @@ from sinernn.windows import (
     identity_scale,
     random_planner,
     split_by_time,
+    spread,
     spread_origins,
     whole_windows,
 )
@@ -50,6 +51,11 @@ def test_inverting_a_scale_brings_the_samples_back():
 def test_the_identity_scale_changes_no_bit():
     samples = np.random.default_rng(0).normal(size=(7, 2))
     np.testing.assert_array_equal(identity_scale(2).apply(samples), samples)
+
+
+def test_the_spread_of_a_constant_channel_is_zero_whatever_rounding_says():
+    samples = 1e6 + np.array([[[0.0, 0.0], [1e-9, 2.0]]])
+    np.testing.assert_array_equal(spread(samples), [0, 1])
 
 
 @pytest.mark.parametrize("value", [0.0, 1e9])

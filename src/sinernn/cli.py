@@ -3,6 +3,7 @@
 What is heavy to import waits inside the commands, so that `--help` is instant.
 """
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +13,10 @@ import typer
 from typer.core import TyperCommand
 
 from sinernn.errors import ConfigError, Place, Problem, SinernnError, UsageError
+
+# Matrices are small here: threads would wait for each other, and change the last bits by their
+# number. Numpy reads this when it is imported; what a user has set stays.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
     help="Train, run and honestly judge small recurrent networks: one YAML file an experiment.",
@@ -91,7 +96,7 @@ def train(
     overrides: Overrides = None,
     runs_dir: RunsDir = Path("runs"),
     quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
-    figures: Annotated[bool, typer.Option(help="Draw the figures at the end.")] = True,
+    figures: Annotated[bool, typer.Option(help="Draw the overview at the end.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Train a network, judge it and draw it, in a new run directory.
@@ -162,9 +167,15 @@ def evaluate(
 
 @app.command()
 def plot(
-    run: RunArgument,
+    run: RunArgument = "latest",
     figure: Annotated[list[str] | None, typer.Option(help="Only this figure; repeatable.")] = None,
     format: Annotated[FigureFormat, typer.Option(help="File type.")] = FigureFormat.png,
+    only_list: Annotated[
+        bool, typer.Option("--list", help="Tell what figures there are, and draw none.")
+    ] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Open the first file in the system's viewer.")
+    ] = False,
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
@@ -174,13 +185,24 @@ def plot(
     """
     from sinernn import experiment
 
+    if only_list:
+        from sinernn.plotting import describe
+
+        figures = describe()
+        if as_json:
+            _print_json({"figures": figures})
+        for name, what in ({} if as_json else figures).items():
+            typer.echo(f"{name:12} {what}")
+        return
     opened = experiment.open_run(run, runs_dir=runs_dir)
     paths = experiment.plot(opened, format=format.value, names=figure)
     if as_json:
         _print_json({"figures": [str(path) for path in paths]})
-        return
-    for path in paths:
-        typer.echo(path)
+    else:
+        for path in paths:
+            typer.echo(path)
+    if show and typer.launch(str(paths[0].resolve())) != 0:
+        raise UsageError(f"{paths[0]}: is written, but this system has no viewer to open it with")
 
 
 @config_app.command()

@@ -12,15 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from sinernn import engines, evaluation, provenance, runs, training, windows
 from sinernn.config import Config, load_config, to_yaml
 from sinernn.engines import Engine, EngineChoice, Objective
-from sinernn.errors import ConfigError, InterruptedRunError, TrainingDivergedError, UsageError
-from sinernn.evaluation import Forecasts
+from sinernn.errors import (
+    ConfigError,
+    InterruptedRunError,
+    RunFileError,
+    TrainingDivergedError,
+    UsageError,
+)
+from sinernn.evaluation import Evidence, Forecasts, OneStep, Setting
+from sinernn.evaluation.baselines import baselines
+from sinernn.evaluation.dynamics import follow
 from sinernn.interrupts import StopRequest, noting_stop_signals
 from sinernn.network import Hidden, Network, TrainState
+from sinernn.recurrence import Recurrence
 from sinernn.runs import Checkpoint, Run, open_run
 from sinernn.signals import Series
 from sinernn.training import Record
@@ -116,7 +125,7 @@ def train(
     Args:
         config: The experiment.
         runs_dir: Folder in which the run directory is made.
-        figures: Whether to draw.
+        figures: Whether to draw the overview; `plot` draws the rest.
         on_start: Called once the run directory is there.
         on_compile: What it returns is entered while the engine compiles, if it has to.
         on_record: Called with every record of the training.
@@ -177,7 +186,7 @@ def train(
                 f"interrupted after the last update; judge the run with: sinernn eval {run.path}",
                 signal_number=stop.signal_number,
             )
-    return Summary(run, facts, evaluate(run), plot(run) if figures else [])
+    return Summary(run, facts, evaluate(run), plot(run, names=["overview"]) if figures else [])
 
 
 def _train_and_save(
@@ -230,17 +239,8 @@ def _train_and_save(
 
 def _validation_rmse(experiment: Experiment, engine: Engine) -> float:
     """Closed-loop RMSE on observed samples of the validation part, over the horizon that fits."""
-    settings, segments = experiment.config.evaluation, len(experiment.series.observed)
-    bounds = experiment.config.parts.bounds("validation")
-    horizon = min(settings.horizon, bounds[1] - bounds[0] - settings.warmup)
-    room = windows.room_for_origins(bounds, warmup=settings.warmup, horizon=horizon)
-    origins = windows.spread_origins(
-        bounds,
-        segments=segments,
-        warmup=settings.warmup,
-        horizon=horizon,
-        count=min(settings.origins, room * segments),
-    )
+    settings = experiment.config.evaluation
+    origins, horizon = _origins(experiment.config, experiment.series, "validation")
     forecasts = _forecasts(
         engine,
         experiment.scale,
@@ -251,6 +251,29 @@ def _validation_rmse(experiment: Experiment, engine: Engine) -> float:
         hidden=_hidden_before(settings.initial_state, engine.state, len(origins.samples)),
     )
     return evaluation.rmse(forecasts.prediction - forecasts.observed[:, settings.warmup :])
+
+
+def _origins(config: Config, series: Series, part: str) -> tuple[Origins, int]:
+    """Spread forecasts over a part, as many and as long as asked for or as fit; and their steps."""
+    settings, segments = config.evaluation, len(series.observed)
+    begin, end = config.parts.bounds(part)
+    horizon = min(settings.horizon, end - begin - settings.warmup)
+    room = windows.room_for_origins((begin, end), warmup=settings.warmup, horizon=horizon)
+    origins = windows.spread_origins(
+        (begin, end),
+        segments=segments,
+        warmup=settings.warmup,
+        horizon=horizon,
+        count=min(settings.origins, room * segments),
+    )
+    return origins, horizon
+
+
+def _stretches(
+    origins: Origins, *, warmup: int, horizon: int
+) -> tuple[Int[np.ndarray, "origin 1"], Int[np.ndarray, "origin all"]]:
+    """Return the place in a series of W + steps samples around every origin."""
+    return origins.segments[:, None], origins.samples[:, None] + np.arange(-warmup, horizon)
 
 
 def _forecasts(
@@ -264,14 +287,13 @@ def _forecasts(
     hidden: Hidden,
 ) -> Forecasts:
     """Run the network freely from every origin, after `warmup` true samples, in signal units."""
-    segments = origins.segments[:, None]
-    samples = origins.samples[:, None] + np.arange(-warmup, horizon)  # [origin, W + steps]
-    observed = series.observed[segments, samples]
+    place = _stretches(origins, warmup=warmup, horizon=horizon)
+    observed = series.observed[place]
     scaled = engine.closed_loop(scale.apply(observed[:, :warmup]), horizon, hidden)
     return Forecasts(
-        time=series.time[segments, samples],
+        time=series.time[place],
         observed=observed,
-        truth=series.clean[segments, samples],
+        truth=series.clean[place],
         prediction=scale.invert(scaled.astype(np.float64)),
     )
 
@@ -302,63 +324,122 @@ def evaluate(
     run = run if isinstance(run, Run) else open_run(run)
     _require_judging(overrides)
     config = load_config(data or run.config_path, overrides)
-    settings, bounds = config.evaluation, config.parts.bounds(config.evaluation.part)
     series = config.signal.samples()
     name, checkpoint = run.best_checkpoint()
-    network, scale = checkpoint.network, checkpoint.scale
-    if series.observed.shape[2] != network.channels:
+    if series.observed.shape[2] != checkpoint.network.channels:
         channels = (
-            f"{series.observed.shape[2]} channels, the network of {run.path} {network.channels}"
+            f"{series.observed.shape[2]} channels, the network of {run.path} "
+            f"{checkpoint.network.channels}"
         )
         raise UsageError(f"{data}: signal: has {channels}; choose a signal with as many")
+    origins, _ = _origins(config, series, config.evaluation.part)
+    evidence = _gather_evidence(config, series, origins, checkpoint)
+    scores = {
+        "config": config.name,
+        "checkpoint": name,
+        "updates": checkpoint.state.updates,
+        "part": config.evaluation.part,
+        "warmup": config.evaluation.warmup,
+        "initial_state": config.evaluation.initial_state,
+        **evaluation.judge(evidence),
+        "hints": evaluation.advise(evidence, _setting(run)),
+        "origins": [
+            {"segment": int(segment), "sample": int(sample), "diverged_at": diverged_at}
+            for segment, sample, diverged_at in zip(
+                origins.segments, origins.samples, evidence.closed_loop.diverged_at, strict=True
+            )
+        ],
+    }
+    run.write_arrays("evaluation.safetensors", evidence.arrays())
+    run.write_json("evaluation.json", scores)
+    return scores
+
+
+def _gather_evidence(
+    config: Config, series: Series, origins: Origins, checkpoint: Checkpoint
+) -> Evidence:
+    """Run a network in open and closed loop, the baselines beside it, and look into its state."""
+    settings, network, scale = config.evaluation, checkpoint.network, checkpoint.scale
     choice = engines.choose(config.engine, config.device, network)
     engine = engines.build(choice, network, checkpoint.state)
-    origins = windows.spread_origins(
-        bounds,
-        segments=len(series.observed),
-        warmup=settings.warmup,
-        horizon=settings.horizon,
-        count=settings.origins,
-    )
+    warmup, begin, end = settings.warmup, *config.parts.bounds(settings.part)
+    training = series.observed[:, : config.parts.train]
     state, start = checkpoint.state, settings.initial_state
+    hidden = _hidden_before(start, state, len(origins.samples))
     forecasts = _forecasts(
         engine,
         scale,
         series,
         origins,
-        warmup=settings.warmup,
+        warmup=warmup,
         horizon=settings.horizon,
-        hidden=_hidden_before(start, state, len(origins.samples)),
+        hidden=hidden,
     )
-    part = slice(*bounds)
-    outputs = engine.open_loop(
-        scale.apply(series.observed[:, part][:, :-1]),
-        _hidden_before(start, state, len(series.observed)),
+    inputs = scale.apply(series.observed[:, begin : end - 1])
+    outputs = engine.open_loop(inputs, _hidden_before(start, state, len(inputs)))
+    # As in closed loop, the first judged sample is the one after the warm-up.
+    judged = slice(begin + warmup, end)
+    return Evidence(
+        closed_loop=forecasts,
+        open_loop=OneStep(
+            time=series.time[:, judged],
+            observed=series.observed[:, judged],
+            truth=series.clean[:, judged],
+            prediction=scale.invert(outputs[:, warmup - 1 :].astype(np.float64)),
+        ),
+        baselines=baselines(
+            training=training,
+            choosing=_choosing_samples(config, series),
+            warmup=forecasts.observed[:, :warmup],
+            steps=settings.horizon,
+            season=series.period and series.period / series.time_step,
+        ),
+        dynamics=follow(
+            Recurrence(network, checkpoint.state.params),
+            warmup=scale.apply(forecasts.observed[:, :warmup]),
+            future=scale.apply(forecasts.observed[:, warmup:]),
+            hidden=hidden,
+            typical=forecasts.typical,
+            to_signal=scale.invert,
+        ),
+        std=windows.spread(training),
+        time_step=series.time_step,
+        period=series.period,
     )
-    one_step = scale.invert(outputs.astype(np.float64)) - series.clean[:, part][:, 1:]
-    scores = {
-        "config": config.name,
-        "checkpoint": name,
-        "updates": checkpoint.state.updates,
-        "part": settings.part,
-        "warmup": settings.warmup,
-        "initial_state": settings.initial_state,
-        # As in closed loop, the first judged sample is the one after the warm-up.
-        "one_step_rmse": _finite(evaluation.rmse(one_step[:, settings.warmup - 1 :])),
-        "closed_loop_rmse": [
-            {"horizon": row.horizon, "median": _finite(row.median), "worst": _finite(row.worst)}
-            for row in evaluation.errors_by_horizon(forecasts.errors)
-        ],
-        "origins": [
-            {"segment": int(segment), "sample": int(sample), "diverged_at": diverged_at}
-            for segment, sample, diverged_at in zip(
-                origins.segments, origins.samples, forecasts.diverged_at, strict=True
-            )
-        ],
-    }
-    run.write_arrays("evaluation.safetensors", vars(forecasts))
-    run.write_json("evaluation.json", scores)
-    return scores
+
+
+def _choosing_samples(
+    config: Config, series: Series
+) -> Float[np.ndarray, "choice all channel"] | None:
+    """Return what a baseline's order is chosen on: the validation part, else the training part."""
+    warmup = config.evaluation.warmup
+    for part in ("validation", "train"):
+        if getattr(config.parts, part) > warmup:
+            origins, horizon = _origins(config, series, part)
+            return series.observed[_stretches(origins, warmup=warmup, horizon=horizon)]
+    return None
+
+
+def _setting(run: Run) -> Setting:
+    """Return what a run was trained with, as far as it can explain a poor score."""
+    config = load_config(run.config_path)
+    series = config.signal.samples()
+    try:
+        losses = run.read_metrics()["loss"]
+    except RunFileError:  # a run that ended before its first row can be judged all the same
+        losses = np.empty(0)
+    return Setting(
+        order=config.windows.order,
+        carry_state=config.windows.carry_state,
+        length=config.windows.length,
+        normalize=config.windows.normalize,
+        schedule=config.training.schedule,
+        gradient_clip=config.training.gradient_clip,
+        period=series.period,
+        time_step=series.time_step,
+        largest=float(np.abs(series.observed[:, : config.parts.train]).max()),
+        losses=losses,
+    )
 
 
 def plot(
@@ -380,16 +461,16 @@ def plot(
     from sinernn import plotting
 
     run = run if isinstance(run, Run) else open_run(run)
-    title, forecasts = run.read_json("run.json")["name"], None
+    title, evidence = run.read_json("run.json")["name"], None
     if (run.path / "evaluation.json").exists():
         judged = run.read_json("evaluation.json")["config"]
         title = title if judged == title else f"{title} on {judged}"
-        forecasts = Forecasts(**run.read_arrays("evaluation.safetensors"))
-    story = plotting.Story(title=title, metrics=run.read_metrics(), forecasts=forecasts)
+        evidence = _read_evidence(run)
+    story = plotting.Story(title=title, metrics=run.read_metrics(), evidence=evidence)
     drawable = [
         name
         for name in plotting.FIGURES
-        if forecasts is not None or name in plotting.WITHOUT_FORECASTS
+        if evidence is not None or name in plotting.WITHOUT_EVIDENCE
     ]
     paths: list[Path] = []
     for name in drawable if names is None else names:
@@ -403,6 +484,15 @@ def plot(
     return paths
 
 
+def _read_evidence(run: Run) -> Evidence:
+    try:
+        return Evidence.from_arrays(run.read_arrays("evaluation.safetensors"))
+    except (KeyError, TypeError, ValueError) as error:
+        path = run.path / "evaluation.safetensors"
+        message = f"{path}: is damaged or of another version; run sinernn eval {run.path}"
+        raise RunFileError(message) from error
+
+
 def _require_judging(overrides: Sequence[str]) -> None:
     for text in overrides:
         if text.split("=", 1)[0].split(".", 1)[0] not in JUDGING_SECTIONS:
@@ -410,8 +500,3 @@ def _require_judging(overrides: Sequence[str]) -> None:
             raise UsageError(
                 f"{text}: does not change how a trained network is judged; only {sections} do"
             )
-
-
-def _finite(value: float) -> float | None:
-    """Return a value as JSON knows it: an infinite error, of a run that diverged, is null."""
-    return value if np.isfinite(value) else None

@@ -115,26 +115,109 @@ def show_problems(problems: Sequence[Problem], console: Console | None = None) -
 
 
 def print_scores(scores: dict[str, Any]) -> None:
-    """Print the content of evaluation.json as a table."""
+    """Print the content of evaluation.json: first a table, then what it means in words."""
     console = Console(highlight=False, markup=False, emoji=False)
-    count = len(scores["origins"])
-    console.print(
+
+    def say(line: str) -> None:
+        console.print(line, soft_wrap=True)
+
+    say(
         f"{scores['config']}, {scores['part']} part: {scores['checkpoint']} checkpoint, "
-        f"after {scores['updates']} updates; errors in signal units",
-        soft_wrap=True,
+        f"after {scores['updates']} updates; errors in signal units"
     )
-    console.print(f"one step ahead: RMSE {_number(scores['one_step_rmse'])}")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("closed loop, steps", justify="right")
-    table.add_column("median RMSE", justify="right")
-    table.add_column(f"worst of {count} origin{'s' if count > 1 else ''}", justify="right")
-    for row in scores["closed_loop_rmse"]:
-        table.add_row(str(row["horizon"]), _number(row["median"]), _number(row["worst"]))
-    console.print(table)
+    open_loop = scores["open_loop"]
+    say(
+        f"one step ahead: RMSE {_error(open_loop['rmse'])}, "
+        f"NRMSE {_number(open_loop['nrmse'], '.2e')}, R² {_number(open_loop['r2'], '.6f')}"
+    )
+    console.print(_closed_loop_table(scores))
+    for line in (_valid_time(scores), _oscillation(scores), _dynamics(scores)):
+        if line:
+            say(line)
+    say(f"skill: {scores['skill']['words']}")
+    for hint in scores["hints"]:
+        say(f"hint: try {hint['override']}: {hint['because']}")
+    count = len(scores["origins"])
     for number, origin in enumerate(scores["origins"], start=1):
         if origin["diverged_at"] is not None:
-            console.print(f"origin {number} of {count} diverged at step {origin['diverged_at']}")
+            say(f"origin {number} of {count} diverged at step {origin['diverged_at']}")
 
 
-def _number(value: float | None) -> str:
+def _closed_loop_table(scores: dict[str, Any]) -> Table:
+    """Errors of the network and the baselines, a row a horizon."""
+    count, baselines = len(scores["origins"]), scores["baselines"]
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title="closed loop: median RMSE up to a horizon",
+        title_justify="left",
+        title_style="",
+    )
+    table.add_column("steps", justify="right")
+    table.add_column("network", justify="right")
+    table.add_column(f"worst of {count} origin{'s' if count > 1 else ''}", justify="right")
+    for baseline in baselines:
+        table.add_column(baseline["name"], justify="right")
+    ladders = [baseline["closed_loop_rmse"] for baseline in baselines]
+    for row, *others in zip(scores["closed_loop_rmse"], *ladders, strict=True):
+        medians = [_error(other["median"]) for other in others]
+        table.add_row(str(row["horizon"]), _error(row["median"]), _error(row["worst"]), *medians)
+    return table
+
+
+def _valid_time(scores: dict[str, Any]) -> str | None:
+    valid = scores["valid_time"]
+    if valid is None:
+        return None
+    horizon, count = scores["closed_loop_rmse"][-1]["horizon"], len(scores["origins"])
+
+    def told(which: str) -> str:
+        steps = valid["steps"][which]
+        periods = f", {valid['periods'][which]:.3g} periods" if valid["periods"] else ""
+        beyond = "more than " if steps == horizon and valid["outlasted"] else ""
+        return f"{beyond}{steps:g} steps ({valid['time_units'][which]:.4g} time units{periods})"
+
+    what = f"valid time (error below {valid['threshold']:g} standard deviations)"
+    if valid["outlasted"] == count:
+        return f"{what}: {told('median')}, all origins"
+    return f"{what}: median {told('median')}, worst {told('worst')}"
+
+
+def _oscillation(scores: dict[str, Any]) -> str | None:
+    found = scores["oscillation"]
+    if found is None:
+        return None
+    frequency, drift = found["frequency_error"], found["phase_drift_rad_per_1000_steps"]
+    if not found["of"]:
+        return "oscillation: none that a sinusoid explains"
+    return (
+        f"oscillation: frequency off by {frequency['median']:+.1e} (relative), phase drift "
+        f"{drift['median']:+.1e} rad per 1000 steps, amplitude "
+        f"{found['amplitude_ratio']['median']:.4g} x the truth's"
+    )
+
+
+def _dynamics(scores: dict[str, Any]) -> str:
+    found = scores["dynamics"]
+    places = ", ".join(f"{place} ({count})" for place, count in found["settles"].items())
+    exponent, resolution = (
+        found["lyapunov_exponent_per_step"],
+        found["lyapunov_resolution_per_step"],
+    )
+    if exponent is None:
+        return f"where it settles: {places}"
+    meaning = "neighbours keep their distance"
+    if abs(exponent) > resolution:
+        meaning = "neighbours part" if exponent > 0 else "neighbours meet"
+    return (
+        f"where it settles: {places}; largest Lyapunov exponent {exponent:+.1e} per step "
+        f"({meaning})"
+    )
+
+
+def _error(value: float | None) -> str:
     return "diverged" if value is None else f"{value:.2e}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

@@ -28,6 +28,9 @@ class Series:
     time_step: float
     """Spacing of the samples, in time units."""
 
+    period: float | None = None
+    """Length of one oscillation, in time units; None if the series does not repeat itself."""
+
 
 class Sine(Section):
     """A sine wave: offset + amplitude sin(2 pi t / period + phase), sampled evenly."""
@@ -71,7 +74,7 @@ class Sine(Section):
         time = np.asarray(self.starts)[:, None] + self.time_step * np.arange(self.length)
         angle_rad = 2 * np.pi / self.period * time + self.phase
         clean = (self.offset + self.amplitude * np.sin(angle_rad))[:, :, None]
-        return Series(clean + self._noise(), clean, time, self.time_step)
+        return Series(clean + self._noise(), clean, time, self.time_step, self.period)
 
     def _noise(self) -> Float[np.ndarray, "segment sample 1"]:
         # One stream a segment, so that a segment's noise does not depend on how many there are.

@@ -67,11 +67,17 @@ def fit_scale(training: Float[np.ndarray, "... channel"]) -> Scale:
     Raises:
         ValueError: A channel is constant to within rounding.
     """
-    samples = training.reshape(-1, training.shape[-1])
-    mean, std = samples.mean(axis=0), samples.std(axis=0)
-    if np.any(std <= 1e-12 * np.abs(samples).max(axis=0)):
+    std = spread(training)
+    if not std.all():
         raise ValueError("the training part is constant, so it has no scale")
-    return Scale(mean, std)
+    return Scale(training.reshape(-1, training.shape[-1]).mean(axis=0), std)
+
+
+def spread(training: Float[np.ndarray, "... channel"]) -> Float[np.ndarray, " channel"]:
+    """Return each channel's standard deviation; 0 for one that is constant to within rounding."""
+    samples = training.reshape(-1, training.shape[-1])
+    std = samples.std(axis=0)
+    return np.where(std <= 1e-12 * np.abs(samples).max(axis=0), 0.0, std)
 
 
 def identity_scale(channels: int) -> Scale:

@@ -1,0 +1,267 @@
+"""The closed loop as a dynamical system: where it settles, how it stretches, what its orbit is.
+
+The free run is followed on its own for a fixed number of steps, whatever the horizon of the
+forecasts: where it settles is a property of the network, not of how long somebody looked.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from jaxtyping import Float
+
+from sinernn.evaluation.periodic import fit_sinusoid, least_squares
+from sinernn.network import Hidden
+from sinernn.recurrence import Recurrence
+
+TRANSIENT_STEPS = 2000  # left out: the way to where the free run settles
+MEASURED_STEPS = 2000
+RUNS = 8  # origins followed at most; they are evenly spread, and differ in their phase alone
+ORBIT_STEPS = 1000  # of hidden states that a figure can show
+
+_RUNAWAY = 1000.0  # standard deviations that a run may cover, and still be called bounded
+_STILL = 1e-6  # of the standard deviation: what is left of an oscillation at a fixed point
+_HARMONICS = 20
+_COMPONENTS_FROM = 250  # states of an orbit are enough to find its principal components
+
+State = Float[np.ndarray, "..."]
+Linearized = tuple[State, Callable[[State], State]]
+"""(next state, tangent map): what becomes of a state, and of a small change of it."""
+
+
+class Settled(StrEnum):
+    """Where a free run ends up."""
+
+    fixed_point = "fixed point"
+    limit_cycle = "limit cycle"
+    divergence = "divergence"
+    irregular = "irregular"
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """What the network's hidden state does, in scaled units."""
+
+    exponents: Float[np.ndarray, " run"]
+    """Largest Lyapunov exponent of each free run, per step; NaN where it diverged."""
+
+    outputs: Float[np.ndarray, "run measured channel"]
+    """The free runs after their transient, in the series' own units."""
+
+    driven: Float[np.ndarray, "orbit 3"]
+    """Principal components of the hidden state while it reads true samples; 0 beyond its size."""
+
+    free: Float[np.ndarray, "orbit 3"]
+    """The same components while it reads its own outputs, from the same start."""
+
+    explained: Float[np.ndarray, " 3"]
+    """Share of the driven state's variance in each component."""
+
+    driven_eigenvalues: Float[np.ndarray, "driven_place n 2"]
+    """Real and imaginary parts, of the Jacobian with the inputs held fixed, along the orbit."""
+
+    free_eigenvalues: Float[np.ndarray, "free_place n 2"]
+    """The same with the output fed back."""
+
+
+def largest_exponent(
+    linearize: Callable[[State], Linearized],
+    state: State,
+    *,
+    steps: int,
+    row_axis: int,
+) -> Float[np.ndarray, " row"]:
+    """Return the largest Lyapunov exponent of a map, per step.
+
+    A change of the state is pushed along the orbit by the tangent map, and brought back to length
+    1 after every step; the exponent is the mean logarithm of what it had grown by.
+
+    Args:
+        linearize: state -> (next state, tangent map).
+        state: On the attractor already; independent rows along `row_axis`.
+        steps: How many are measured.
+        row_axis: The axis of `state` that tells independent orbits apart.
+
+    Returns:
+        Exponents: minus infinity where every change dies out at once, NaN where an orbit diverges.
+
+    Source:
+        Benettin, Galgani, Giorgilli and Strelcyn (1980), Meccanica 15, 9-20, as surveyed in Skokos
+        (2010), Lecture Notes in Physics 790, 63-135 (arXiv:0811.0882); for recurrent networks
+        Vogt, Puelma Touzel, Shlizerman and Lajoie (2020), arXiv:2006.14123.
+    """
+    axes = tuple(axis for axis in range(state.ndim) if axis != row_axis)
+    # Any direction but one of measure zero will do; a fixed one keeps the result reproducible.
+    change = np.random.default_rng(0).normal(size=state.shape)
+    change /= np.sqrt(np.sum(change**2, axis=axes, keepdims=True))
+    total = np.zeros(state.shape[row_axis])
+    with np.errstate(all="ignore"):  # a diverging orbit ends in NaN
+        for _ in range(steps):
+            state, push = linearize(state)
+            change = push(change)
+            length = np.sqrt(np.sum(change * change, axis=axes, keepdims=True))
+            total += np.log(length.ravel())
+            change = change / np.where(length > 0, length, 1)
+    finite = np.isfinite(np.moveaxis(state, row_axis, 0)).reshape(len(total), -1).all(axis=1)
+    return np.where(finite, total / steps, np.nan)
+
+
+def exponent_resolution(steps: int) -> float:
+    """Return how far from 0 an exponent measured over `steps` must be to differ from it.
+
+    On a closed curve the change of state grows and shrinks with the speed of the orbit: its
+    logarithm ends within a few units of where it began.
+    """
+    return 5 / steps
+
+
+def settled(
+    outputs: Float[np.ndarray, "measured channel"], exponent: float, *, std: float
+) -> Settled:
+    """Tell where a free run has settled, from its outputs after the transient.
+
+    - fixed point: what oscillation there is has died out, or is dying out;
+    - limit cycle: it repeats itself. Either neighbours meet (exponent < 0: as many steps a period
+      as a whole number), or they keep their distance (exponent 0) on a closed curve, so that one
+      frequency and its harmonics are all there is;
+    - irregular: neighbours part (exponent > 0), or there is more than one frequency;
+    - divergence: it left every bound.
+
+    Args:
+        outputs: In the series' own units.
+        exponent: Largest Lyapunov exponent, per step; NaN of a run that diverged.
+        std: Standard deviation of the series; 0 for a constant.
+
+    Source:
+        Strogatz (2015), Nonlinear Dynamics and Chaos, 2nd ed.: chapters 5, 7 and 10.
+    """
+    scale = std or float(np.nanmax(np.abs(outputs), initial=0)) or 1.0
+    if np.isnan(exponent) or not np.ptp(outputs, axis=0).max() <= _RUNAWAY * scale:
+        return Settled.divergence
+    early, late = (np.ptp(half, axis=0).max() for half in np.array_split(outputs, 2))
+    if late <= _STILL * scale or (exponent < 0 and late < 0.9 * early):
+        return Settled.fixed_point
+    resolution = exponent_resolution(len(outputs))
+    if exponent > resolution:
+        return Settled.irregular
+    if exponent < -resolution or _has_one_frequency(outputs):
+        return Settled.limit_cycle
+    return Settled.irregular
+
+
+def _has_one_frequency(outputs: Float[np.ndarray, "measured channel"]) -> bool:
+    """Whether a fundamental and its harmonics leave less than 5% of every channel's variance."""
+    for channel in outputs.T:
+        fit = fit_sinusoid(channel)
+        if fit is None:
+            continue  # it stands still
+        angle = np.arange(len(channel))[:, None] * fit.frequency * np.arange(1, _HARMONICS + 1)
+        design = np.concatenate([np.ones((len(channel), 1)), np.cos(angle), np.sin(angle)], axis=1)
+        if np.var(channel - design @ least_squares(design, channel)) > 0.05 * np.var(channel):
+            return False
+    return True
+
+
+def follow(
+    model: Recurrence,
+    *,
+    warmup: Float[np.ndarray, "origin W channel"],
+    future: Float[np.ndarray, "origin steps channel"],
+    hidden: Hidden,
+    typical: int,
+    to_signal: Callable[[Float[np.ndarray, "..."]], Float[np.ndarray, "..."]],
+) -> Dynamics:
+    """Follow the network's hidden state: freely from several origins, and driven from one.
+
+    Args:
+        model: The network.
+        warmup: Samples W read before each origin, in scaled units.
+        future: Samples that follow, which drive one orbit, in scaled units.
+        hidden: State before the warm-up.
+        typical: The origin whose orbits are kept.
+        to_signal: From scaled to the series' own units.
+    """
+    with np.errstate(all="ignore"):  # a diverging run ends in NaN, and is told as such
+        for sample in range(warmup.shape[1]):
+            hidden = model.step(warmup[:, sample], hidden)
+        start = hidden[:, :, typical : typical + 1]
+        inputs = future[typical, :ORBIT_STEPS]
+        driven, free = (_orbit(model, start, inputs, is_free=is_free) for is_free in (False, True))
+        chosen = np.linspace(0, len(warmup) - 1, min(RUNS, len(warmup))).round().astype(int)
+        hidden = hidden[:, :, chosen]
+        for _ in range(TRANSIENT_STEPS):
+            hidden = model.free_step(hidden)
+        outputs = np.empty((MEASURED_STEPS, len(chosen), warmup.shape[2]))
+        places = iter(range(MEASURED_STEPS))
+
+        def linearize(state: State) -> Linearized:
+            outputs[next(places)] = model.output(state)
+            return model.linearize_free(state)
+
+        exponents = largest_exponent(linearize, hidden, steps=MEASURED_STEPS, row_axis=2)
+        components, explained = _principal_components(driven)
+        center = driven.mean(axis=0)
+        return Dynamics(
+            exponents=exponents,
+            outputs=to_signal(outputs.swapaxes(0, 1)),
+            driven=(driven - center) @ components,
+            free=(free - center) @ components,
+            explained=explained,
+            driven_eigenvalues=_eigenvalues(model, driven, inputs),
+            free_eigenvalues=_eigenvalues(model, free, None),
+        )
+
+
+def _orbit(
+    model: Recurrence, hidden: Hidden, inputs: Float[np.ndarray, "steps channel"], *, is_free: bool
+) -> Float[np.ndarray, "steps n"]:
+    """Return one row's states from `hidden` on, driven by the inputs or for as long by itself."""
+    states = np.empty((len(inputs), hidden.size))
+    for state, given in zip(states, inputs, strict=True):
+        state[:] = hidden.ravel()
+        hidden = model.free_step(hidden) if is_free else model.step(given[None], hidden)
+    return states
+
+
+def _principal_components(
+    states: Float[np.ndarray, "steps n"],
+) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, " 3"]]:
+    """Return three directions of largest variance, and each one's share of it."""
+    size = states.shape[1]
+    components, explained = np.zeros((size, 3)), np.zeros(3)
+    if not np.isfinite(states).all():
+        return components, explained
+    sample = states[:: -(-len(states) // _COMPONENTS_FROM)]
+    _, lengths, directions = np.linalg.svd(sample - states.mean(axis=0), full_matrices=False)
+    kept = min(3, len(lengths))
+    components[:, :kept] = directions[:kept].T
+    # The sign of a component is free: let its largest weight be positive, on any machine.
+    largest = np.abs(components).argmax(axis=0)
+    components *= np.where(components[largest, range(3)] < 0, -1, 1)
+    explained[:kept] = lengths[:kept] ** 2 / max(float(np.sum(lengths**2)), 1e-300)
+    return components, explained
+
+
+def _eigenvalues(
+    model: Recurrence,
+    states: Float[np.ndarray, "steps n"],
+    inputs: Float[np.ndarray, "steps channel"] | None,
+) -> Float[np.ndarray, "place n 2"]:
+    """Return the eigenvalues of the Jacobian at places spread over an orbit."""
+    finite = np.flatnonzero(np.isfinite(states).all(axis=1))
+    size = states.shape[1]
+    # The work grows with n cubed: fewer places for a large state, and none for a huge one.
+    count = min(64, 5 * 10**7 // size**3, len(finite))
+    places = finite[np.linspace(0, len(finite) - 1, count).round().astype(int)]
+    if not len(places):
+        return np.empty((0, size, 2))
+    network = model.network
+    hidden = states[places].T.reshape(-1, network.num_layers, network.hidden_size, len(places))
+    jacobians = model.jacobians(
+        np.ascontiguousarray(hidden.swapaxes(2, 3)),
+        inputs=None if inputs is None else inputs[places],
+    )
+    jacobians = jacobians[np.isfinite(jacobians).all(axis=(1, 2))]
+    values = np.linalg.eigvals(jacobians)
+    return np.stack([values.real, values.imag], axis=2)

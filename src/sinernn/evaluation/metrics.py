@@ -1,0 +1,66 @@
+"""Errors, one step ahead and far ahead: arrays in, numbers out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+HORIZON_LADDER = (1, 2, 5, 10, 20, 49, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
+"""Steps ahead at which closed-loop error is told; 49 is the tutorial's own horizon."""
+
+VALID_FRACTION = 0.4
+"""A forecast is valid while its error is below this fraction of the standard deviation."""
+
+
+@dataclass(frozen=True)
+class HorizonError:
+    """RMSE over the first `horizon` steps, in the series' own units: over the origins."""
+
+    horizon: int
+    median: float
+    worst: float
+
+
+def rmse(errors: Float[np.ndarray, "..."]) -> float:
+    """Root mean square of errors; infinite where one is missing."""
+    with np.errstate(over="ignore"):  # of a free run that went as far as floats do
+        value = float(np.sqrt(np.mean(np.square(errors))))
+    return value if np.isfinite(value) else float("inf")
+
+
+def errors_by_horizon(errors: Float[np.ndarray, "origin steps"]) -> list[HorizonError]:
+    """Return RMSE up to each rung of the ladder below the last step, and up to the last."""
+    steps = errors.shape[1]
+    table: list[HorizonError] = []
+    for horizon in [*(rung for rung in HORIZON_LADDER if rung < steps), steps]:
+        by_origin = [rmse(row[:horizon]) for row in errors]
+        table.append(HorizonError(horizon, float(np.median(by_origin)), max(by_origin)))
+    return table
+
+
+def r_squared(
+    prediction: Float[np.ndarray, "... channel"], truth: Float[np.ndarray, "... channel"]
+) -> float:
+    """Share of the truth's variance that a prediction explains; NaN if the truth has none."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        unexplained = np.sum((prediction - truth) ** 2)
+    deviation = truth - truth.reshape(-1, truth.shape[-1]).mean(axis=0)
+    variation = np.sum(deviation**2)
+    # A constant leaves squares of rounding errors, not zero.
+    if variation <= truth.size * (1e-12 * np.abs(truth).max()) ** 2:
+        return float("nan")
+    return float(1 - unexplained / variation)
+
+
+def valid_steps(
+    errors: Float[np.ndarray, "origin steps"], *, limit: float
+) -> Float[np.ndarray, " origin"]:
+    """Return each origin's first step (from 1) whose error exceeds `limit`; infinite if none does.
+
+    Source:
+        Pathak et al. (2018), Chaos 28, 041101, "valid time" with the threshold 0.4; the error is
+        divided by the standard deviation as in Vlachas et al. (2020), Neural Networks 126,
+        191-217, "valid prediction time".
+    """
+    exceeds = ~(errors <= limit)  # a missing value is no valid one
+    return np.where(exceeds.any(axis=1), exceeds.argmax(axis=1) + 1.0, np.inf)

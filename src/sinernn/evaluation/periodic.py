@@ -1,0 +1,134 @@
+"""A waveform as one sinusoid: does a free run keep the frequency, the phase and the amplitude?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+_ITERATIONS = 20  # Gauss-Newton from a periodogram's peak is done in about 6
+_STILL = 1e-9  # of the largest sample: an oscillation below it is rounding
+
+
+@dataclass(frozen=True)
+class Sinusoid:
+    """x[n] = offset + amplitude sin(frequency n + phase)."""
+
+    frequency: float
+    """Rad a sample."""
+
+    amplitude: float
+    """In the samples' units, as is the offset."""
+
+    phase_rad: float
+    """At the first sample, in (-pi, pi]."""
+
+    offset: float
+    explained: float
+    """Share of the samples' variance; 1 for a pure sinusoid."""
+
+
+def fit_sinusoid(samples: Float[np.ndarray, " n"]) -> Sinusoid | None:
+    """Fit frequency, amplitude, phase and offset by nonlinear least squares.
+
+    Gauss-Newton on all four parameters, from the peak of a zero-padded periodogram. In white
+    Gaussian noise least squares is maximum likelihood, and comes close to the Cramer-Rao bound.
+
+    Args:
+        samples: Evenly spaced, and at least a period of them, or the fit means little.
+
+    Returns:
+        None where there is nothing to fit: fewer than 5 samples, one that is not finite, or a
+        constant.
+
+    Source:
+        Händel (2000), "Properties of the IEEE-STD-1057 four-parameter sine wave fit algorithm",
+        IEEE Transactions on Instrumentation and Measurement 49, 1189-1193; for the starting
+        point Rife and Boorstyn (1974), IEEE Transactions on Information Theory 20, 591-598.
+    """
+    n = len(samples)
+    if n < 5 or not np.isfinite(samples).all() or stands_still(samples):
+        return None
+    deviation = samples - samples.mean()
+    scale = float(np.abs(deviation).max())
+    scaled = deviation / scale
+    padded = 1 << (8 * n - 1).bit_length()
+    frequency = 2 * np.pi / padded * (1 + int(np.abs(np.fft.rfft(scaled, padded))[1:].argmax()))
+    place = np.linspace(-(n - 1) / 2, (n - 1) / 2, n)  # phase and frequency decouple in the middle
+    weights = np.array([0.0, 1.0, 0.0, 0.0])
+    fitted = np.zeros(n)
+    for _ in range(_ITERATIONS):
+        cosine, sine = np.cos(frequency * place), np.sin(frequency * place)
+        by_frequency = (weights[1] * cosine - weights[0] * sine) * place / n
+        design = np.stack([cosine, sine, np.ones(n), by_frequency], axis=1)
+        weights = least_squares(design, scaled)
+        fitted = design[:, :3] @ weights[:3]
+        step = float(weights[3]) / n
+        frequency = min(max(frequency + step, np.pi / n), np.pi)  # half a period, Nyquist's
+        if abs(step) < 1e-15 * frequency:
+            break
+    phase = np.arctan2(weights[0], weights[1]) + frequency * place[0]
+    return Sinusoid(
+        frequency=frequency,
+        amplitude=scale * float(np.hypot(weights[0], weights[1])),
+        phase_rad=_wrapped(float(phase)),
+        offset=float(samples.mean() + scale * weights[2]),
+        explained=float(1 - np.sum((scaled - fitted) ** 2) / np.sum(scaled**2)),
+    )
+
+
+def least_squares(
+    design: Float[np.ndarray, "n k"], samples: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, " k"]:
+    """Return the weights of the columns whose sum comes nearest to the samples.
+
+    By the normal equations: sines and cosines are nearly orthogonal, so squaring them costs no
+    accuracy. Where columns depend on each other, the shortest weights.
+    """
+    gram = design.T @ design
+    return np.asarray(np.linalg.lstsq(gram, design.T @ samples, rcond=1e-13)[0])
+
+
+def stands_still(samples: Float[np.ndarray, " n"]) -> bool:
+    """Whether samples are a constant to within rounding."""
+    return bool(np.ptp(samples) <= _STILL * np.abs(samples).max())
+
+
+@dataclass(frozen=True)
+class Oscillation:
+    """How a free run oscillates beside the truth."""
+
+    frequency_error: float
+    """Relative: 0.01 is one per cent too fast."""
+
+    phase_drift: float
+    """Phase won on the truth, in rad per 1000 steps."""
+
+    phase_shift_rad: float
+    """Phase ahead of the truth at the first step, in (-pi, pi]."""
+
+    amplitude_ratio: float
+    """To the truth's."""
+
+
+def compare_oscillations(
+    prediction: Float[np.ndarray, " n"], truth: Float[np.ndarray, " n"]
+) -> Oscillation | None:
+    """Fit a sinusoid to a forecast and to the truth over the same steps, and compare them.
+
+    Returns:
+        None for a forecast that does not oscillate: a sinusoid explains less than half of its
+        variance, or shows less than a period.
+    """
+    run, true = fit_sinusoid(prediction), fit_sinusoid(truth)
+    if not run or not true or run.explained < 0.5 or run.frequency * len(prediction) < 2 * np.pi:
+        return None
+    return Oscillation(
+        frequency_error=run.frequency / true.frequency - 1,
+        phase_drift=1000 * (run.frequency - true.frequency),
+        phase_shift_rad=_wrapped(run.phase_rad - true.phase_rad),
+        amplitude_ratio=run.amplitude / true.amplitude,
+    )
+
+
+def _wrapped(angle_rad: float) -> float:
+    return float(np.angle(np.exp(1j * angle_rad)))

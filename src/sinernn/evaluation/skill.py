@@ -1,0 +1,70 @@
+"""Does the network beat the baselines? The answer in words."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sinernn.evaluation.metrics import HorizonError
+
+EXACT = 1e-6
+"""A baseline is exact if its error is this small beside the series' standard deviation."""
+
+_EQUAL = 1.05  # ratios below it are no difference to speak of
+
+
+def skill(
+    network: Sequence[HorizonError],
+    baselines: Mapping[str, Sequence[HorizonError]],
+    *,
+    std: float,
+) -> dict[str, Any]:
+    """Compare median errors with the best baseline's, at the longest horizon and before it.
+
+    Args:
+        network: Errors over the ladder of horizons.
+        baselines: The same for every baseline, by its name.
+        std: Standard deviation of the series, in its own units.
+
+    Returns:
+        `horizon`, `best_baseline`, `ratio` (its error by the network's; above 1 the network is
+        better; None where one of them has no error or no end) and `words`.
+    """
+    last = network[-1]
+    best = min(baselines, key=lambda name: baselines[name][-1].median)
+    theirs = baselines[best][-1].median
+    ratio = theirs / last.median if 0 < last.median < float("inf") and theirs > 0 else None
+    words = f"{_comparison(last.median, theirs, best)} at {_steps(last.horizon)}"
+    if last.median > theirs * _EQUAL:
+        wins = [
+            row.horizon
+            for index, row in enumerate(network)
+            if row.median * _EQUAL < min(table[index].median for table in baselines.values())
+        ]
+        if wins:
+            words += f"; better than every baseline up to {_steps(wins[-1])}"
+    if theirs <= EXACT * std:
+        what = "a linear model" if best.startswith("AR(") else best
+        words += (
+            f"; {what} is exact on this signal: for a fair contest add noise "
+            "(signal.noise_std=0.05) or a second frequency"
+        )
+    return {"horizon": last.horizon, "best_baseline": best, "ratio": ratio, "words": words}
+
+
+def _comparison(ours: float, theirs: float, name: str) -> str:
+    if ours == float("inf"):
+        return f"diverged, and so worse than {name}"
+    if ours <= theirs * _EQUAL and theirs <= ours * _EQUAL:
+        return f"no better than {name}, the best baseline,"
+    better, (less, more) = ours < theirs, sorted((ours, theirs))
+    by = f" by {_times(more / less)}" if less > 0 and more < float("inf") else ""
+    return f"{'better' if better else 'worse'} than {name}, the best baseline,{by}"
+
+
+def _times(ratio: float) -> str:
+    return (
+        f"{ratio:.2g} x" if ratio < 100 else f"{ratio:.0f} x" if ratio < 1e4 else f"{ratio:.0e} x"
+    )
+
+
+def _steps(count: int) -> str:
+    return f"{count} step{'s' if count > 1 else ''}"

@@ -1,0 +1,57 @@
+"""Figures: arrays in, matplotlib Figures out. Opens no file, needs no display, knows no config.
+
+A figure is one function from a `Story` to a Figure, registered in `FIGURES`.
+"""
+
+import inspect
+import io
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from sinernn.plotting.comparisons import horizon, spectra
+from sinernn.plotting.dynamics import eigenvalues, orbit
+from sinernn.plotting.style import FORMATS, STYLE, Story
+from sinernn.plotting.training import loss
+from sinernn.plotting.waveforms import closed_loop, open_loop, overview, tutorial
+
+__all__ = ["FIGURES", "FORMATS", "WITHOUT_EVIDENCE", "Story", "describe", "draw"]
+
+FIGURES: dict[str, Callable[[Story], Figure]] = {
+    "overview": overview,
+    "loss": loss,
+    "open_loop": open_loop,
+    "closed_loop": closed_loop,
+    "tutorial": tutorial,
+    "horizon": horizon,
+    "orbit": orbit,
+    "spectra": spectra,
+    "eigenvalues": eigenvalues,
+}
+"""Every figure there is, by the name of its file."""
+
+WITHOUT_EVIDENCE = frozenset({"loss"})
+"""Figures of the training alone, which need no evaluation."""
+
+
+def describe() -> dict[str, str]:
+    """Return what every figure shows, by its name."""
+    return {name: (inspect.getdoc(figure) or "").split("\n")[0] for name, figure in FIGURES.items()}
+
+
+def draw(name: str, story: Story, format: str) -> bytes:
+    """Return a figure as the content of a file.
+
+    Args:
+        name: One of `FIGURES`.
+        story: What to draw.
+        format: One of `FORMATS`.
+    """
+    # From matplotlib's own defaults, so that a user's matplotlibrc changes no figure.
+    style: dict[Any, Any] = {**mpl.rcParamsDefault, **STYLE}
+    with mpl.rc_context(style):
+        buffer = io.BytesIO()
+        FIGURES[name](story).savefig(buffer, format=format, metadata=FORMATS[format])
+    return buffer.getvalue()

@@ -1,0 +1,117 @@
+"""What all figures share: the style, in one place, and what a run has to show."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
+
+from sinernn.evaluation import Evidence
+from sinernn.evaluation.metrics import VALID_FRACTION
+
+# Okabe and Ito's palette, told apart by the colour-blind; each also differs in weight or dash,
+# so that a greyscale print still reads.
+TRUTH, MODEL, ACCENT, FAINT = "#000000", "#0072B2", "#D55E00", "#B0B0B0"
+GREEN, PURPLE, ORANGE = "#009E73", "#CC79A7", "#E69F00"
+
+BASELINES: dict[str, dict[str, Any]] = {
+    "AR": {"color": ACCENT, "linestyle": (0, (1, 1))},
+    "mean": {"color": GREEN, "linestyle": (0, (6, 2))},
+    "persistence": {"color": PURPLE, "linestyle": (0, (6, 2, 1, 2))},
+    "seasonal naive": {"color": ORANGE, "linestyle": (0, (3, 1))},
+}
+"""Lines of what is compared with the network, by its name without what stands in brackets."""
+
+STYLE: dict[str, Any] = {
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "svg.hashsalt": "sinernn",  # the same figure gives the same bytes
+}
+FORMATS = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a run has to show."""
+
+    title: str
+    metrics: dict[str, Float[np.ndarray, " row"]]
+    """Columns of metrics.csv."""
+
+    evidence: Evidence | None
+    """Of the last evaluation; None before any."""
+
+    @property
+    def judged(self) -> Evidence:
+        """The evidence, for the figures that show an evaluation."""
+        if self.evidence is None:
+            raise ValueError("this figure shows an evaluation, and there is none")
+        return self.evidence
+
+
+def readable_error(evidence: Evidence) -> float:
+    """Return the largest error worth a place on an axis: a diverging run must not flatten all."""
+    return 1000 * evidence.spread or float("inf")
+
+
+def valid_limit(evidence: Evidence) -> float:
+    """Return the error up to which a forecast is valid, in signal units."""
+    return VALID_FRACTION * evidence.spread
+
+
+def draw_valid_limit(axes: Axes, evidence: Evidence) -> None:
+    """Draw the error up to which a forecast is valid."""
+    label = f"valid below {VALID_FRACTION:g} standard deviations"
+    axes.axhline(valid_limit(evidence), color=TRUTH, linewidth=0.9, linestyle="--", label=label)
+
+
+def use_decades(axes: Axes, *, top: float = float("inf")) -> None:
+    """Make the y-axis logarithmic, over whole powers of ten, which are all that it labels.
+
+    Nothing above `top` is shown, and where every value is 0 the axis stays linear.
+    """
+    drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.get_lines()])
+    shown = drawn[np.isfinite(drawn) & (drawn > 0) & (drawn <= top)]
+    if not shown.size:
+        return
+    low, high = np.floor(np.log10(shown.min())), np.ceil(np.log10(shown.max()))
+    axes.set(yscale="log", ylim=(10.0**low, 10.0 ** max(high, low + 1)))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def readable_limits(
+    truth: Float[np.ndarray, " n"], other: Float[np.ndarray, " m"]
+) -> tuple[float, float]:
+    """Return limits for the truth and what lies near it: a diverging run must not flatten both."""
+    low, high = float(truth.min()), float(truth.max())
+    height = (high - low) or 1.0
+    seen = other[np.isfinite(other)]
+    lowest, highest = min(low, seen.min(initial=low)), max(high, seen.max(initial=high))
+    return (
+        max(lowest, low - 1.5 * height) - 0.06 * height,
+        min(highest, high + 1.5 * height) + 0.06 * height,
+    )
+
+
+def marker_for(points: int) -> str:
+    """Return a marker for a line of one point, which would not show, and none for others."""
+    return "o" if points == 1 else ""
+
+
+def count_steps(steps: int) -> str:
+    """Return a number of steps in words."""
+    return f"{steps} step{'s' if steps > 1 else ''}"

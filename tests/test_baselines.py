@@ -1,0 +1,165 @@
+import numpy as np
+import pytest
+
+from sinernn.evaluation.baselines import (
+    ORDERS,
+    Autoregression,
+    autoregress,
+    baselines,
+    choose_order,
+    fit_autoregressions,
+    mean,
+    persistence,
+    seasonal_naive,
+)
+
+SINE = np.sin(10 / 49 * np.arange(6000))[None, :, None]
+
+
+def ar2_process(samples: int, seed: int = 0) -> np.ndarray:
+    """x[n] = 0.3 + 1.5 x[n-1] - 0.8 x[n-2] + noise: an AR(2) with known coefficients."""
+    noise = np.random.default_rng(seed).normal(size=samples)
+    series = np.zeros(samples)
+    for n in range(2, samples):
+        series[n] = 0.3 + 1.5 * series[n - 1] - 0.8 * series[n - 2] + noise[n]
+    return series[None, :, None]
+
+
+def test_persistence_repeats_the_last_sample():
+    warmup = np.arange(6.0).reshape(2, 3, 1)
+    np.testing.assert_array_equal(persistence(warmup, 2)[:, :, 0], [[2, 2], [5, 5]])
+
+
+def test_mean_is_the_training_parts():
+    training = np.array([[[1.0, 10], [3, 30]], [[5, 50], [7, 70]]])
+    np.testing.assert_array_equal(mean(training, 1, 2), [[[4, 40], [4, 40]]])
+
+
+def test_seasonal_naive_repeats_the_last_season():
+    warmup = np.arange(7.0).reshape(1, 7, 1)
+    forecast = seasonal_naive(warmup, 8, season=3.0)
+    assert forecast is not None
+    np.testing.assert_array_equal(forecast[0, :, 0], [4, 5, 6, 4, 5, 6, 4, 5])
+
+
+@pytest.mark.parametrize("season", [2.0, 4.0, 7.5, 30.8, 49.9])
+def test_seasonal_naive_does_not_drift(season: float):
+    """Its error stays that of half a sample, however many seasons ahead."""
+    wave = np.sin(2 * np.pi / season * np.arange(3050))[None, :, None]
+    forecast = seasonal_naive(wave[:, :50], 3000, season=season)
+    assert forecast is not None
+    slope = 2 * np.pi / season  # of the wave, a sample
+    assert np.abs(forecast - wave[:, 50:]).max() <= 0.5 * slope + 1e-9
+
+
+def test_a_warmup_without_a_season_has_no_seasonal_naive():
+    assert seasonal_naive(np.zeros((1, 20, 1)), 40, season=30.8) is None
+
+
+def test_least_squares_finds_the_coefficients_of_an_ar_process():
+    (fit,) = fit_autoregressions(ar2_process(20_000), [2])
+    # Their standard error is about sqrt(1 - 0.8^2) / sqrt(n) = 0.004; four of them.
+    assert fit.weights.ravel() == pytest.approx([1.5, -0.8], abs=0.017)
+    assert fit.intercept == pytest.approx([0.3], abs=0.03)
+
+
+def test_every_order_of_one_factorisation_is_its_own_least_squares():
+    series = ar2_process(3000)
+    for fit in fit_autoregressions(series, [1, 3, 8]):
+        x, longest = series[0, :, 0], 8
+        lags = [x[longest - k : -k] for k in range(1, fit.order + 1)]
+        design = np.stack([np.ones(len(x) - longest), *lags], axis=1)
+        expected = np.linalg.lstsq(design, x[longest:], rcond=None)[0]
+        actual = [fit.intercept[0], *fit.weights.ravel()]
+        np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_segments_are_not_joined():
+    """Two pieces of one sine with a jump between them: no jump is ever fitted."""
+    pieces = np.concatenate([SINE[:, :500], SINE[:, 777:1277]])
+    (fit,) = fit_autoregressions(pieces, [2])
+    assert fit.weights.ravel() == pytest.approx([2 * np.cos(10 / 49), -1], abs=1e-10)
+
+
+def test_an_ar2_is_exact_on_a_sine_and_longer_ones_are_as_good():
+    """x[t+1] = 2 cos(w dt) x[t] - x[t-1]; longer lags are linear combinations of two."""
+    fits = fit_autoregressions(SINE[:, :3000], ORDERS)
+    assert [fit.order for fit in fits] == list(ORDERS)
+    assert fits[1].weights.ravel() == pytest.approx([2 * np.cos(10 / 49), -1], abs=1e-11)
+    forecasts = autoregress(fits, SINE[:, 3000:3050], 2000)
+    for forecast in forecasts[1:]:
+        # Rounding of 1e-16 a step, which 2000 steps of a marginally stable map may add up.
+        np.testing.assert_allclose(forecast, SINE[:, 3050:5050], atol=1e-10)
+
+
+def test_autoregress_runs_each_model_as_if_it_were_alone():
+    fits = fit_autoregressions(ar2_process(500), [1, 4])
+    warmup = ar2_process(30, seed=1)
+    together = autoregress(fits, warmup, 10)
+    for fit, forecast in zip(fits, together, strict=True):
+        past = list(warmup[0, :, 0])
+        for _ in range(10):
+            recent = past[: -fit.order - 1 : -1]
+            past.append(float(fit.intercept[0] + np.dot(fit.weights.ravel(), recent)))
+        np.testing.assert_allclose(forecast[0, :, 0], past[30:], rtol=1e-12)
+
+
+def test_a_vector_ar_takes_every_channel_into_account():
+    """Sine and cosine turn into each other: a rotation, which is an AR(1) of two channels."""
+    angle = 0.3 * np.arange(600)
+    wave = np.stack([np.sin(angle), np.cos(angle)], axis=1)[None]
+    (fit,) = fit_autoregressions(wave[:, :300], [1])
+    (forecast,) = autoregress([fit], wave[:, 300:302], 200)
+    np.testing.assert_allclose(forecast, wave[:, 302:502], atol=1e-11)
+
+
+def test_the_order_is_chosen_in_closed_loop_and_ties_go_to_the_shortest():
+    fits = fit_autoregressions(SINE[:, :3000], ORDERS)
+    chosen = choose_order(fits, SINE[:, 3000:3050], SINE[:, 3050:4050])
+    assert chosen.order == 2
+
+
+def test_an_unstable_model_is_not_chosen():
+    stable = Autoregression(1, np.zeros(1), np.full((1, 1, 1), 0.9))
+    unstable = Autoregression(2, np.zeros(1), np.array([[[5.0]], [[0.0]]]))
+    warmup = np.ones((1, 5, 1))
+    assert choose_order([unstable, stable], warmup, np.zeros((1, 3000, 1))) is stable
+    assert not np.isfinite(autoregress([unstable], warmup, 3000)[0]).all()
+
+
+def all_of(training: np.ndarray, *, warmup: int, season: float | None = 30.8) -> dict:
+    return baselines(
+        training=training,
+        choosing=training[:, : warmup + 10],
+        warmup=training[:, -warmup:],
+        steps=100,
+        season=season,
+    )
+
+
+def test_every_baseline_has_a_name():
+    assert list(all_of(SINE, warmup=50)) == ["persistence", "seasonal naive", "mean", "AR(2)"]
+
+
+def test_a_short_warmup_has_the_baselines_that_it_is_long_enough_for():
+    assert list(all_of(SINE, warmup=1)) == ["persistence", "mean", "AR(1)"]
+    assert list(all_of(SINE, warmup=50, season=None)) == ["persistence", "mean", "AR(2)"]
+
+
+def test_a_short_series_has_no_ar():
+    names = list(all_of(SINE[:, :4], warmup=1))
+    assert names == ["persistence", "mean"]
+
+
+def test_without_anything_to_choose_on_there_is_no_ar():
+    found = baselines(training=SINE, choosing=None, warmup=SINE[:, :50], steps=10, season=None)
+    assert list(found) == ["persistence", "mean"]
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, -1e9])
+def test_every_baseline_is_exact_on_a_constant(value: float):
+    constant = np.full((1, 3000, 1), value)
+    found = all_of(constant, warmup=50)
+    assert list(found)[-1] == "AR(1)"
+    for forecast in found.values():
+        np.testing.assert_allclose(forecast, value, rtol=1e-9)

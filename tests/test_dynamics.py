@@ -1,0 +1,191 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from sinernn.evaluation.dynamics import (
+    MEASURED_STEPS,
+    Settled,
+    exponent_resolution,
+    follow,
+    largest_exponent,
+    settled,
+)
+from sinernn.network import Network
+from sinernn.recurrence import Recurrence
+
+STEPS = np.arange(MEASURED_STEPS)
+SINE = np.sin(10 / 49 * STEPS)[:, None]
+
+
+def linear_map(matrix: np.ndarray) -> Callable:
+    """Rows of states, each turned and stretched by a matrix."""
+    return lambda state: (state @ matrix.T, lambda change: change @ matrix.T)
+
+
+def logistic(state: np.ndarray) -> tuple:
+    return 4 * state * (1 - state), lambda change: 4 * (1 - 2 * state) * change
+
+
+def rotation(angle_rad: float) -> np.ndarray:
+    return np.array(
+        [[np.cos(angle_rad), -np.sin(angle_rad)], [np.sin(angle_rad), np.cos(angle_rad)]]
+    )
+
+
+@pytest.mark.parametrize("stretch", [0.5, 0.999, 1.0, 1.01])
+def test_a_stretched_rotation_has_the_exponent_of_its_stretch(stretch: float):
+    exponents = largest_exponent(
+        linear_map(stretch * rotation(0.3)), np.ones((3, 2)), steps=500, row_axis=0
+    )
+    np.testing.assert_allclose(exponents, np.log(stretch), atol=1e-12)
+
+
+def test_a_linear_map_has_the_exponent_of_its_largest_eigenvalue():
+    matrix = np.array([[0.9, 5.0], [0.0, 0.3]])
+    exponents = largest_exponent(linear_map(matrix), np.zeros((1, 2)), steps=4000, row_axis=0)
+    # The first steps turn the change into the eigenvector: a constant by 4000.
+    assert exponents[0] == pytest.approx(np.log(0.9), abs=2e-3)
+
+
+def test_the_logistic_map_at_4_has_exponent_ln_2():
+    states = np.random.default_rng(0).uniform(0.1, 0.9, size=(8, 1))
+    exponents = largest_exponent(logistic, states, steps=20_000, row_axis=0)
+    # The mean of ln|4 - 8 x| over 20 000 correlated steps: its standard error is below 0.01.
+    np.testing.assert_allclose(exponents, np.log(2), atol=0.02)
+
+
+def test_orbits_along_the_row_axis_do_not_see_each_other():
+    states = np.random.default_rng(0).uniform(0.1, 0.9, size=(2, 5, 1))
+
+    def by_row(state: np.ndarray) -> tuple:
+        return 4 * state * (1 - state), lambda change: 4 * (1 - 2 * state) * change
+
+    together = largest_exponent(by_row, states, steps=50, row_axis=1)
+    assert together.shape == (5,)
+    changed = states.copy()
+    changed[:, 3] += 0.01
+    again = largest_exponent(by_row, changed, steps=50, row_axis=1)
+    assert (np.delete(again, 3) == np.delete(together, 3)).all()
+    assert again[3] != together[3]
+
+
+def test_where_every_change_dies_at_once_the_exponent_is_minus_infinity():
+    assert largest_exponent(linear_map(np.zeros((2, 2))), np.ones((1, 2)), steps=5, row_axis=0) == [
+        -np.inf
+    ]
+
+
+def test_an_orbit_that_diverges_has_no_exponent():
+    def square(state: np.ndarray) -> tuple:
+        return state**2, lambda change: 2 * state * change
+
+    exponents = largest_exponent(square, np.array([[0.5], [3.0]]), steps=100, row_axis=0)
+    assert np.isnan(exponents[1])
+    assert not np.isnan(exponents[0])
+
+
+@pytest.mark.parametrize(
+    ("outputs", "exponent", "place"),
+    [
+        pytest.param(np.full((2000, 1), 0.7), -0.5, "fixed point", id="stands still"),
+        pytest.param(SINE * 0.999 ** STEPS[:, None], -1e-3, "fixed point", id="spirals in"),
+        pytest.param(SINE, 0.0, "limit cycle", id="sine"),
+        pytest.param(np.sign(SINE), 0.0, "limit cycle", id="square wave"),
+        pytest.param((-1.0) ** STEPS[:, None], -0.1, "limit cycle", id="two steps a period"),
+        pytest.param(np.hstack([SINE, 0 * SINE]), 0.0, "limit cycle", id="one channel still"),
+        pytest.param(
+            SINE + np.sin(np.sqrt(2) * 10 / 49 * STEPS)[:, None], 0.0, "irregular", id="two tones"
+        ),
+        pytest.param(SINE, 0.1, "irregular", id="neighbours part"),
+        pytest.param(SINE + np.nan, np.nan, "divergence", id="not finite"),
+        pytest.param(STEPS[:, None] * 1.0, 0.0, "divergence", id="grows and grows"),
+        pytest.param(1e6 + SINE, 0.0, "limit cycle", id="a large offset"),
+    ],
+)
+def test_where_a_free_run_settles(outputs: np.ndarray, exponent: float, place: str):
+    assert settled(outputs, exponent, std=0.7) == Settled(place)
+
+
+@pytest.mark.parametrize(("value", "place"), [(0.0, "fixed point"), (5.0, "fixed point")])
+def test_a_series_without_spread_can_be_settled_too(value: float, place: str):
+    assert settled(np.full((2000, 1), value), -0.1, std=0.0) == Settled(place)
+
+
+def sine_network(angle_rad: float, *, radius: float) -> Recurrence:
+    """A network whose free run turns by an angle a step: linear while its states are small."""
+    matrix = radius * rotation(angle_rad)
+    params = {
+        "rnn.weight_ih_l0": np.zeros((2, 1)),
+        "rnn.weight_hh_l0": matrix,
+        "rnn.bias_ih_l0": np.zeros(2),
+        "rnn.bias_hh_l0": np.zeros(2),
+        "readout.weight": np.array([[1.0, 0.0]]),
+        "readout.bias": np.zeros(1),
+    }
+    return Recurrence(Network("rnn_tanh", 1, 2, 1, "float64"), params)
+
+
+def follow_sine(model: Recurrence, *, steps: int = 300, origins: int = 3):
+    hidden = np.random.default_rng(0).uniform(-0.5, 0.5, size=(1, 1, origins, 2))
+    return follow(
+        model,
+        warmup=np.zeros((origins, 4, 1)),
+        future=np.zeros((origins, steps, 1)),
+        hidden=hidden,
+        typical=1,
+        to_signal=lambda scaled: 10 * scaled,
+    )
+
+
+@pytest.mark.parametrize(
+    ("radius", "place"), [(0.9, "fixed point"), (1.05, "limit cycle"), (1.5, "limit cycle")]
+)
+def test_a_rotating_network_settles_as_its_radius_says(radius: float, place: str):
+    """Below 1 its origin attracts; above, tanh bends the spiral into a cycle: Hopf's bifurcation."""
+    found = follow_sine(sine_network(0.21, radius=radius))
+    assert found.outputs.shape == (3, MEASURED_STEPS, 1)
+    for outputs, exponent in zip(found.outputs, found.exponents, strict=True):
+        assert settled(outputs, float(exponent), std=1.0) == Settled(place)
+    if radius < 1:
+        np.testing.assert_allclose(found.exponents, np.log(radius), atol=1e-3)
+    else:
+        assert np.abs(found.exponents).max() < exponent_resolution(MEASURED_STEPS)
+
+
+def test_without_input_weights_the_driven_and_the_free_orbit_are_one():
+    found = follow_sine(sine_network(0.21, radius=1.05))
+    np.testing.assert_allclose(found.driven, found.free, atol=1e-12)
+    np.testing.assert_allclose(found.driven[:, 2], 0)  # two numbers have two components
+    assert found.explained.sum() == pytest.approx(1)
+
+
+def test_eigenvalues_at_rest_are_those_of_the_recurrent_weights():
+    model = sine_network(0.21, radius=0.5)  # after a few steps the state is at rest
+    found = follow_sine(model, steps=300)
+    assert found.driven_eigenvalues.shape == (64, 2, 2)
+    last = found.free_eigenvalues[-1]
+    expected = 0.5 * np.array([[np.cos(0.21), -np.sin(0.21)], [np.cos(0.21), np.sin(0.21)]])
+    np.testing.assert_allclose(last[last[:, 1].argsort()], expected, atol=1e-12)
+
+
+def test_a_network_that_runs_away_is_followed_to_where_it_diverges():
+    model = sine_network(0.0, radius=2.0)
+    relu = Recurrence(Network("rnn_relu", 1, 2, 1, "float64"), model.params)
+    found = follow(
+        relu,
+        warmup=np.zeros((1, 4, 1)),
+        future=np.zeros((1, 1200, 1)),
+        hidden=np.ones((1, 1, 1, 2)),
+        typical=0,
+        to_signal=lambda scaled: scaled,
+    )
+    assert np.isnan(found.exponents).all()
+    assert settled(found.outputs[0], float(found.exponents[0]), std=1.0) == Settled.divergence
+    assert np.isfinite(found.free_eigenvalues).all()
+
+
+def test_few_steps_and_many_origins_can_be_followed():
+    found = follow_sine(sine_network(0.21, radius=1.05), steps=1, origins=20)
+    assert found.driven.shape == (1, 3)
+    assert found.exponents.shape == (8,)

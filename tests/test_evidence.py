@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from conftest import make_evidence
+from sinernn.evaluation import Evidence, Forecasts
+
+
+def forecasts(errors: np.ndarray, *, warmup: int = 3, channels: int = 1) -> Forecasts:
+    """Forecasts that are off by `errors` [origin, steps] in every channel."""
+    origins, steps = errors.shape
+    shape = (origins, warmup + steps, channels)
+    truth = np.random.default_rng(0).normal(size=shape)
+    return Forecasts(
+        time=np.broadcast_to(np.arange(warmup + steps, dtype=float), shape[:2]),
+        observed=truth + 9,
+        truth=truth,
+        prediction=truth[:, warmup:] + errors[:, :, None],
+    )
+
+
+def test_errors_are_distances_to_the_truth_not_to_what_was_observed():
+    errors = np.array([[1.0, 2, 3, 4], [0, 0, 0, 1]])
+    np.testing.assert_allclose(forecasts(errors, channels=2).errors, errors, atol=1e-12)
+
+
+def test_the_warmup_is_what_comes_before_the_prediction():
+    assert forecasts(np.zeros((2, 5)), warmup=7).warmup == 7
+    assert forecasts(np.zeros((2, 5)), warmup=7).steps == 5
+
+
+def test_a_forecast_diverges_at_its_first_step_that_is_not_finite():
+    errors = np.ones((3, 10))
+    errors[1, 4:] = np.nan
+    assert forecasts(errors).diverged_at == [None, 5, None]
+
+
+@pytest.mark.parametrize(
+    ("totals", "origin"), [([5.0, 1, 3], 2), ([1.0, np.nan, 2], 2), ([4.0, 2], 0), ([7.0], 0)]
+)
+def test_the_typical_origin_is_a_median_one(totals: list[float], origin: int):
+    assert forecasts(np.array(totals)[:, None] * np.ones(6)).typical == origin
+
+
+@pytest.mark.parametrize("period", [2 * np.pi, None])
+def test_evidence_comes_back_from_its_arrays(period: float | None):
+    evidence = make_evidence(period=period, channels=2)
+    arrays = evidence.arrays()
+    back = Evidence.from_arrays(arrays)
+    assert (back.time_step, back.period) == (evidence.time_step, evidence.period)
+    for name, value in back.arrays().items():
+        np.testing.assert_array_equal(value, arrays[name])
+    np.testing.assert_array_equal(back.closed_loop.truth, evidence.closed_loop.truth)
+
+
+def test_of_the_open_loop_a_file_keeps_what_a_figure_shows():
+    kept = make_evidence(steps=5000).arrays()
+    assert kept["open_loop.prediction"].shape == (1, 2000, 1)
+    assert kept["closed_loop.prediction"].shape == (3, 5000, 1)
+
+
+@pytest.mark.parametrize("name", ["times", "closed_loop.truth", "dynamics.free"])
+def test_a_missing_array_is_told(name: str):
+    arrays = make_evidence().arrays()
+    del arrays[name]
+    with pytest.raises((KeyError, TypeError), match=name.split(".")[-1]):
+        Evidence.from_arrays(arrays)

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from sinernn.evaluation.metrics import errors_by_horizon, r_squared, rmse, valid_steps
+
+
+def test_rmse_of_a_known_error():
+    assert rmse(np.array([3.0, 4.0])) == pytest.approx(np.sqrt(12.5))
+    assert rmse(np.array([1.0, np.nan])) == np.inf
+    assert rmse(np.array([1e200, 0.0])) == np.inf
+
+
+def test_errors_by_horizon_are_cumulative_and_over_the_origins():
+    errors = np.array([[1.0] * 60, [2.0] * 60, [0.0] * 59 + [60**0.5 * 3]])
+    table = {row.horizon: row for row in errors_by_horizon(errors)}
+    assert list(table) == [1, 2, 5, 10, 20, 49, 60]
+    assert (table[49].median, table[49].worst) == (1, 2)
+    assert (table[60].median, table[60].worst) == (2, pytest.approx(3))
+
+
+def test_the_last_horizon_stands_once_where_it_is_a_rung():
+    assert [row.horizon for row in errors_by_horizon(np.ones((1, 49)))] == [1, 2, 5, 10, 20, 49]
+
+
+def test_a_diverged_origin_counts_as_the_worst():
+    errors = np.ones((3, 10))
+    errors[1, 4:] = np.nan
+    table = errors_by_horizon(errors)
+    assert (table[-1].median, table[-1].worst) == (pytest.approx(1), np.inf)
+    assert [row.worst for row in table][:2] == pytest.approx([1, 1])
+
+
+def test_r_squared_of_a_perfect_a_mean_and_a_scaled_prediction():
+    truth = np.sin(np.arange(628) * 0.01 * 2)[None, :, None]
+    assert r_squared(truth, truth) == 1
+    assert r_squared(np.full_like(truth, truth.mean()), truth) == pytest.approx(0, abs=1e-12)
+    halved = truth.mean() + 0.5 * (truth - truth.mean())
+    assert r_squared(halved, truth) == pytest.approx(0.75)
+
+
+def test_r_squared_takes_each_channels_own_mean():
+    truth = np.stack([np.zeros(4), np.full(4, 10.0)], axis=1) + np.array([[1.0], [-1], [1], [-1]])
+    assert r_squared(np.array([[0.0, 10.0]] * 4), truth) == pytest.approx(0)
+
+
+def test_a_constant_truth_has_no_r_squared_and_a_diverged_prediction_none_that_is_finite():
+    constant = np.full((1, 9, 1), 0.1)
+    assert np.isnan(r_squared(constant + 1, constant))
+    truth = np.arange(9.0)[None, :, None]
+    assert not np.isfinite(r_squared(np.full_like(truth, 1e300), truth))
+
+
+def test_valid_steps_are_the_first_step_beyond_the_limit():
+    linear = 0.1 * np.arange(1, 11)  # at step n the error is n / 10
+    errors = np.array([linear, linear / 2, 3 * linear, np.full(10, np.nan)])
+    np.testing.assert_array_equal(valid_steps(errors, limit=0.55), [6, np.inf, 2, 1])
+
+
+def test_an_error_at_the_limit_is_still_valid():
+    np.testing.assert_array_equal(valid_steps(np.full((1, 5), 0.4), limit=0.4), [np.inf])

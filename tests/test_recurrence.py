@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+
+from sinernn.engines.torch_engine import RecurrentNetwork, TorchEngine
+from sinernn.network import GATES, Network
+from sinernn.recurrence import CELLS, Recurrence
+
+SHAPES = [(cell, layers) for cell in GATES for layers in (1, 3)]
+
+
+def random_network(cell: str, num_layers: int, *, channels: int = 2) -> Recurrence:
+    network = Network(cell, channels, hidden_size=3, num_layers=num_layers, dtype="float64")
+    params = {name: 2 * value for name, value in network.initial_params(seed=1).items()}
+    return Recurrence(network, params)
+
+
+def random_hidden(model: Recurrence, rows: int = 2) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-0.9, 0.9, model.network.zero_hidden(rows).shape)
+
+
+def test_every_cell_of_the_network_has_its_recurrence():
+    assert set(CELLS) == set(GATES)
+
+
+@pytest.mark.parametrize(("cell", "num_layers"), SHAPES)
+def test_a_step_is_torchs(cell: str, num_layers: int):
+    model = random_network(cell, num_layers)
+    hidden, inputs = random_hidden(model), np.random.default_rng(1).normal(size=(2, 2))
+    module = RecurrentNetwork(model.network).double()
+    module.load_state_dict({name: torch.tensor(value) for name, value in model.params.items()})
+    with torch.no_grad():
+        output, after = module(torch.tensor(inputs)[:, None], torch.tensor(hidden))
+    new = model.step(inputs, hidden)
+    # Two orders of summation in float64.
+    np.testing.assert_allclose(new, after.numpy(), atol=1e-14)
+    np.testing.assert_allclose(model.output(new), output[:, 0].numpy(), atol=1e-14)
+
+
+@pytest.mark.parametrize(("cell", "num_layers"), SHAPES)
+def test_free_steps_are_the_engines_closed_loop(cell: str, num_layers: int):
+    model = random_network(cell, num_layers)
+    state = model.network.initial_state(seed=1, batch_size=1)
+    state.params = model.params
+    engine = TorchEngine(model.network, state, device="cpu")
+    warmup = np.random.default_rng(1).normal(size=(2, 1, 2))
+    expected = engine.closed_loop(warmup, 20, random_hidden(model))
+    hidden = model.step(warmup[:, 0], random_hidden(model))
+    for step in range(20):
+        np.testing.assert_allclose(model.output(hidden), expected[:, step], atol=1e-12)
+        hidden = model.free_step(hidden)
+
+
+@pytest.mark.parametrize("is_free", [True, False])
+@pytest.mark.parametrize(("cell", "num_layers"), SHAPES)
+def test_jacobians_are_torchs_by_autograd(cell: str, num_layers: int, is_free: bool):
+    model = random_network(cell, num_layers)
+    hidden, inputs = random_hidden(model), np.random.default_rng(1).normal(size=(2, 2))
+    module = RecurrentNetwork(model.network).double()
+    module.load_state_dict({name: torch.tensor(value) for name, value in model.params.items()})
+    actual = model.jacobians(hidden, inputs=None if is_free else inputs)
+    for row in range(2):
+        start = torch.tensor(hidden[:, :, row : row + 1])
+
+        def after(flat: torch.Tensor, row: int = row, start: torch.Tensor = start) -> torch.Tensor:
+            state = flat.reshape(start.shape)
+            given = module.readout(state[0, -1]) if is_free else torch.tensor(inputs[row])[None]
+            return module(given[:, None], state)[1].flatten()
+
+        expected = torch.autograd.functional.jacobian(after, start.flatten()).numpy()
+        np.testing.assert_allclose(actual[row], expected, atol=1e-13)
+
+
+@pytest.mark.parametrize(("cell", "num_layers"), SHAPES)
+def test_the_tangent_map_is_the_limit_of_finite_differences(cell: str, num_layers: int):
+    model = random_network(cell, num_layers)
+    hidden = random_hidden(model)
+    direction = np.random.default_rng(2).normal(size=hidden.shape)
+    step = 1e-6  # central differences err by step**2, rounding by 1e-16 / step
+    difference = model.free_step(hidden + step * direction) - model.free_step(
+        hidden - step * direction
+    )
+    _, push = model.linearize_free(hidden)
+    np.testing.assert_allclose(push(direction), difference / (2 * step), atol=1e-8)

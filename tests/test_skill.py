@@ -1,0 +1,66 @@
+import pytest
+
+from sinernn.evaluation.metrics import HorizonError
+from sinernn.evaluation.skill import skill
+
+INF = float("inf")
+
+
+def ladder(*medians: float) -> list[HorizonError]:
+    horizons = (1, 10, 200)[: len(medians)]
+    return [
+        HorizonError(h, float(median), float(median))
+        for h, median in zip(horizons, medians, strict=True)
+    ]
+
+
+def words(network: list[HorizonError], **baselines: list[HorizonError]) -> str:
+    return skill(network, baselines, std=1.0)["words"]
+
+
+def test_a_network_that_is_better_is_told_by_how_much_and_than_what():
+    told = skill(
+        ladder(1e-3, 0.01, 0.1),
+        {"mean": ladder(1, 1, 1), "AR(12)": ladder(0.1, 0.2, 0.31)},
+        std=1.0,
+    )
+    assert told == {
+        "horizon": 200, "best_baseline": "AR(12)", "ratio": pytest.approx(3.1),
+        "words": "better than AR(12), the best baseline, by 3.1 x at 200 steps",
+    }  # fmt: skip
+
+
+def test_a_network_that_is_worse_is_told_up_to_where_it_was_better():
+    assert words(ladder(0.1, 0.2, 3), mean=ladder(1, 1, 1)) == (
+        "worse than mean, the best baseline, by 3 x at 200 steps; "
+        "better than every baseline up to 10 steps"
+    )
+
+
+def test_a_network_that_is_as_good_is_no_better():
+    assert (
+        words(ladder(0.99), mean=ladder(1.0)) == "no better than mean, the best baseline, at 1 step"
+    )
+
+
+def test_an_exact_linear_model_is_told_with_the_way_to_a_fair_contest():
+    told = words(ladder(1e-4), **{"AR(2)": ladder(1e-12), "mean": ladder(1.0)})
+    assert told == (
+        "worse than AR(2), the best baseline, by 1e+08 x at 1 step; a linear model is exact on "
+        "this signal: for a fair contest add noise (signal.noise_std=0.05) or a second frequency"
+    )
+    assert "mean is exact on this signal" in words(ladder(1e-4), mean=ladder(0.0))
+
+
+def test_what_diverged_is_worse_and_has_no_ratio():
+    told = skill(ladder(0.1, INF, INF), {"mean": ladder(1, 1, 1)}, std=1.0)
+    assert told["ratio"] is None
+    assert told["words"] == (
+        "diverged, and so worse than mean at 200 steps; better than every baseline up to 1 step"
+    )
+
+
+def test_baselines_that_diverged_are_beaten_without_a_ratio():
+    assert words(ladder(0.1), **{"AR(2)": ladder(INF)}) == (
+        "better than AR(2), the best baseline, at 1 step"
+    )
