@@ -250,7 +250,7 @@ def test_a_shape_that_does_not_fit_is_refused_since_kernels_check_no_bounds():
     ):
         engine.open_loop(np.zeros((4, 5, 1)), network.zero_hidden(4))
     with pytest.raises(ValueError, match=r"hidden must have the shape \(1, 1, 4, 3\), got"):
-        engine.open_loop(np.zeros((4, 5, 2)), network.zero_hidden(3))
+        engine.open_loop(np.zeros((4, 5, 2)), np.zeros((1, 2, 4, 3)))
 
 
 @compiled_only
