@@ -14,7 +14,7 @@ from conftest import REPOSITORY
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
 COMMANDS = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines() if line]
-ELSEWHERE = ("git clone", "cd ", "python -m pip install", "python -m venv", ". .venv")
+ELSEWHERE = ("python -m pip install", "python -m venv", ". .venv")
 """Commands of the shell around us: what they bring is what these tests run in."""
 
 
