@@ -368,3 +368,30 @@ def test_a_bar_is_drawn_on_a_terminal():
     assert "compiling for this network" in drawn
     assert "5/20 updates" in drawn
     assert "loss 2.50e-01" in drawn
+
+
+def test_a_judgement_is_kept_although_its_reader_leaves(sinernn, here: Path):
+    sinernn("train", TINY, "--no-figures")
+    run = Path("runs/latest").resolve()
+    (run / "evaluation.json").unlink()
+    command = [str(Path(sys.executable).with_name("sinernn")), "eval", "runs/latest"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+    assert (run / "evaluation.json").exists()
+
+
+@pytest.mark.parametrize("name", [r"x$1^$", r"a$\foo$b", "a\x1b[31mred\nsecond", "波", "y" * 200])
+def test_any_name_is_drawn_and_printed_harmlessly(sinernn, name: str):
+    trained = sinernn("train", TINY, f"name={json.dumps(name)}", "training.steps=2")
+    assert trained.code == 0
+    assert "\x1b" not in trained.out
+    assert "Glyph" not in trained.err
+    assert sinernn("plot", "latest", "--figure", "loss").code == 0
+
+
+@pytest.mark.parametrize("file", ["run.json", "evaluation.json"])
+def test_a_run_whose_files_lack_a_key_is_drawn_all_the_same(sinernn, file: str):
+    sinernn("train", TINY, "--no-figures")
+    Path("runs/latest", file).write_text("{}")
+    assert sinernn("plot", "latest", "--figure", "overview").code == 0

@@ -16,6 +16,7 @@ from sinernn.recurrence import Recurrence
 
 STEPS = np.arange(MEASURED_STEPS)
 SINE = np.sin(10 / 49 * STEPS)[:, None]
+HALF = np.sin(5 / 49 * STEPS)[:, None]  # at half the frequency
 
 
 def linear_map(matrix: np.ndarray) -> Callable:
@@ -97,6 +98,7 @@ def test_an_orbit_that_diverges_has_no_exponent():
         pytest.param(
             SINE + np.sin(np.sqrt(2) * 10 / 49 * STEPS)[:, None], 0.0, "irregular", id="two tones"
         ),
+        pytest.param(HALF + 2 * SINE, 0.0, "limit cycle", id="a harmonic is the stronger"),
         pytest.param(SINE, 0.1, "irregular", id="neighbours part"),
         pytest.param(SINE + np.nan, np.nan, "divergence", id="not finite"),
         pytest.param(STEPS[:, None] * 1.0, 0.0, "divergence", id="grows and grows"),

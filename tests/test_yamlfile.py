@@ -121,6 +121,26 @@ def test_what_holds_too_many_values_is_no_config():
     parse("a: [" + "1," * (MAX_VALUES - 10) + "]")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"\xef\xbb\xbfa: \xff\n",
+            "a.yaml:1:4: byte 0xff is not UTF-8 text; save the file as UTF-8",
+        ),
+        (
+            b'a: "\\U00110000"\n',
+            "an escape in quotes names no character; write the character itself",
+        ),
+    ],
+)
+def test_bytes_and_escapes_that_are_no_characters_are_told(here, content: bytes, message: str):
+    (here / "a.yaml").write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(Path("a.yaml"))
+    assert message in str(caught.value)
+
+
 def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path):
     (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n")
     assert read_yaml(tmp_path / "a.yaml").tree == {"a": 1, "b": 2}

@@ -12,7 +12,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from sinernn.errors import ConfigError, Place, Problem, SinernnError, UsageError
+from sinernn.errors import (
+    ConfigError,
+    Place,
+    Problem,
+    RunFileError,
+    SinernnError,
+    UsageError,
+)
 
 # Matrices are small here: threads would wait for each other, and change the last bits by their
 # number. Numpy reads this when it is imported; what a user has set stays.
@@ -159,11 +166,17 @@ def evaluate(
 
     opened = open_run(run, runs_dir=runs_dir)
     judgement = judging.judge(opened, overrides or [], data=data)
+    failure = None
+    try:
+        judgement.keep(opened)  # first, since a reader such as `head` may leave before the end
+    except RunFileError as error:
+        failure = error  # a run that cannot be written to can be judged all the same
     if as_json:
         _print_json(judgement.scores)
     else:
         print_scores(judgement.scores)
-    judgement.keep(opened)  # last: a run that cannot be written to can be judged all the same
+    if failure:
+        raise failure
 
 
 @app.command()

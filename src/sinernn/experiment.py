@@ -24,6 +24,7 @@ from sinernn.errors import (
     RunFileError,
     TrainingDivergedError,
     UsageError,
+    printable,
 )
 from sinernn.evaluation import Evidence
 from sinernn.interrupts import StopRequest, noting_stop_signals
@@ -269,12 +270,15 @@ def plot(
     from sinernn import plotting
 
     run = run if isinstance(run, Run) else open_run(run)
-    title, evidence = run.read_json("run.json")["name"], None
+    name, evidence = str(run.read_json("run.json").get("name", run.path.name)), None
+    title = printable(name, 40)
     if (run.path / "evaluation.json").exists():
-        judged = run.read_json("evaluation.json")["config"]
-        title = title if judged == title else f"{title} on {judged}"
+        judged = str(run.read_json("evaluation.json").get("config", name))
+        title = title if judged == name else f"{title} on {printable(judged, 60)}"
         evidence = _read_evidence(run)
-    story = plotting.Story(title=title, metrics=run.read_metrics(), evidence=evidence)
+    story = plotting.Story(
+        title=title.replace("$", r"\$"), metrics=run.read_metrics(), evidence=evidence
+    )
     drawable = [
         name
         for name in plotting.FIGURES

@@ -119,7 +119,7 @@ def print_scores(scores: dict[str, Any]) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
 
     def say(line: str) -> None:
-        console.print(line, soft_wrap=True)
+        console.print(printable(line, 2000), soft_wrap=True)
 
     say(
         f"{scores['config']}, {scores['part']} part: {scores['checkpoint']} checkpoint, "
@@ -174,13 +174,17 @@ def _valid_time(scores: dict[str, Any]) -> str | None:
     def told(which: str) -> str:
         steps = valid["steps"][which]
         periods = f", {valid['periods'][which]:.3g} periods" if valid["periods"] else ""
-        beyond = "more than " if steps == horizon and valid["outlasted"] else ""
+        lasted = valid["outlasted"] > (count // 2 if which == "median" else count - 1)
+        beyond = "more than " if steps == horizon and lasted else ""
         return f"{beyond}{steps:g} steps ({valid['time_units'][which]:.4g} time units{periods})"
 
     what = f"valid time (error below {valid['threshold']:g} standard deviations)"
     if valid["outlasted"] == count:
         return f"{what}: {told('median')}, all origins"
-    return f"{what}: median {told('median')}, worst {told('worst')}"
+    outlasted = (
+        f"; {valid['outlasted']} of {count} outlasted the horizon" if valid["outlasted"] else ""
+    )
+    return f"{what}: median {told('median')}, worst {told('worst')}{outlasted}"
 
 
 def _oscillation(scores: dict[str, Any]) -> str | None:
@@ -190,8 +194,11 @@ def _oscillation(scores: dict[str, Any]) -> str | None:
     frequency, drift = found["frequency_error"], found["phase_drift_rad_per_1000_steps"]
     if not found["of"]:
         return "oscillation: none that a sinusoid explains"
+    some = (
+        "" if found["of"] == found["count"] else f" ({found['of']} of {found['count']} free runs)"
+    )
     return (
-        f"oscillation: frequency off by {frequency['median']:+.1e} (relative), phase drift "
+        f"oscillation{some}: frequency off by {frequency['median']:+.1e} (relative), phase drift "
         f"{drift['median']:+.1e} rad per 1000 steps, amplitude "
         f"{found['amplitude_ratio']['median']:.4g} x the truth's"
     )

@@ -5,6 +5,7 @@ Scalars follow the core schema of YAML 1.2, not PyYAML's 1.1: `1e-3` is a number
 written.
 """
 
+import codecs
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -54,10 +55,11 @@ def read_yaml(path: Path) -> Document:
     """
     source = str(path)
     data = _read(path)
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError as error:
-        *before, last = data[: error.start].decode("utf-8-sig").split("\n")
+        *before, last = data[: error.start].decode().split("\n")
         place = Place(source, len(before) + 1, len(last) + 1)
         message = f"byte 0x{data[error.start]:02x} is not UTF-8 text; save the file as UTF-8"
         raise _failure(place, message) from error
@@ -133,6 +135,10 @@ def parse_value(text: str, path: KeyPath, places: Places, place_at: PlaceAt) -> 
         code = int(error.character)
         message = "holds a NUL byte" if code == 0 else f"holds the control character U+{code:04X}"
         raise _failure(place_at(line, column), f"{message}; remove it") from error
+    except ValueError as error:  # PyYAML makes characters of escapes such as "\U00110000" unasked
+        mark = cast(Any, reader).get_mark()
+        message = "an escape in quotes names no character; write the character itself"
+        raise _failure(place_at(mark.line + 1, mark.column + 1), message) from error
     finally:
         if reader is not None:
             reader.dispose()

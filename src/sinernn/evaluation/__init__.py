@@ -59,10 +59,11 @@ def valid_time(evidence: Evidence) -> dict[str, Any] | None:
         return None  # a constant has no yardstick
     forecasts = evidence.closed_loop
     steps = valid_steps(forecasts.errors, limit=VALID_FRACTION * evidence.spread)
-    capped = np.minimum(steps, forecasts.steps)
+    capped = np.sort(np.minimum(steps, forecasts.steps))
+    middle = capped[(len(capped) - 1) // 2]  # an origin's own: a bound has no mean with a value
 
     def told(unit: float) -> dict[str, float]:
-        return {"median": float(np.median(capped)) * unit, "worst": float(capped.min()) * unit}
+        return {"median": float(middle) * unit, "worst": float(capped[0]) * unit}
 
     return {
         "threshold": VALID_FRACTION,
@@ -76,7 +77,8 @@ def valid_time(evidence: Evidence) -> dict[str, Any] | None:
 def oscillation(evidence: Evidence) -> dict[str, Any] | None:
     """Frequency, phase and amplitude of the free run beside the truth's; null: no such thing.
 
-    `of` tells how many forecasts oscillate at all: the others have no frequency.
+    `of` tells how many free runs (origins, times channels) of `count` oscillate at all: the others
+    have no frequency.
     """
     forecasts, period = evidence.closed_loop, evidence.period
     # A frequency needs a period to show, and more than two samples a period to be told.
@@ -92,6 +94,7 @@ def oscillation(evidence: Evidence) -> dict[str, Any] | None:
     found = [pair for pair in pairs if pair]
     return {
         "of": len(found),
+        "count": len(pairs),
         "frequency_error": _median_and_worst([one.frequency_error for one in found], best=0.0),
         "phase_drift_rad_per_1000_steps": _median_and_worst(
             [one.phase_drift for one in found], best=0.0
@@ -108,7 +111,8 @@ def dynamics(evidence: Evidence) -> dict[str, Any]:
         settled(outputs, float(exponent), std=evidence.spread)
         for outputs, exponent in zip(found.outputs, found.exponents, strict=True)
     )
-    exponent = float(np.median(found.exponents))
+    bounded = found.exponents[~np.isnan(found.exponents)]  # of what did not diverge
+    exponent = float(np.median(bounded)) if bounded.size else float("nan")
     return {
         "settles": {place.value: count for place, count in places.most_common()},
         "lyapunov_exponent_per_step": finite(exponent),

@@ -12,8 +12,8 @@ from jaxtyping import Float
 
 from sinernn.evaluation.metrics import rmse
 
-ORDERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-"""Orders p among which the validation part chooses."""
+ORDERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+"""Orders p among which the validation part chooses, and the whole warm-up where that is shorter."""
 
 FITTED_SAMPLES = 20_000  # least squares gains little from more; the latest ones count
 _EXACT = 1e-9  # of the spread: orders as good as this are told apart by rounding alone
@@ -170,7 +170,8 @@ def baselines(
         "seasonal naive": seasonal_naive(warmup, steps, season=season) if season else None,
         "mean": mean(training, len(warmup), steps),
     }
-    models = fit_autoregressions(training, [order for order in ORDERS if order <= length])
+    orders = sorted({*(order for order in ORDERS if order < length), min(length, ORDERS[-1])})
+    models = fit_autoregressions(training, orders)
     if models and choosing is not None:
         chosen = choose_order(models, choosing[:, :length], choosing[:, length:])
         forecasts[f"AR({chosen.order})"] = autoregress([chosen], warmup, steps)[0]

@@ -21,6 +21,7 @@ RUNS = 8  # origins followed at most; they are evenly spread, and differ in thei
 ORBIT_STEPS = 1000  # of hidden states that a figure can show
 
 _RUNAWAY = 1000.0  # standard deviations that a run may cover, and still be called bounded
+_RUNAWAY_STATE = 1e100  # beyond it sums of squares overflow
 _STILL = 1e-6  # of the standard deviation: what is left of an oscillation at a fixed point
 _HARMONICS = 20
 _COMPONENTS_FROM = 250  # states of an orbit are enough to find its principal components
@@ -152,15 +153,21 @@ def settled(
 
 def _has_one_frequency(outputs: Float[np.ndarray, "measured channel"]) -> bool:
     """Whether a fundamental and its harmonics leave less than 5% of every channel's variance."""
-    for channel in outputs.T:
-        fit = fit_sinusoid(channel)
-        if fit is None:
-            continue  # it stands still
-        angle = np.arange(len(channel))[:, None] * fit.frequency * np.arange(1, _HARMONICS + 1)
-        design = np.concatenate([np.ones((len(channel), 1)), np.cos(angle), np.sin(angle)], axis=1)
-        if np.var(channel - design @ least_squares(design, channel)) > 0.05 * np.var(channel):
-            return False
-    return True
+    fits = [(channel, fit_sinusoid(channel)) for channel in outputs.T]
+    return all(
+        fit is None  # it stands still
+        # The strongest line may itself be the second or third harmonic; a higher one, with so many
+        # harmonics of its own, would come close to any two frequencies.
+        or any(_is_periodic(channel, fit.frequency / line) for line in (1, 2, 3))
+        for channel, fit in fits
+    )
+
+
+def _is_periodic(samples: Float[np.ndarray, " measured"], frequency: float) -> bool:
+    """Whether a fundamental of so many rad per sample explains all but 5% of the variance."""
+    angle = np.arange(len(samples))[:, None] * frequency * np.arange(1, _HARMONICS + 1)
+    design = np.concatenate([np.ones((len(samples), 1)), np.cos(angle), np.sin(angle)], axis=1)
+    return bool(np.var(samples - design @ least_squares(design, samples)) < 0.05 * np.var(samples))
 
 
 def follow(
@@ -230,7 +237,7 @@ def _principal_components(
     """Return three directions of largest variance, and each one's share of it."""
     size = states.shape[1]
     components, explained = np.zeros((size, 3)), np.zeros(3)
-    if not np.isfinite(states).all():
+    if not np.abs(states).max() < _RUNAWAY_STATE:
         return components, explained
     sample = states[:: -(-len(states) // _COMPONENTS_FROM)]
     _, lengths, directions = np.linalg.svd(sample - states.mean(axis=0), full_matrices=False)

@@ -52,7 +52,8 @@ class Forecasts:
     @property
     def diverged_at(self) -> list[int | None]:
         """Each origin's first step (from 1) that is not finite, or None."""
-        finite = np.isfinite(self.errors)
+        channels = self.prediction.shape[2]
+        finite = np.sum(np.isfinite(self.prediction), axis=2) == channels
         return [
             None if finite[origin].all() else int(finite[origin].argmin()) + 1
             for origin in range(len(finite))
@@ -126,6 +127,7 @@ class Evidence:
         Raises:
             TypeError: An array is missing or too many.
             KeyError: The same.
+            ValueError: Arrays do not fit each other.
         """
 
         def group(prefix: str) -> dict[str, np.ndarray]:
@@ -137,8 +139,17 @@ class Evidence:
             }
 
         time_step, period = arrays["times"].tolist()
+        closed_loop = Forecasts(**group("closed_loop"))
+        origins, steps, channels = closed_loop.prediction.shape
+        everything = (origins, closed_loop.time.shape[1], channels)
+        if closed_loop.truth.shape != everything or closed_loop.observed.shape != everything:
+            raise ValueError("the arrays of the closed loop have shapes that do not fit")
+        if any(
+            forecast.shape != (origins, steps, channels) for forecast in group("baselines").values()
+        ):
+            raise ValueError("a baseline's forecasts have another shape than the network's")
         return cls(
-            closed_loop=Forecasts(**group("closed_loop")),
+            closed_loop=closed_loop,
             open_loop=OneStep(**group("open_loop")),
             baselines=group("baselines"),
             dynamics=Dynamics(**group("dynamics")),

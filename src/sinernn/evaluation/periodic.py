@@ -48,9 +48,10 @@ def fit_sinusoid(samples: Float[np.ndarray, " n"]) -> Sinusoid | None:
     n = len(samples)
     if n < 5 or not np.isfinite(samples).all() or stands_still(samples):
         return None
-    deviation = samples - samples.mean()
-    scale = float(np.abs(deviation).max())
-    scaled = deviation / scale
+    largest = float(np.abs(samples).max())
+    deviation = samples / largest - (samples / largest).mean()  # sums of what is huge overflow
+    scaled = deviation / np.abs(deviation).max()
+    scale = largest * float(np.abs(deviation).max())
     padded = 1 << (8 * n - 1).bit_length()
     frequency = 2 * np.pi / padded * (1 + int(np.abs(np.fft.rfft(scaled, padded))[1:].argmax()))
     place = np.linspace(-(n - 1) / 2, (n - 1) / 2, n)  # phase and frequency decouple in the middle

@@ -44,8 +44,8 @@ def skill(
     if theirs <= EXACT * std:
         what = "a linear model" if best.startswith("AR(") else best
         words += (
-            f"; {what} is exact on this signal: for a fair contest add noise "
-            "(signal.noise_std=0.05) or a second frequency"
+            f"; {what} is exact on this signal: for a fair contest add noise, "
+            f"such as signal.noise_std={0.05 * std:.1g}"
         )
     return {"horizon": last.horizon, "best_baseline": best, "ratio": ratio, "words": words}
 

@@ -5,6 +5,7 @@ A figure is one function from a `Story` to a Figure, registered in `FIGURES`.
 
 import inspect
 import io
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +52,11 @@ def draw(name: str, story: Story, format: str) -> bytes:
     """
     # From matplotlib's own defaults, so that a user's matplotlibrc changes no figure.
     style: dict[Any, Any] = {**mpl.rcParamsDefault, **STYLE}
-    with mpl.rc_context(style):
+    with mpl.rc_context(style), warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes; that is no news for a terminal.
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing from font", category=UserWarning
+        )
         buffer = io.BytesIO()
         FIGURES[name](story).savefig(buffer, format=format, metadata=FORMATS[format])
     return buffer.getvalue()
