@@ -23,7 +23,8 @@ bench: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/speed.py
 
 quality: $(INSTALLED)
-	$(VENV)/bin/python benchmarks/quality.py
+	$(VENV)/bin/pip install --constraint constraints.txt --editable '.[peers]'
+	$(VENV)/bin/python benchmarks/quality.py --peers
 
 clean:
 	rm -rf $(VENV)

@@ -76,7 +76,14 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tiny(*overrides: str) -> Config:
-    """The smoke test's config with changes."""
+    """The smoke test's config with changes, in float32 and without refinement."""
+    given = {text.split("=")[0] for text in overrides}
+    plain = ["device=cpu", "dtype=float32", "refine=null"]
+    return load_config(TINY, [*(p for p in plain if p.split("=")[0] not in given), *overrides])
+
+
+def refined(*overrides: str) -> Config:
+    """The smoke test's config with changes, refinement and all."""
     return load_config(TINY, ["device=cpu", *overrides])
 
 

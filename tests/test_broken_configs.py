@@ -112,7 +112,7 @@ FILES: list[tuple[str | bytes, str]] = [
     ('model:\n  hiden_size: 3\n',
      'a.yaml:2:3: model.hiden_size: unknown key; did you mean hidden_size?'),
     ('colour: red\n',
-     'a.yaml:1:1: colour: unknown key; known here: name, seed, device, engine, dtype, signal, windows, split, model, training, evaluation, limits'),
+     'a.yaml:1:1: colour: unknown key; known here: name, seed, device, engine, dtype, signal, windows, split, model, training, refine, evaluation, limits'),
     ('hidden_size: 3\n',
      'a.yaml:1:1: hidden_size: unknown key; did you mean model.hidden_size?'),
     ('length: 3\n',
@@ -163,7 +163,7 @@ FILES: list[tuple[str | bytes, str]] = [
      "a.yaml:1:22: signal.starts.1: must be a number, got 'x'\n"
      'a.yaml:1:25: signal.starts.2: must be a number, got a list'),
     ('signal: {kind: sinus}\n',
-     "a.yaml:1:16: signal.kind: must be sine, got 'sinus'"),
+     "a.yaml:1:16: signal.kind: must be sine, sum_of_sines or mackey_glass, got 'sinus'; did you mean sine?"),
     ('signal: {length: 1}\n',
      'a.yaml:1:18: signal.length: must be at least 2, got 1'),
     ('windows: {carry_state: yes}\n',
@@ -244,7 +244,7 @@ OVERRIDES = [
     (["name='a"],
      "name='a: this quote is never closed"),
     (['x\x1b[31m=3'],
-     'x\\x1b[31m=3: x\\x1b[31m: unknown key; known here: name, seed, device, engine, dtype, signal, windows, split, model, training, evaluation, limits'),
+     'x\\x1b[31m=3: x\\x1b[31m: unknown key; known here: name, seed, device, engine, dtype, signal, windows, split, model, training, refine, evaluation, limits'),
     (['\udcff=3'],
      '\\udcff=3: is not UTF-8 text'),
     (['training.stepz=3'],
@@ -260,7 +260,7 @@ OVERRIDES = [
     (['seed=x', 'model.cell=x', 'colour=red'],
      "seed=x: seed: must be a whole number, got 'x'\n"
      "model.cell=x: model.cell: must be rnn_tanh, rnn_relu, gru or lstm, got 'x'\n"
-     'colour=red: colour: unknown key; known here: name, seed, device, engine, dtype, signal, windows, split, model, training, evaluation, limits'),
+     'colour=red: colour: unknown key; known here: name, seed, device, engine, dtype, signal, windows, split, model, training, refine, evaluation, limits'),
     (['windows.length=17500'],
      'windows.length=17500: windows.length: a window is 17500 inputs and one target more, but the training part has 17500 samples a segment; at most 17499 here'),
     (['windows.washout=49'],

@@ -13,7 +13,7 @@ import reference_script
 import sinernn
 from conftest import CONFIGS, TINY, tiny
 from sinernn import experiment, judging
-from sinernn.config import load_config
+from sinernn.config import Config, load_config
 from sinernn.errors import (
     ConfigError,
     InterruptedRunError,
@@ -81,9 +81,19 @@ def test_the_length_of_pieces_changes_no_bit(here: Path, monkeypatch: pytest.Mon
     assert contents(one, *WEIGHTS_AND_SCORES) == contents(two, *WEIGHTS_AND_SCORES)
 
 
+def shortened(config: Config) -> Config:
+    """The same with one iteration in every stage, on few sequences."""
+    if config.refine is None:
+        return config
+    few = {"iterations": 1, "sequences": 4}
+    stages = tuple(stage.model_copy(update=few) for stage in config.refine.stages)
+    refine = config.refine.model_copy(update={"stages": stages})
+    return config.model_copy(update={"refine": refine})
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_config_trains_a_few_updates(here: Path, path: Path):
-    summary = experiment.train(load_config(path, ["device=cpu", "training.steps=4"]))
+    summary = experiment.train(shortened(load_config(path, ["device=cpu", "training.steps=4"])))
     assert summary.facts["updates"] == 4
     assert all(figure.stat().st_size > 1000 for figure in summary.figures)
 

@@ -126,5 +126,5 @@ def test_an_interrupt_while_a_kernel_is_written_leaves_nothing(
     monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(Path, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        cache.KernelCache("advance").save_overload((), Kernel())
+        cache.KernelCache("advance", cache.HERE).save_overload((), Kernel())
     assert list(tmp_path.iterdir()) == []

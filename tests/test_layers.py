@@ -12,11 +12,13 @@ from conftest import REPOSITORY, TINY
 SOURCE = REPOSITORY / "src" / "sinernn"
 ROOMS = (
     "errors", "randomness", "schema", "places", "yamlwords", "yamlfile", "overrides", "signals", "windows", "network",
-    "engines", "config.sections", "config.messages", "config.cost", "config.contradictions", "config",
+    "engines", "refine", "refine.stages", "refine.records",
+    "config.sections", "config.messages", "config.cost", "config.contradictions", "config",
     *(f"engines.fused{room}" for room in (
         "", ".lanes", ".cells", ".shape", ".cache", ".views", ".products", ".elementwise", ".memory",
         ".forward", ".backward", ".kernels", ".layout", ".engine",
     )),
+    *(f"refine.{room}" for room in ("cells", "jacobian", "algebra", "solver", "problem", "lift", "loop")),
     "engines.torch_engine", "interrupts", "training", "recurrence",
     "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.evidence",
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation",

@@ -9,7 +9,7 @@ from safetensors.numpy import load, save
 
 from sinernn import runs
 from sinernn.errors import RunFileError, RunNotFoundError
-from sinernn.network import GATES, Network
+from sinernn.network import GATES, Network, RefineState
 from sinernn.runs import (
     METADATA_KEY,
     Checkpoint,
@@ -187,10 +187,10 @@ def test_metrics_read_back_to_the_bit(here: Path):
         Record(10, np.array([1e-30]), 1e-5, is_row=True, is_checkpoint=True, closed_loop_rmse=0.7),
         Record(12, np.array([2.0]), 0.0, is_row=True, is_checkpoint=True, closed_loop_rmse=np.inf),
     ]
-    run.write_metrics(records)
+    run.write_metrics(record.metrics for record in records)
     text = (run.path / "metrics.csv").read_text(encoding="utf-8")
-    assert text.splitlines()[0] == "phase,step,loss,learning_rate,closed_loop_rmse"
-    assert text.splitlines()[2] == "training,10,1e-30,1e-05,0.7"
+    assert text.splitlines()[0] == "phase,step,loss,learning_rate,closed_loop_rmse,stage,damping"
+    assert text.splitlines()[2] == "training,10,1e-30,1e-05,0.7,,"
     metrics = run.read_metrics()
     np.testing.assert_array_equal(metrics["loss"], [r.loss for r in records])
     np.testing.assert_array_equal(metrics["closed_loop_rmse"], [np.nan, 0.7, np.inf])
@@ -310,6 +310,32 @@ def test_a_damaged_checkpoint_gets_one_message(here: Path, how: str, message: st
 def test_a_missing_checkpoint_is_told(here: Path):
     with pytest.raises(RunFileError, match=r"last.safetensors: is missing"):
         make_run().load_checkpoint("last")
+
+
+def refining(theta: np.ndarray, best_error: float = 0.25):
+    checkpoint = make_checkpoint()
+    state = RefineState(
+        theta=theta, stage=1, iteration=2, step=7, damping=1e-3, best_theta=2 * theta,
+        best_error=best_error,
+    )  # fmt: skip
+    return replace(checkpoint, state=replace(checkpoint.state, refine=state))
+
+
+@pytest.mark.parametrize("best_error", [0.25, np.inf])
+def test_where_refinement_stands_reads_back_as_it_was(here: Path, best_error: float):
+    theta = np.arange(float(make_checkpoint().network.parameter_count))
+    checkpoint = refining(theta, best_error)
+    Path("x.safetensors").write_bytes(checkpoint_bytes(checkpoint))
+    again = load_checkpoint(Path("x.safetensors"))
+    assert checkpoint_bytes(again) == checkpoint_bytes(checkpoint)
+    assert again.state.refine.best_error == best_error
+    np.testing.assert_array_equal(again.state.refine.theta, theta)
+
+
+def test_refined_parameters_of_another_size_are_damage(here: Path):
+    Path("x.safetensors").write_bytes(checkpoint_bytes(refining(np.zeros(3))))
+    with pytest.raises(RunFileError, match=r"is damaged: refine.theta has another shape"):
+        load_checkpoint(Path("x.safetensors"))
 
 
 def test_a_scale_of_another_size_is_damage(here: Path):

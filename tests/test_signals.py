@@ -1,7 +1,9 @@
+import math
+
 import numpy as np
 import pytest
 
-from sinernn.signals import Sine
+from sinernn.signals import MackeyGlass, Sine, SumOfSines, Tone, integrate_mackey_glass
 
 
 def test_the_tutorial_series_is_linspace_and_sin():
@@ -56,3 +58,52 @@ def test_a_segment_keeps_its_noise_when_segments_are_added():
     two = Sine(length=30, noise_std=1.0, starts=(0.0, 0.0)).samples()
     np.testing.assert_array_equal(one.observed[0], two.observed[0])
     assert not np.isclose(two.observed[0], two.observed[1]).any()
+
+
+def test_a_sum_of_sines_is_the_sum_of_its_sines():
+    tones = (Tone(amplitude=2, period=3, phase=0.1), Tone(period=5))
+    series = SumOfSines(kind="sum_of_sines", tones=tones, offset=7, length=40).samples()
+    one = Sine(amplitude=2, period=3, phase=0.1, length=40).samples().clean
+    other = Sine(period=5, length=40).samples().clean
+    np.testing.assert_allclose(series.clean, one + other + 7, atol=1e-14)
+
+
+def test_a_sum_of_two_sines_obeys_the_product_of_their_recurrences():
+    x = SumOfSines(kind="sum_of_sines", length=200).samples().clean[0, :, 0]
+    one, other = ([1, -2 * np.cos(rate * 10 / 49), 1] for rate in (1, math.sqrt(2)))
+    np.testing.assert_allclose(np.convolve(x, np.convolve(one, other), "valid"), 0, atol=1e-13)
+
+
+def mackey_glass(**settings) -> np.ndarray:
+    return MackeyGlass(kind="mackey_glass", **settings).samples().clean[:, :, 0]
+
+
+def test_mackey_glass_before_the_first_delay_is_an_exponential():
+    """With a constant history the delayed term is constant up to time 17."""
+    x = mackey_glass(transient=0.0, length=17)[0]
+    rest = 0.2 * 1.2 / (1 + 1.2**10) / 0.1
+    # A Runge-Kutta step of 0.1 errs by (0.01)^5 / 120 here, of which there are 160.
+    np.testing.assert_allclose(x, rest + (1.2 - rest) * np.exp(-0.1 * np.arange(17)), atol=1e-10)
+
+
+def test_mackey_glass_obeys_its_equation():
+    x = mackey_glass(time_step=0.1, length=2000)[0]
+    slope = ((x[:-4] - x[4:]) + 8 * (x[3:-1] - x[1:-3])) / (12 * 0.1)  # at x[2:-2], of order 4
+    delayed, now, slope = x[2 : -2 - 170], x[172:-2], slope[170:]
+    expected = 0.2 * delayed / (1 + delayed**10) - 0.1 * now
+    np.testing.assert_allclose(slope, expected, atol=1e-5)
+
+
+def test_segments_of_mackey_glass_are_parts_of_one_trajectory():
+    one = mackey_glass(length=60)
+    two = mackey_glass(length=50, starts=(0.0, 10.0))
+    np.testing.assert_array_equal(two, [one[0, :50], one[0, 10:]])
+
+
+def test_mackey_glass_forgets_nothing_at_the_seams_of_its_stretches():
+    """However long the stretches that are integrated at once, the series is the same."""
+    settings = dict(count=500, delay=40, step=0.1, growth=0.2, exponent=10.0, initial_value=1.2)
+    whole = integrate_mackey_glass(**settings, decay=0.1)
+    delays = [integrate_mackey_glass(**{**settings, "count": n}, decay=0.1) for n in (1, 39, 77)]
+    for part in delays:
+        np.testing.assert_array_equal(part, whole[: len(part)])

@@ -117,7 +117,9 @@ def train(
     from sinernn.reporting import TrainingProgress, print_scores
 
     settings = load_config(config, overrides or [])
-    progress = nullcontext() if quiet else TrainingProgress(settings.training.steps)
+    stages = settings.refine.stages if settings.refine else ()
+    iterations = [stage.iterations for stage in stages]
+    progress = nullcontext() if quiet else TrainingProgress(settings.training.steps, iterations)
     with progress as shown:
         summary = experiment.train(
             settings,
@@ -142,7 +144,9 @@ def train(
     for path in summary.figures:
         typer.echo(path)
     facts = summary.facts
-    typer.echo(f"{facts['updates']} updates in {facts['seconds']} s on {facts['device']}")
+    refined = facts["refine_iterations"]
+    done = f"{facts['updates']} updates" + (f" and {refined} iterations" if refined else "")
+    typer.echo(f"{done} in {facts['seconds']} s on {facts['device']}")
     typer.echo(summary.run.path)
 
 

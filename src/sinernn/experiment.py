@@ -7,7 +7,7 @@ take plain numbers and arrays.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from sinernn import engines, evaluation, judging, provenance, runs, training, windows
 from sinernn.config import Config, to_yaml
-from sinernn.engines import Engine, EngineChoice, Objective
+from sinernn.engines import Compiled, Engine, EngineChoice, Objective
 from sinernn.errors import (
     ConfigError,
     InterruptedRunError,
@@ -28,7 +28,8 @@ from sinernn.errors import (
 )
 from sinernn.evaluation import Evidence
 from sinernn.interrupts import StopRequest, noting_stop_signals
-from sinernn.network import Network
+from sinernn.network import Network, RefineState, Theta, TrainState
+from sinernn.refine.records import RefineRecord
 from sinernn.runs import Checkpoint, Run, open_run
 from sinernn.signals import Series
 from sinernn.training import Record
@@ -114,7 +115,7 @@ def train(
     figures: bool = True,
     on_start: Callable[[Run, EngineChoice], None] = lambda _run, _choice: None,
     on_compile: Callable[[], AbstractContextManager[object]] = nullcontext,
-    on_record: Callable[[Record], None] = lambda _record: None,
+    on_record: Callable[[Record | RefineRecord], None] = lambda _record: None,
 ) -> Summary:
     """Train a network, judge it and draw it, all in a new run directory.
 
@@ -123,8 +124,8 @@ def train(
         runs_dir: Folder in which the run directory is made.
         figures: Whether to draw the overview; `plot` draws the rest.
         on_start: Called once the run directory is there.
-        on_compile: What it returns is entered while the engine compiles, if it has to.
-        on_record: Called with every record of the training.
+        on_compile: What it returns is entered while kernels are compiled, if they have to be.
+        on_record: Called with every record of the updates, and of the refinement that follows.
 
     Raises:
         SinernnError: The device is absent, a file cannot be written, training diverged or was
@@ -143,6 +144,7 @@ def train(
         "parameters": experiment.network.parameter_count,
         "steps": config.training.steps,
         "updates": 0,
+        "refine_iterations": 0,
         "started": began.isoformat(timespec="seconds"),
         "ended": None,
         "seconds": None,
@@ -163,11 +165,13 @@ def train(
         facts["status"] = "failed"
         try:
             on_start(run, choice)
-            if engine.needs_compiling:
-                with on_compile():
-                    engine.compile()
-            for record in _train_and_save(experiment, engine, run, stop):
+            _compile(experiment, engine, on_compile)
+            rows: list[dict[str, Any]] = []
+            for record in _train_and_save(experiment, engine, run, rows, stop):
                 facts["updates"] = record.step
+                on_record(record)
+            for record in _refine_and_save(experiment, engine.state, run, rows, stop):
+                facts["refine_iterations"] = record.step
                 on_record(record)
             facts["status"] = "finished"
         except (TrainingDivergedError, InterruptedRunError) as error:
@@ -179,7 +183,7 @@ def train(
             run.write_json("run.json", facts)
         if stop.signal_number is not None:
             raise InterruptedRunError(
-                f"interrupted after the last update; judge the run with: sinernn eval {run.path}",
+                f"interrupted when training was done; judge the run with: sinernn eval {run.path}",
                 signal_number=stop.signal_number,
             )
     return Summary(
@@ -187,11 +191,32 @@ def train(
     )
 
 
+def _compile(
+    experiment: Experiment,
+    engine: Engine,
+    on_compile: Callable[[], AbstractContextManager[object]],
+) -> None:
+    """Compile what is not compiled yet, before any clock runs."""
+    compiled: list[Compiled] = [engine]
+    if experiment.config.refine is not None:
+        from sinernn.refine.problem import Kernels
+
+        compiled.append(Kernels(experiment.network))
+    if any(each.needs_compiling for each in compiled):
+        with on_compile():
+            for each in compiled:
+                each.compile()
+
+
 def _train_and_save(
-    experiment: Experiment, engine: Engine, run: Run, stop: StopRequest
+    experiment: Experiment,
+    engine: Engine,
+    run: Run,
+    rows: list[dict[str, Any]],
+    stop: StopRequest,
 ) -> Iterator[Record]:
     """Run the training loop, and keep its metrics and states in the run directory."""
-    settings = experiment.config.training
+    settings, is_all = experiment.config.training, experiment.config.refine is None
     records = training.train(
         engine,
         plan=experiment.plan,
@@ -205,7 +230,6 @@ def _train_and_save(
         checkpoint_every=settings.checkpoint_every,
         evaluate=lambda: _validation_rmse(experiment, engine),
     )
-    rows: list[Record] = []
     best_rmse = float("inf")
 
     def save(name: str, losses: Float[np.ndarray, " n"], rmse: float | None = None) -> None:
@@ -216,7 +240,7 @@ def _train_and_save(
         for record in records:
             signal_number = stop.signal_number  # asked once: it may come at any instant
             if record.is_row:
-                rows.append(record)
+                rows.append(record.metrics)
             if record.closed_loop_rmse is not None and record.closed_loop_rmse < best_rmse:
                 best_rmse = record.closed_loop_rmse
                 save("best", np.empty(0), best_rmse)
@@ -225,7 +249,7 @@ def _train_and_save(
                 run.save_model(run.best_checkpoint()[1])
                 run.write_metrics(rows)
             yield record
-            if signal_number is not None and record.step < settings.steps:
+            if signal_number is not None and not (is_all and record.step == settings.steps):
                 raise InterruptedRunError(
                     f"interrupted at update {record.step} of {settings.steps}; saved in {run.path}",
                     signal_number=signal_number,
@@ -233,6 +257,70 @@ def _train_and_save(
     except TrainingDivergedError:
         run.write_metrics(rows)  # how it came about is worth seeing
         raise
+
+
+def _refine_and_save(
+    experiment: Experiment,
+    trained: TrainState,
+    run: Run,
+    rows: list[dict[str, Any]],
+    stop: StopRequest,
+) -> Iterator[RefineRecord]:
+    """Refine the best network of the updates, and keep metrics and states in the run directory."""
+    config, network, scale = experiment.config, experiment.network, experiment.scale
+    if config.refine is None:
+        return
+    from sinernn.refine import loop, problem
+
+    stages, training_part = config.refine.stages, slice(config.parts.train)
+
+    def save(name: str, theta: Theta, state: RefineState, rmse: float | None) -> None:
+        params = problem.unflatten(theta, network)
+        refined = replace(trained, params=params, refine=state)
+        run.save_checkpoint(name, Checkpoint(network, refined, scale, np.empty(0), rmse))
+
+    for record in loop.refine(
+        loop.start(run.best_checkpoint()[1].state.params, network),
+        scale.apply(experiment.series.observed[:, training_part]),
+        network=network,
+        stages=stages,
+        seed=config.seed,
+        measure=_validation_measure(experiment, origins=config.refine.origins),
+    ):
+        signal_number, state = stop.signal_number, record.state
+        is_done = state.stage == len(stages)
+        rows.append(record.metrics)
+        if record.is_best:
+            save("best", state.best_theta, state, evaluation.finite(state.best_error))
+        # The start as well: from then on `best` is no longer what refinement began with.
+        if record.is_stage_end or record.iteration < 0 or signal_number is not None:
+            save("last", state.theta, state, None)
+            run.save_model(run.best_checkpoint()[1])
+            run.write_metrics(rows)
+        yield record
+        if signal_number is not None and not is_done:
+            raise InterruptedRunError(
+                f"interrupted in stage {record.stage + 1} of {len(stages)} of refine; "
+                f"saved in {run.path}",
+                signal_number=signal_number,
+            )
+
+
+def _validation_measure(experiment: Experiment, *, origins: int | None) -> Callable[[Theta], float]:
+    """Return what tells the closed-loop RMSE of parameters, as `_validation_rmse` does."""
+    from sinernn.refine.problem import free_run
+
+    config, series, scale = experiment.config, experiment.series, experiment.scale
+    warmup = config.evaluation.warmup
+    spread, horizon = judging.place_origins(config, series, "validation", count=origins)
+    observed = series.observed[judging.stretches(spread, warmup=warmup, horizon=horizon)]
+
+    def measure(theta: Theta) -> float:
+        warmups = scale.apply(observed[:, :warmup])
+        forecasts = free_run(theta, experiment.network, warmups, steps=horizon)
+        return evaluation.rmse(scale.invert(forecasts) - observed[:, warmup:])
+
+    return measure
 
 
 def _validation_rmse(experiment: Experiment, engine: Engine) -> float:

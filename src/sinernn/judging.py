@@ -31,8 +31,13 @@ WITHOUT_EFFECT = ("engine", "device", "limits")
 """What else an override may change: where it is computed, not what comes out."""
 
 
-def place_origins(config: Config, series: Series, part: str) -> tuple[Origins, int]:
-    """Spread forecasts over a part, as many and as long as asked for or as fit; and their steps."""
+def place_origins(
+    config: Config, series: Series, part: str, *, count: int | None = None
+) -> tuple[Origins, int]:
+    """Spread forecasts over a part, as many and as long as asked for or as fit; and their steps.
+
+    `count` of them, where that is given, in place of the config's number.
+    """
     settings, segments = config.evaluation, len(series.observed)
     begin, end = config.parts.bounds(part)
     horizon = min(settings.horizon, end - begin - settings.warmup)
@@ -42,12 +47,12 @@ def place_origins(config: Config, series: Series, part: str) -> tuple[Origins, i
         segments=segments,
         warmup=settings.warmup,
         horizon=horizon,
-        count=min(settings.origins, room * segments),
+        count=min(count or settings.origins, room * segments),
     )
     return origins, horizon
 
 
-def _stretches(
+def stretches(
     origins: Origins, *, warmup: int, horizon: int
 ) -> tuple[Int[np.ndarray, "origin 1"], Int[np.ndarray, "origin all"]]:
     """Return the place in a series of W + steps samples around every origin."""
@@ -65,7 +70,7 @@ def forecast(
     hidden: Hidden,
 ) -> Forecasts:
     """Run the network freely from every origin, after `warmup` true samples, in signal units."""
-    place = _stretches(origins, warmup=warmup, horizon=horizon)
+    place = stretches(origins, warmup=warmup, horizon=horizon)
     observed = series.observed[place]
     scaled = engine.closed_loop(scale.apply(observed[:, :warmup]), horizon, hidden)
     return Forecasts(
@@ -227,7 +232,7 @@ def _choosing_samples(
     for part in ("validation", "train"):
         if getattr(config.parts, part) > warmup:
             origins, horizon = place_origins(config, series, part)
-            return series.observed[_stretches(origins, warmup=warmup, horizon=horizon)]
+            return series.observed[stretches(origins, warmup=warmup, horizon=horizon)]
     return None
 
 

@@ -15,6 +15,9 @@ from sinernn.randomness import Purpose, stream
 Params = dict[str, np.ndarray]
 """Parameters by torch's names; see `Network.shapes`."""
 
+Theta = Float[np.ndarray, " P"]
+"""All parameters in one array, in the order of `Network.shapes`, in float64."""
+
 Hidden = Float[np.ndarray, "S L B H"]
 """Hidden state: S = 1 (h), or 2 (h and c) for the LSTM, of L layers and B rows."""
 
@@ -88,6 +91,32 @@ class Network:
         )
 
 
+@dataclass(frozen=True)
+class RefineState:
+    """All that second-order refinement needs to go on; its arrays are never written in place."""
+
+    theta: Theta
+    """The parameters as they stand."""
+
+    stage: int
+    """The stage that comes next; as many as there are when refinement is done."""
+
+    iteration: int
+    """The iteration of it that comes next; -1 before the measurement at the start."""
+
+    step: int
+    """Iterations done in all stages."""
+
+    damping: float
+    """Levenberg-Marquardt damping, relative to the scale of each parameter."""
+
+    best_theta: Theta
+    """The parameters to keep."""
+
+    best_error: float
+    """Their closed-loop error on the validation part; infinite before it is measured."""
+
+
 @dataclass
 class TrainState:
     """All that training needs to go on, on any engine."""
@@ -106,6 +135,9 @@ class TrainState:
 
     updates: int
     """Updates done; plans, schedule and Adam's bias correction follow from it."""
+
+    refine: RefineState | None = None
+    """Where refinement stands, which follows the updates; None before it begins."""
 
     def is_finite(self) -> bool:
         """Whether every number in it is finite."""

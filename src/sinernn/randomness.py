@@ -11,6 +11,7 @@ class Purpose(IntEnum):
     WEIGHTS = 0
     WINDOWS = 1
     NOISE = 2
+    WARMUP_NOISE = 3
 
 
 def stream(seed: int, purpose: Purpose, block: int = 0) -> np.random.Generator:

@@ -8,12 +8,13 @@ from typing import Any
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from sinernn.engines import EngineChoice
 from sinernn.errors import Problem, printable
+from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
 from sinernn.training import Record
 
@@ -32,22 +33,26 @@ class ProgressConsole(Console):
 class TrainingProgress:
     """A bar on a terminal, and a plain line for every row of the metrics elsewhere."""
 
-    def __init__(self, steps: int, console: Console | None = None) -> None:
-        self._steps = steps
+    def __init__(
+        self, steps: int, iterations: Sequence[int] = (), console: Console | None = None
+    ) -> None:
+        """Prepare for so many updates, and iterations of each stage of refinement."""
+        self._steps, self._iterations = steps, iterations
         self._console = console or ProgressConsole()
         self._mark = (0, time.perf_counter())  # updates done at the last row, and when
         self._rate = 0.0  # updates a second
         self._bar: Progress | None = None
         if self._console.is_terminal:
             self._bar = Progress(
-                TextColumn("training"),
+                TextColumn("{task.description}"),
                 BarColumn(),
-                TextColumn("{task.completed}/{task.total} updates"),
+                TextColumn("{task.completed}/{task.total} {task.fields[unit]}"),
                 TextColumn("{task.fields[news]}"),
                 TimeRemainingColumn(),
                 console=self._console,
             )
-            self._task = self._bar.add_task("training", total=steps, news="")
+            self._task = self._bar.add_task("training", total=steps, unit="updates", news="")
+            self._refine_task: TaskID | None = None
 
     def __enter__(self) -> "TrainingProgress":
         if self._bar:
@@ -74,8 +79,11 @@ class TrainingProgress:
         yield
         self._mark = (0, time.perf_counter())
 
-    def show(self, record: Record) -> None:
+    def show(self, record: Record | RefineRecord) -> None:
         """Tell where training stands."""
+        if isinstance(record, RefineRecord):
+            self._show_refinement(record)
+            return
         step, since = self._mark
         if record.is_row or not self._rate:
             self._rate = (record.step - step) / max(time.perf_counter() - since, 1e-9)
@@ -89,6 +97,25 @@ class TrainingProgress:
             if record.closed_loop_rmse is not None:
                 line += f", closed-loop RMSE {record.closed_loop_rmse:.2e} (validation)"
             self._print(line)
+
+    def _show_refinement(self, record: RefineRecord) -> None:
+        # A stage may end early: what counts is how far the stages have come.
+        done = sum(self._iterations[: record.stage]) + record.iteration + 1
+        total = sum(self._iterations)
+        if record.is_stage_end:
+            done = sum(self._iterations[: record.stage + 1])
+        news = f"stage {record.stage + 1}/{len(self._iterations)}"
+        if record.iteration >= 0:
+            news += f", loss {record.loss:.2e}"
+        if self._bar:
+            if self._refine_task is None:
+                self._refine_task = self._bar.add_task("refining", unit="iterations", news="")
+            self._bar.update(self._refine_task, completed=done, total=total, news=news)
+        elif record.closed_loop_rmse is not None:
+            self._print(
+                f"refine {done}/{total}: {news}, "
+                f"closed-loop RMSE {record.closed_loop_rmse:.2e} (validation)"
+            )
 
     def _print(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)

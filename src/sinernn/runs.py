@@ -4,10 +4,11 @@ import contextlib
 import csv
 import io
 import json
+import math
 import os
 import re
 import secrets
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,14 +20,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from sinernn.errors import RunFileError, RunNotFoundError
-from sinernn.network import GATES, Network, Params, TrainState
-from sinernn.training import Record
+from sinernn.network import GATES, Network, Params, RefineState, TrainState
 from sinernn.windows import Scale
 
 LATEST = "latest"
 METADATA_KEY = "sinernn.checkpoint"
 FORMAT_VERSION = 1
-METRICS_COLUMNS = ("phase", "step", "loss", "learning_rate", "closed_loop_rmse")
+METRICS_COLUMNS = (
+    "phase", "step", "loss", "learning_rate", "closed_loop_rmse", "stage", "damping",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,37 +90,28 @@ class Run:
             raise RunFileError(f"{path}: is damaged: not a JSON object")
         return cast("dict[str, Any]", value)
 
-    def write_metrics(self, records: Iterable[Record]) -> None:
-        """Write metrics.csv, a row a record; floats so that they read back to the bit."""
+    def write_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write metrics.csv; a cell without a value is empty, floats read back to the bit."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(METRICS_COLUMNS)
-        for record in records:
-            rmse = record.closed_loop_rmse
-            writer.writerow(
-                (
-                    "training",
-                    record.step,
-                    record.loss,
-                    record.learning_rate,
-                    "" if rmse is None else rmse,
-                )
-            )
+        writer.writerows([row.get(name) for name in METRICS_COLUMNS] for row in rows)
         self.write_text("metrics.csv", text.getvalue())
 
-    def read_metrics(self) -> dict[str, Float[np.ndarray, " row"]]:
-        """Read the numeric columns of metrics.csv; NaN where a cell is empty.
+    def read_metrics(self, phase: str = "training") -> dict[str, Float[np.ndarray, " row"]]:
+        """Read the numeric columns of a phase, `training` or `refine`; NaN where a cell is empty.
 
         Raises:
-            RunFileError: It is missing or damaged.
+            RunFileError: They are missing or damaged.
         """
         path = self.path / "metrics.csv"
         rows = list(csv.DictReader(io.StringIO(_read(path).decode(errors="replace"))))
         if not rows:
             raise RunFileError(f"{path}: has no rows; the run ended before its first")
         try:
+            chosen = [row for row in rows if row["phase"] == phase]
             return {
-                name: np.array([float(row[name] or "nan") for row in rows])
+                name: np.array([float(row[name] or "nan") for row in chosen])
                 for name in METRICS_COLUMNS[1:]
             }
         except (KeyError, ValueError, TypeError) as error:
@@ -242,6 +235,9 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
         "hidden": state.hidden,
         "losses": checkpoint.losses,
     }
+    if state.refine is not None:
+        tensors["refine.theta"] = state.refine.theta
+        tensors["refine.best_theta"] = state.refine.best_theta
     return save(_contiguous(tensors), _metadata(checkpoint))
 
 
@@ -275,6 +271,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             second_moment=_group(tensors, "adam.second_moment.", network),
             hidden=tensors["hidden"],
             updates=int(facts["updates"]),
+            refine=_refine_state(tensors, facts.get("refine"), network),
         )
         expected = network.zero_hidden(state.hidden.shape[2])
         if state.hidden.shape != expected.shape or state.hidden.dtype != expected.dtype:
@@ -293,6 +290,15 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
         "scale": {"mean": checkpoint.scale.mean.tolist(), "std": checkpoint.scale.std.tolist()},
         "closed_loop_rmse": checkpoint.closed_loop_rmse,
     }
+    if (refine := checkpoint.state.refine) is not None:
+        facts["refine"] = {
+            "stage": refine.stage,
+            "iteration": refine.iteration,
+            "step": refine.step,
+            "damping": refine.damping,
+            # JSON has no infinity, the error of a free run that diverged.
+            "best_error": refine.best_error if math.isfinite(refine.best_error) else None,
+        }
     return {METADATA_KEY: json.dumps(facts, allow_nan=False)}
 
 
@@ -306,6 +312,26 @@ def _group(tensors: dict[str, np.ndarray], prefix: str, network: Network) -> Par
             )
         group[name] = tensor
     return group
+
+
+def _refine_state(
+    tensors: dict[str, np.ndarray], facts: dict[str, Any] | None, network: Network
+) -> RefineState | None:
+    if facts is None:
+        return None
+    theta, best_theta = (tensors[f"refine.{name}"] for name in ("theta", "best_theta"))
+    for array in (theta, best_theta):
+        if array.shape != (network.parameter_count,) or array.dtype != np.float64:
+            raise ValueError("refine.theta has another shape or type than the network's parameters")
+    return RefineState(
+        theta=theta,
+        stage=int(facts["stage"]),
+        iteration=int(facts["iteration"]),
+        step=int(facts["step"]),
+        damping=float(facts["damping"]),
+        best_theta=best_theta,
+        best_error=math.inf if facts["best_error"] is None else float(facts["best_error"]),
+    )
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -43,6 +44,17 @@ class Record:
     def loss(self) -> float:
         """Mean loss since the last row."""
         return float(self.losses.mean())
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The record as a row of metrics.csv."""
+        return {
+            "phase": "training",
+            "step": self.step,
+            "loss": self.loss,
+            "learning_rate": self.learning_rate,
+            "closed_loop_rmse": self.closed_loop_rmse,
+        }
 
 
 def schedule(kind: str, *, peak: float, steps: int) -> Schedule:

@@ -6,6 +6,7 @@ from sinernn.config.cost import RATES, gigabytes, seconds
 from sinernn.config.sections import HIGHEST_LIMIT, Config
 from sinernn.engines import is_faster_fused
 from sinernn.network import Network
+from sinernn.signals import MackeyGlass
 from sinernn.windows import room_for_origins, whole_windows
 
 
@@ -30,9 +31,10 @@ def find_contradictions(config: Config, *, to_judge: bool = False) -> list[Contr
     if both > 1 + 1e-12:
         message = f"train and validation must not exceed 1, they sum to {both:g}"
         return [Contradiction(("split.validation", "split.train"), message)]
-    found = [*_signal(config), *_judged(config)]
+    found = _signal(config)
     if not to_judge:
-        found += [*_windows(config), *_validation(config)]
+        found += [*_windows(config), *_validation(config), *_refine(config)]
+    found += _judged(config)
     if config.device == "mps" and config.dtype == "float64":
         message = "mps cannot compute in float64; set dtype=float32 or device=cpu"
         found.append(Contradiction(("dtype", "device"), message))
@@ -44,6 +46,8 @@ def find_contradictions(config: Config, *, to_judge: bool = False) -> list[Contr
 
 def _signal(config: Config) -> list[Contradiction]:
     signal = config.signal
+    if isinstance(signal, MackeyGlass) and (found := _integration(signal)):
+        return found
     latest = max(map(abs, signal.starts)) + signal.length * signal.time_step
     resolution = latest * 2.0**-52  # spacing of floats there, at most
     if signal.time_step > 1000 * resolution:
@@ -53,6 +57,46 @@ def _signal(config: Config) -> list[Contradiction]:
         f"signal.time_step, {signal.time_step:g}; start nearer to 0"
     )
     return [Contradiction(("signal.starts", "signal.time_step"), message)]
+
+
+MAX_INTEGRATION_STEPS = 3_000_000  # a second or so, and the memory of a small laptop
+
+
+def _integration(signal: MackeyGlass) -> list[Contradiction]:
+    step = signal.integration_step
+    found: list[Contradiction] = []
+    for setting, times in {
+        "delay": (signal.delay,),
+        "time_step": (signal.time_step,),
+        "transient": (signal.transient,),
+        "starts": signal.starts,
+    }.items():
+        for time in times:
+            steps = time / step
+            if abs(steps - round(steps)) > 1e-6 * max(1.0, abs(steps)):
+                message = f"must be whole steps of signal.integration_step, {step:g}; got {time:g}"
+                settings = (f"signal.{setting}", "signal.integration_step")
+                found.append(Contradiction(settings, message))
+    if found:
+        return found
+    if signal.steps(signal.delay) < 4:
+        message = f"must be at least 4 steps of signal.integration_step, {step:g}"
+        settings = ("signal.delay", "signal.integration_step")
+        return [Contradiction(settings, f"{message}; got {signal.delay:g}")]
+    if signal.transient + min(signal.starts) < 0:
+        message = f"must not be before signal.transient, {signal.transient:g}, is over"
+        settings = ("signal.starts", "signal.transient")
+        return [Contradiction(settings, f"{message}; got {min(signal.starts):g}")]
+    length = signal.transient + max(signal.starts) + signal.length * signal.time_step
+    if length / step > MAX_INTEGRATION_STEPS:
+        message = (
+            f"the series would take {length / step:.3g} integration steps, at most "
+            f"{MAX_INTEGRATION_STEPS:,}; choose a longer one, or a shorter series"
+        )
+        settings = ("signal.integration_step", "signal.length", "signal.time_step")
+        others = ("signal.starts", "signal.transient")
+        return [Contradiction((*settings, *others), message)]
+    return []
 
 
 def _windows(config: Config) -> list[Contradiction]:
@@ -131,6 +175,64 @@ def _judged(config: Config) -> list[Contradiction]:
     return []
 
 
+MAX_REFINED_PARAMETERS = 1500  # an iteration's time and memory grow with their square
+
+
+def _refine(config: Config) -> list[Contradiction]:
+    if config.refine is None:
+        return []
+    found: list[Contradiction] = []
+
+    def tell(message: str, *settings: str) -> None:
+        found.append(Contradiction(settings, message))
+
+    way_out, samples = "set refine=null", config.parts.train
+    if config.model.num_layers > 1:
+        message = f"refine is for networks of one layer, got {config.model.num_layers}"
+        tell(f"{message}; lower it, or {way_out}", "model.num_layers", "refine")
+    elif (parameters := _network(config).parameter_count) > MAX_REFINED_PARAMETERS:
+        message = (
+            f"the network has {parameters} parameters, and refine takes at most "
+            f"{MAX_REFINED_PARAMETERS}, since its time and memory grow with their square"
+        )
+        settings = ("model.hidden_size", "model.cell", "refine")
+        tell(f"{message}; lower it, or {way_out}", *settings)
+    if config.dtype != "float64":
+        message = "refine gains digits that float32 has not"
+        tell(f"{message}; set dtype=float64, or {way_out}", "dtype", "refine")
+    if config.evaluation.initial_state == "carried":
+        message = "refine reads its sequences from rest, and what training left behind goes stale"
+        settings = ("evaluation.initial_state", "refine")
+        tell(f"{message}; set evaluation.initial_state=zero, or {way_out}", *settings)
+    if config.parts.validation <= config.evaluation.warmup:
+        message = (
+            f"refine keeps what is best on the validation part, whose {config.parts.validation} "
+            f"samples a segment leave nothing after evaluation.warmup, {config.evaluation.warmup}"
+        )
+        settings = ("split.validation", "evaluation.warmup", "refine")
+        tell(f"{message}; enlarge it, or {way_out}", *settings)
+    for number, stage in enumerate(config.refine.stages):
+        here = f"refine.stages.{number}"
+        if stage.warmup + stage.horizon > samples:
+            message = (
+                f"the training part has {samples} samples a segment, which leaves "
+                f"{max(samples - stage.warmup, 0)} after the stage's warm-up, {stage.warmup}; "
+                f"got {stage.horizon}"
+            )
+            settings = (f"{here}.horizon", f"{here}.warmup", "refine", *_SIZES)
+            tell(message, *settings)
+        if stage.lift and config.model.cell != "rnn_relu":
+            message = f"only rnn_relu has a kink to be lifted from, and this is {config.model.cell}"
+            tell(f"{message}; set it to 0", f"{here}.lift", "model.cell")
+        if stage.redraw_every is not None and stage.warmup_noise == 0:
+            message = "there is no noise to draw anew; set it to null, or warmup_noise above 0"
+            tell(message, f"{here}.redraw_every", f"{here}.warmup_noise")
+    return found
+
+
+_SIZES = ("split.train", "signal.length")
+
+
 def _cost(config: Config) -> list[Contradiction]:
     found: list[Contradiction] = []
     hours = {setting: spent / 3600 for setting, spent in _seconds(config).items()}
@@ -159,6 +261,7 @@ _CAUSES = {
     "training.checkpoint_every": ("training.steps", "training.log_every"),
     "training.steps": ("model.hidden_size", "windows.length", "windows.batch_size"),
     "evaluation.part": ("signal.length", "model.hidden_size"),
+    "refine.stages": ("refine", "model.hidden_size"),
 }
 """Other settings that make the same thing large."""
 
@@ -181,6 +284,7 @@ def _seconds(config: Config) -> dict[str, float]:
         rows=_rows(config),
         free_steps=judged.warmup + judged.horizon,
         origins=judged.origins,
+        refine=config.refine,
     )
 
 
@@ -197,6 +301,7 @@ def _gigabytes(config: Config) -> dict[str, float]:
         rows=_rows(config),
         free_steps=judged.warmup + judged.horizon,
         origins=judged.origins,
+        refine=config.refine,
     )
 
 

@@ -7,6 +7,7 @@ enough to tell an hour from a month.
 from dataclasses import dataclass
 
 from sinernn.network import GATES, Network
+from sinernn.refine.stages import Refine, Stage
 
 GIGABYTE = 1e9
 
@@ -78,6 +79,7 @@ def seconds(
     rows: int,
     free_steps: int,
     origins: int,
+    refine: Refine | None = None,
 ) -> dict[str, float]:
     """Return the time of a run, by setting.
 
@@ -92,6 +94,7 @@ def seconds(
         rows: Rows of the metrics at the end.
         free_steps: Warm-up and horizon of a forecast.
         origins: Forecasts side by side.
+        refine: What follows the updates.
     """
     layers, parameters = network.num_layers, network.parameter_count
     operation = rates.operation[network.dtype]
@@ -115,6 +118,7 @@ def seconds(
         "training.evaluate_every": evaluations * free_steps * free_step,
         "training.checkpoint_every": checkpoints * save,
         "evaluation.horizon": free_steps * free_step,
+        "refine.stages": _refine_seconds(network, refine, free_steps, origins) if refine else 0.0,
     }
 
 
@@ -129,6 +133,7 @@ def gigabytes(
     rows: int,
     free_steps: int,
     origins: int,
+    refine: Refine | None = None,
 ) -> dict[str, float]:
     """Return the peak memory of a run beside the program itself (about 0.4 GB), by setting.
 
@@ -142,6 +147,7 @@ def gigabytes(
         rows: Rows of the metrics at the end.
         free_steps: Warm-up and horizon of a forecast.
         origins: Forecasts side by side.
+        refine: What follows the updates.
     """
     width, gates = _width(network), GATES[network.cell]
     units = network.num_layers * network.hidden_size
@@ -156,8 +162,39 @@ def gigabytes(
         "training.log_every": 1000 * rows,
         "evaluation.part": judged * (units + (gates + 1) * network.hidden_size) * width,
         "evaluation.origins": 16 * 8 * network.channels * origins * free_steps,
+        "refine.stages": max(_jacobian_bytes(network, stage) for stage in refine.stages)
+        if refine
+        else 0,
     }
     return {setting: count / GIGABYTE for setting, count in taken.items()}
+
+
+REFINE_OPERATION = 1 / 4e9
+"""Seconds for a multiply-add of refinement's kernels: `Problem.linearise`, `gauss_newton` and
+`factorise` timed on one core of a small cloud machine."""
+
+
+def _refine_seconds(network: Network, refine: Refine, free_steps: int, origins: int) -> float:
+    parameters, total = network.parameter_count, 0.0
+    for stage in refine.stages:
+        residuals, steps = _residuals(stage, network), stage.warmup + stage.horizon
+        sweep = 2 * parameters * residuals * (stage.warmup + stage.horizon / 2)
+        solve = parameters**2 * (residuals / 2 + parameters / 3)
+        runs = 3 * parameters * stage.sequences * steps
+        measured = 1 if stage.measure_every is None else stage.iterations / stage.measure_every + 1
+        total += stage.iterations * (sweep + solve + runs)
+        total += measured * parameters * (refine.origins or origins) * free_steps
+    return REFINE_OPERATION * total
+
+
+def _jacobian_bytes(network: Network, stage: Stage) -> int:
+    # Three matrices of P by P beside it.
+    parameters = network.parameter_count
+    return 8 * parameters * (_residuals(stage, network) + 3 * parameters)
+
+
+def _residuals(stage: Stage, network: Network) -> int:
+    return stage.sequences * -(-stage.horizon // stage.stride) * network.channels
 
 
 def _width(network: Network) -> int:

@@ -154,7 +154,10 @@ def _about_value(details: Any, spot: _Spot) -> tuple[str, str]:
         case "too_long":
             expected = f"must have at most {context['max_length']} entries{why}"
         case "tuple_type":
-            expected = "must be a list, such as [0, 1]"
+            items = sections_in(next(iter(get_args(spot.annotation)), None))
+            keys = ", ".join(key for section in items for key in list(section.model_fields)[:4])
+            expected = "must be a list"
+            expected += f" of sections with keys such as {keys}" if keys else ", such as [0, 1]"
         case _:
             expected = details["msg"]
     return expected, way_out

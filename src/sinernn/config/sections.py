@@ -6,7 +6,8 @@ from pydantic import Field, PrivateAttr, StringConstraints
 
 from sinernn.errors import KeyPath, Place, Problem
 from sinernn.places import Places
-from sinernn.schema import Section, Whole
+from sinernn.refine.stages import Refine
+from sinernn.schema import Section, Whole, whole
 from sinernn.signals import Signal, Sine
 from sinernn.windows import Parts, split_by_time
 
@@ -79,11 +80,11 @@ class Training(Section):
     log_every: Whole = Field(default=100, ge=1, le=1_000_000_000)
     """Updates between rows of metrics.csv; no run is longer than the bound."""
 
-    evaluate_every: Annotated[Whole, Field(ge=1, le=1_000_000_000)] | None = 2000
+    evaluate_every: Annotated[int, Field(ge=1, le=1_000_000_000), whole] | None = 2000
     """Updates between closed-loop evaluations on the validation part, and one at the end;
     null: never; no run is longer than the bound."""
 
-    checkpoint_every: Annotated[Whole, Field(ge=1, le=1_000_000_000)] | None = 2000
+    checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000_000), whole] | None = 2000
     """Updates between checkpoints, and one at the end; null: at the end alone; no run is
     longer than the bound."""
 
@@ -147,6 +148,9 @@ class Config(Section):
     split: Split = Split()
     model: Model = Model()
     training: Training = Training()
+    refine: Refine | None = None
+    """Second-order training that follows; null: off. `{}` takes the defaults."""
+
     evaluation: Evaluation = Evaluation()
     limits: Limits = Limits()
 
@@ -159,7 +163,10 @@ class Config(Section):
 
     def problem(self, setting: str, *others: str, message: str) -> Problem:
         """Return what is wrong with a setting, at the most telling place of it and `others`."""
-        paths: list[KeyPath] = [tuple(name.split(".")) for name in (setting, *others)]
+        paths: list[KeyPath] = [
+            tuple(int(part) if part.isdecimal() else part for part in name.split("."))
+            for name in (setting, *others)
+        ]
         return Problem(self.places.most_telling(paths), paths[0], message)
 
     @property

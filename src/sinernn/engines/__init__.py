@@ -27,7 +27,21 @@ class Objective:
 
 
 @runtime_checkable  # so that the tests can check annotations while they run
-class Engine(Protocol):
+class Compiled(Protocol):
+    """What may have to compile kernels before it computes."""
+
+    @property
+    def needs_compiling(self) -> bool:
+        """Whether it has yet to compile what it runs: seconds of work, once on a machine."""
+        ...
+
+    def compile(self) -> None:
+        """Compile what it runs; left out, the first call does it."""
+        ...
+
+
+@runtime_checkable  # so that the tests can check annotations while they run
+class Engine(Compiled, Protocol):
     """A network and its training state, in whatever form computes fastest.
 
     An engine owns no sampler, no random generator and no schedule: all of that comes in as plans,
@@ -84,15 +98,6 @@ class Engine(Protocol):
     @property
     def state(self) -> TrainState:
         """A copy of the training state as it stands."""
-        ...
-
-    @property
-    def needs_compiling(self) -> bool:
-        """Whether it has yet to compile what it runs: seconds of work, once on a machine."""
-        ...
-
-    def compile(self) -> None:
-        """Compile what it runs; left out, the first call does it."""
         ...
 
 

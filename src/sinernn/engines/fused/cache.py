@@ -64,10 +64,10 @@ def _user_cache_folder() -> Path:
 
 
 @cache
-def _fingerprint() -> bytes:
-    """Return a hash of what every kernel depends on: this folder's sources, versions, processor."""
+def _fingerprint(sources: Path) -> bytes:
+    """Return a hash of what a kernel depends on: its folder and this one, versions, processor."""
     digest = hashlib.sha256()
-    for source in sorted(HERE.glob("*.py")):
+    for source in sorted({*HERE.glob("*.py"), *sources.glob("*.py")}):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     versions = (numba.__version__, llvmlite.__version__, np.__version__, sys.version)
     # Triple, name and features of the processor.
@@ -84,8 +84,8 @@ def is_whole(content: bytes) -> bool:
 class KernelCache(_Cache):
     """Numba's interface to a cache, over one file a kernel and signature."""
 
-    def __init__(self, name: str) -> None:
-        self.name, self.enabled = name, True
+    def __init__(self, name: str, sources: Path) -> None:
+        self.name, self.sources, self.enabled = name, sources, True
 
     @property
     def cache_path(self) -> str:
@@ -98,7 +98,7 @@ class KernelCache(_Cache):
         folder = cache_folder()
         if folder is None or not self.enabled:
             return None
-        digest = hashlib.sha256(_fingerprint() + repr(arguments).encode()).hexdigest()
+        digest = hashlib.sha256(_fingerprint(self.sources) + repr(arguments).encode()).hexdigest()
         return folder / f"{self.name}-{digest[:32]}.kernel"
 
     def load_overload(self, sig, target_context):
@@ -160,11 +160,21 @@ def helper(function: Callable[..., Any]) -> Callable[..., Any]:
     return njit(inline="always", **_OPTIONS)(inspect.unwrap(function))
 
 
+def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function that only kernels call, once for all of them; each stores it."""
+    return njit(nogil=True, **_OPTIONS)(inspect.unwrap(function))
+
+
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a kernel that lets other threads run meanwhile, and keep it on disk."""
-    dispatcher = njit(nogil=True, **_OPTIONS)(inspect.unwrap(function))
+    """Compile a kernel that lets other threads run meanwhile, and keep it on disk.
+
+    All that it calls stands in its own folder, or in this one.
+    """
+    function = inspect.unwrap(function)
+    dispatcher = njit(nogil=True, **_OPTIONS)(function)
     if not config.DISABLE_JIT:
-        dispatcher._cache = KernelCache(function.__name__)
+        sources = Path(function.__code__.co_filename).parent
+        dispatcher._cache = KernelCache(function.__name__, sources)
     return dispatcher
 
 

@@ -1,0 +1,120 @@
+"""The loop over stages and iterations: a generator of records, as training is."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from sinernn.network import Network, Params, RefineState, Theta
+from sinernn.refine.lift import lifted
+from sinernn.refine.problem import Problem, flatten, stage_samples, with_noise
+from sinernn.refine.records import RefineRecord
+from sinernn.refine.solver import INITIAL_DAMPING, levenberg_marquardt_step
+from sinernn.refine.stages import Stage
+
+
+def start(params: Params, network: Network) -> RefineState:
+    """Return the state before the first iteration."""
+    theta = flatten(params, network)
+    return RefineState(
+        theta=theta,
+        stage=0,
+        iteration=-1,
+        step=0,
+        damping=INITIAL_DAMPING,
+        best_theta=theta,
+        best_error=float("inf"),
+    )
+
+
+def refine(
+    state: RefineState,
+    segments: Float[np.ndarray, "segment sample D"],
+    *,
+    network: Network,
+    stages: Sequence[Stage],
+    seed: int,
+    measure: Callable[[Theta], float],
+) -> Iterator[RefineRecord]:
+    """Run the stages that `state` has not seen yet, and yield a record after every iteration.
+
+    Args:
+        state: From `start`, or of the last record of a refinement that was cut short.
+        segments: Training parts, observed samples in scaled units.
+        network: Of one layer.
+        stages: In order.
+        seed: Of the noise on warm-ups.
+        measure: Returns the closed-loop error of parameters on the validation part.
+
+    Yields:
+        Records; `record.state.best_theta` is what to keep, never worse than the start.
+    """
+    if state.iteration < 0:
+        error = measure(state.theta)
+        state = replace(state, iteration=0, best_error=error)
+        yield RefineRecord(
+            stage=0,
+            iteration=-1,
+            step=0,
+            loss=float("nan"),
+            damping=state.damping,
+            is_stage_end=False,
+            closed_loop_rmse=error,
+            is_best=True,
+            state=state,
+        )
+    while state.stage < len(stages):
+        stage, number = stages[state.stage], state.stage
+        samples = stage_samples(segments, stage)
+        while state.stage == number:
+            record = _iterate(state, samples, stage, network=network, seed=seed, measure=measure)
+            state = record.state
+            yield record
+
+
+def _iterate(
+    state: RefineState,
+    samples: Float[np.ndarray, "B length D"],
+    stage: Stage,
+    *,
+    network: Network,
+    seed: int,
+    measure: Callable[[Theta], float],
+) -> RefineRecord:
+    number, iteration = state.stage, state.iteration
+    theta = state.theta
+    if stage.lift and iteration == 0:
+        theta = lifted(theta, network, samples, warmup=stage.warmup, margin=stage.lift)
+    noisy = with_noise(samples, stage, seed=seed, number=number, iteration=iteration)
+    step = levenberg_marquardt_step(theta, state.damping, Problem(network, noisy, stage))
+    found = step.accepted_damping is not None
+    is_enough = stage.target_loss is not None and step.loss <= stage.target_loss
+    is_end = not found or is_enough or iteration + 1 == stage.iterations
+    every = stage.measure_every
+    is_due = is_end or (every is not None and (iteration + 1) % every == 0)
+    error = measure(step.theta) if is_due else None
+    state = replace(
+        state, theta=step.theta, damping=step.damping, iteration=iteration + 1, step=state.step + 1
+    )
+    is_best = error is not None and error < state.best_error
+    if is_best:
+        state = replace(state, best_theta=step.theta, best_error=error)
+    if is_end:
+        state = replace(state, stage=number + 1, iteration=0)
+        if not found:
+            # A dead end says nothing about the next problem's damping; and from where the free run
+            # is lost, only the best state leads on.
+            theta = state.theta if np.isfinite(step.loss) else state.best_theta
+            state = replace(state, theta=theta, damping=INITIAL_DAMPING)
+    return RefineRecord(
+        stage=number,
+        iteration=iteration,
+        step=state.step,
+        loss=step.loss,
+        damping=step.damping if step.accepted_damping is None else step.accepted_damping,
+        is_stage_end=is_end,
+        closed_loop_rmse=error,
+        is_best=is_best,
+        state=state,
+    )

@@ -1,0 +1,345 @@
+"""Refinement: the Jacobian, the solver, what keeps units off their kink, and the generator."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sinernn.engines.torch_engine import RecurrentNetwork
+from sinernn.network import Network
+from sinernn.refine import algebra
+from sinernn.refine.lift import lifted
+from sinernn.refine.loop import refine, start
+from sinernn.refine.problem import (
+    Problem,
+    flatten,
+    free_run,
+    stage_samples,
+    unflatten,
+    with_noise,
+)
+from sinernn.refine.solver import levenberg_marquardt_step
+from sinernn.refine.stages import Stage
+
+CELLS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
+
+
+def make_network(cell: str, hidden: int = 5, channels: int = 1) -> Network:
+    return Network(cell, channels, hidden, num_layers=1, dtype="float64")
+
+
+def random_theta(network: Network, seed: int = 0) -> np.ndarray:
+    return flatten(network.initial_params(seed), network)
+
+
+def sine(count: int, *, amplitude: float = 1.0) -> np.ndarray:
+    return amplitude * np.sin(2 * np.pi * np.arange(count) / 31.3)[:, None]
+
+
+def torch_predictions(flat, network: Network, samples, warmup: int, loop: str):
+    """Predictions [B, horizon, D] of the torch module, differentiable in `flat`."""
+    sizes = [int(np.prod(shape)) for shape in network.shapes.values()]
+    params = {
+        name: part.reshape(shape)
+        for (name, shape), part in zip(network.shapes.items(), flat.split(sizes), strict=True)
+    }
+    module = RecurrentNetwork(network).double()
+
+    def run(inputs, hidden):
+        return torch.func.functional_call(module, params, (inputs, hidden))
+
+    at_rest = torch.tensor(network.zero_hidden(len(samples)))
+    if loop == "open":
+        return run(samples[:, :-1], at_rest)[0][:, warmup - 1 :]
+    out, hidden = run(samples[:, :warmup], at_rest)
+    outputs = [out[:, -1:]]
+    for _ in range(samples.shape[1] - warmup - 1):
+        out, hidden = run(outputs[-1], hidden)
+        outputs.append(out)
+    return torch.cat(outputs, 1)
+
+
+@pytest.mark.parametrize("loop", ["open", "closed"])
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("hidden", "channels", "stride"), [(3, 1, 1), (9, 2, 3)])
+def test_residuals_and_jacobian_are_those_of_torch(cell, loop, hidden, channels, stride):
+    """Tolerance: rounding of some hundred products in float64, with a margin of a thousand."""
+    network = make_network(cell, hidden, channels)
+    samples = np.random.default_rng(1).normal(size=(2, 21, channels))
+    stage = Stage(loop=loop, sequences=2, warmup=8, horizon=13, stride=stride)
+    flat = torch.tensor(random_theta(network))
+    counted = slice((13 - 1) % stride, None, stride)  # from the last backwards
+
+    def errors_of(vector):
+        data = torch.tensor(samples)
+        errors = torch_predictions(vector, network, data, 8, loop) - data[:, 8:]
+        newest_first = errors[:, counted].flip(1)
+        return newest_first.reshape(-1) / newest_first.numel() ** 0.5
+
+    expected = torch.autograd.functional.jacobian(errors_of, flat).numpy()
+
+    problem = Problem(network, samples, stage)
+    errors, jacobian = problem.linearise(flat.numpy())
+
+    np.testing.assert_allclose(errors, errors_of(flat).numpy(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(jacobian[:, : errors.size].T, expected, rtol=1e-9, atol=1e-11)
+    assert not jacobian[:, errors.size :].any()
+    np.testing.assert_array_equal(problem.residuals(flat.numpy()), errors)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_closed_loop_of_one_step_is_an_open_one(cell):
+    network = make_network(cell)
+    theta, samples = random_theta(network), sine(12)[None]
+    opened, closed = (
+        Problem(network, samples, Stage(loop=loop, warmup=11, horizon=1)).linearise(theta)
+        for loop in ("open", "closed")
+    )
+    np.testing.assert_array_equal(closed[0], opened[0])
+    np.testing.assert_array_equal(closed[1], opened[1])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_free_run_is_what_closed_loop_residuals_measure(cell):
+    network = make_network(cell, channels=2)
+    theta, samples = random_theta(network), np.random.default_rng(0).normal(size=(3, 30, 2))
+    errors = free_run(theta, network, samples[:, :10], steps=20) - samples[:, 10:]
+    residuals = Problem(network, samples, Stage(warmup=10, horizon=20)).residuals(theta)
+    np.testing.assert_allclose(
+        residuals.reshape(3, 20, 2)[:, ::-1] * errors.size**0.5, errors, atol=1e-13
+    )
+
+
+LIFT = 5.0
+
+
+def exact_relu_network(angle_rad: float):
+    """x[t+1] = 2 cos(a) x[t] - x[t-1], by two ReLU units that never switch off; and a dead one."""
+    network = make_network("rnn_relu", hidden=3)
+    params = {
+        "rnn.weight_ih_l0": np.array([[1.0], [0.0], [0.1]]),
+        "rnn.weight_hh_l0": np.array([[0.0, 0.0, 3.0], [1.0, 0.0, 3.0], [0.0, 0.0, 0.0]]),
+        "rnn.bias_ih_l0": np.array([LIFT, 0.0, -4.0]),
+        "rnn.bias_hh_l0": np.zeros(3),
+        "readout.weight": np.array([[2 * np.cos(angle_rad), -1.0, 3.0]]),
+        "readout.bias": np.array([-LIFT * (2 * np.cos(angle_rad) - 1)]),
+    }
+    return network, flatten(params, network)
+
+
+def test_a_network_that_is_exact_has_no_error_in_closed_loop():
+    network, theta = exact_relu_network(0.3)
+    samples = np.sin(0.3 * np.arange(200))[None, :, None]
+    errors = Problem(network, samples, Stage(warmup=5, horizon=195)).residuals(theta)
+    np.testing.assert_allclose(errors, 0, atol=1e-11)
+
+
+def test_lifting_moves_units_off_their_kink_and_changes_no_output():
+    network, theta = exact_relu_network(0.3)
+    samples = np.sin(0.3 * np.arange(60))[None, :, None]
+
+    moved = lifted(theta, network, samples, warmup=10, margin=20.0)
+
+    params = unflatten(moved, network)
+    # Lowest inputs: -1 for the first, 4 (its state) for the second, -0.1 for the dead one.
+    np.testing.assert_allclose(params["rnn.bias_ih_l0"], [21, 16, 20.1], atol=0.01)
+    outputs = [free_run(each, network, samples[:, :20], steps=40) for each in (theta, moved)]
+    np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-10)
+
+
+def test_units_that_are_high_enough_are_left_alone():
+    network, theta = exact_relu_network(0.3)
+    samples = np.sin(0.3 * np.arange(60))[None, :, None]
+    once = lifted(theta, network, samples, warmup=10, margin=1.0)
+    np.testing.assert_array_equal(lifted(once, network, samples, warmup=10, margin=0.5), once)
+
+
+@pytest.mark.parametrize("size", [1, 7, 32, 33, 101])
+def test_cholesky_solves_as_numpy_does(size):
+    generator = np.random.default_rng(size)
+    root = generator.normal(size=(size, size + 8))
+    damping = generator.uniform(0.1, 1, size)
+    right = generator.normal(size=size)
+
+    factor, is_definite = algebra.factorise(algebra.gauss_newton(root), damping)
+
+    assert is_definite
+    expected = np.linalg.solve(root @ root.T + np.diag(damping), right)
+    # The condition number is at most some thousands here.
+    np.testing.assert_allclose(algebra.solve(factor, right), expected, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.nan])
+def test_cholesky_tells_that_a_matrix_is_not_positive_definite(bad):
+    matrix = np.eye(40)
+    matrix[35, 35] = bad
+    assert not algebra.factorise(matrix, np.zeros(40))[1]
+
+
+@dataclass
+class Linear:
+    """residuals = matrix theta - right."""
+
+    matrix: np.ndarray
+    right: np.ndarray
+
+    def residuals(self, theta):
+        return self.matrix @ theta - self.right
+
+    def linearise(self, theta):
+        return self.residuals(theta), np.ascontiguousarray(self.matrix.T)
+
+
+def test_an_undamped_step_solves_a_linear_problem():
+    generator = np.random.default_rng(3)
+    matrix, right = generator.normal(size=(30, 6)), generator.normal(size=30)
+
+    step = levenberg_marquardt_step(np.zeros(6), 1e-14, Linear(matrix, right))
+
+    np.testing.assert_allclose(step.theta, np.linalg.lstsq(matrix, right)[0], atol=1e-10)
+    assert step.accepted_damping == 1e-14
+
+
+def test_at_a_minimum_no_step_is_found():
+    step = levenberg_marquardt_step(np.zeros(2), 1.0, Linear(np.eye(2), np.zeros(2)))
+    assert step.accepted_damping is None
+    np.testing.assert_array_equal(step.theta, 0)
+
+
+STAGES = (
+    Stage(sequences=4, horizon=30, warmup=20, iterations=3, warmup_noise=0.05, redraw_every=2),
+    Stage(loop="open", sequences=4, horizon=30, warmup=20, iterations=3, measure_every=1),
+    Stage(sequences=4, horizon=60, warmup=20, stride=7, iterations=3),
+)
+SEGMENTS = np.stack([sine(500), sine(500, amplitude=0.5)])
+
+
+def run(network: Network, state, stages=STAGES, seed: int = 7):
+    validation = stage_samples(sine(300)[None], Stage(sequences=3, warmup=20, horizon=130))
+
+    def measure(theta):
+        with np.errstate(over="ignore", invalid="ignore"):
+            errors = free_run(theta, network, validation[:, :20], steps=130) - validation[:, 20:]
+            error = float(np.sqrt(np.mean(errors**2)))
+        return error if np.isfinite(error) else float("inf")
+
+    return list(
+        refine(state, SEGMENTS, network=network, stages=stages, seed=seed, measure=measure)
+    ), measure
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_going_on_from_any_record_gives_the_same_bits(cell):
+    network = make_network(cell)
+    stages = (*STAGES, Stage(sequences=4, lift=1.0 if cell == "rnn_relu" else 0.0, iterations=2))
+    records, _ = run(network, start(network.initial_params(0), network), stages)
+    last = records[-1].state
+    for at, record in enumerate(records):
+        rest, _ = run(network, record.state, stages)
+        assert len(rest) == len(records) - at - 1
+        final = rest[-1].state if rest else record.state
+        np.testing.assert_array_equal(final.theta, last.theta)
+        np.testing.assert_array_equal(final.best_theta, last.best_theta)
+        assert (final.damping, final.best_error, final.step) == (
+            last.damping, last.best_error, last.step,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_what_is_kept_is_the_best_that_was_measured(cell):
+    network = make_network(cell)
+    records, measure = run(network, start(network.initial_params(0), network))
+    measured = [r.closed_loop_rmse for r in records if r.closed_loop_rmse is not None]
+    last = records[-1].state
+    assert measure(last.best_theta) == last.best_error == min(measured) <= measured[0]
+    assert [r.state.best_error for r in records if r.is_best][-1] == last.best_error
+
+
+def test_a_start_that_diverges_ends_its_stages_and_keeps_the_start():
+    network = make_network("rnn_relu")
+    params = network.initial_params(0)
+    params["rnn.weight_hh_l0"] = 1e6 * np.eye(5)
+    params["rnn.bias_ih_l0"] = np.ones(5)
+    begin = start(params, network)
+    records, _ = run(network, begin)
+    assert records[-1].state.stage == len(STAGES)
+    np.testing.assert_array_equal(records[-1].state.best_theta, begin.theta)
+
+
+def test_the_loss_falls_within_a_stage_without_new_noise():
+    network = make_network("rnn_tanh")
+    records, _ = run(network, start(network.initial_params(0), network), STAGES[1:2])
+    losses = [record.loss for record in records[1:]]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_steps_count_on_over_the_stages():
+    network = make_network("rnn_tanh")
+    records, _ = run(network, start(network.initial_params(0), network))
+    assert [record.step for record in records] == list(range(len(records)))
+    assert [r.stage for r in records if r.is_stage_end] == [0, 1, 2]
+
+
+def test_the_seed_decides_the_noise():
+    network = make_network("rnn_tanh")
+    begin = start(network.initial_params(0), network)
+    one, other = (run(network, begin, STAGES[:1], seed=seed)[0][-1] for seed in (1, 2))
+    assert (one.state.theta != other.state.theta).all()
+
+
+def test_noise_is_on_the_warmup_alone_and_drawn_anew_when_it_is_due():
+    samples = np.zeros((2, 50, 1))
+    stage = STAGES[0]
+    draws = [with_noise(samples, stage, seed=0, number=0, iteration=i) for i in range(3)]
+    assert draws[0][:, :20].std() == pytest.approx(0.05, rel=0.5)
+    assert not draws[0][:, 20:].any()
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert not np.isclose(draws[0][:, :20], draws[2][:, :20]).any()
+    assert not samples.any()
+
+
+@given(
+    segments=st.integers(1, 4), count=st.integers(1, 30),
+    warmup=st.integers(1, 5), horizon=st.integers(1, 5),
+)  # fmt: skip
+@settings(deadline=None)
+def test_sequences_stay_inside_their_segments(segments, count, warmup, horizon):
+    series = np.arange(10.0) + 100 * np.arange(segments)[:, None]
+    stage = Stage(sequences=count, warmup=warmup, horizon=horizon)
+    sequences = stage_samples(series[:, :, None], stage)
+    assert sequences.shape == (count, warmup + horizon, 1)
+    np.testing.assert_array_equal(np.diff(sequences[:, :, 0]), 1.0)
+
+
+def test_kernels_compute_the_same_without_the_compiler():
+    code = (
+        "import numpy as np\n"
+        "from sinernn.network import Network\n"
+        "from sinernn.refine import algebra\n"
+        "from sinernn.refine.problem import Problem, flatten\n"
+        "from sinernn.refine.stages import Stage\n"
+        "for cell in ('rnn_tanh', 'rnn_relu', 'gru', 'lstm'):\n"
+        "    network = Network(cell, 2, 3, 1, 'float64')\n"
+        "    theta = flatten(network.initial_params(0), network)\n"
+        "    samples = np.sin(np.arange(36.0)).reshape(2, 9, 2)\n"
+        "    problem = Problem(network, samples, Stage(warmup=3, horizon=6, stride=2))\n"
+        "    errors, jacobian = problem.linearise(theta)\n"
+        "    factor, _ = algebra.factorise(algebra.gauss_newton(jacobian), np.ones(theta.size))\n"
+        "    solution = algebra.solve(factor, algebra.times(jacobian, errors))\n"
+        "    print(*errors, *jacobian.ravel(), *solution)\n"
+    )
+    outputs = []
+    for disabled in ("0", "1"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            env={**os.environ, "NUMBA_DISABLE_JIT": disabled},
+        )  # fmt: skip
+        outputs.append(np.array(done.stdout.split(), float))
+    # Rounding: the compiler may reorder sums.
+    np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-9, atol=1e-13)
