@@ -4,10 +4,13 @@ The file also runs with the JIT off (the last test starts that), where the kerne
 on numpy arrays; then with fewer and smaller shapes.
 """
 
+import functools
+import inspect
 import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 from numba.core import config
 
 from conftest import REPOSITORY
-from sinernn.engines import Engine, Objective
+from sinernn.engines import Engine, Objective, require_plan
 from sinernn.engines.fused.engine import FusedEngine
 from sinernn.engines.torch_engine import TorchEngine
 from sinernn.network import GATES, Network, TrainState
@@ -251,6 +254,32 @@ def test_a_shape_that_does_not_fit_is_refused_since_kernels_check_no_bounds():
         engine.open_loop(np.zeros((4, 5, 1)), network.zero_hidden(4))
     with pytest.raises(ValueError, match=r"hidden must have the shape \(1, 1, 4, 3\), got"):
         engine.open_loop(np.zeros((4, 5, 2)), np.zeros((1, 2, 4, 3)))
+
+
+@pytest.mark.parametrize("group", ["params", "first_moment", "second_moment"])
+def test_a_state_whose_shapes_are_not_the_networks_is_refused(group: str):
+    """Numpy would spread one value over a whole bias."""
+    network = Network("gru", 1, 3, 1, "float64")
+    state = random_state(network, batch=2)
+    name = "rnn.bias_ih_l0"
+    wrong = replace(state, **{group: getattr(state, group) | {name: np.zeros(1)}})
+    with pytest.raises(ValueError, match=rf"{group}: {name} must have the shape \(9,\), got \(1,"):
+        FusedEngine(network, wrong)
+    wrong = replace(state, hidden=np.zeros((1, 2, 2, 3)))
+    with pytest.raises(ValueError, match=r"hidden must have the shape \(1, 1, 2, 3\), got"):
+        FusedEngine(network, wrong)
+
+
+def test_a_plan_of_the_wrong_kind_is_refused():
+    _, objective, (starts, resets, rates) = task(Network("rnn_tanh", 1, 3, 1, "float64"))
+    require = functools.partial(inspect.unwrap(require_plan), rows=1)  # without its type checker
+    require(objective, starts, resets, rates)
+    with pytest.raises(ValueError, match="got float64 and bool"):
+        require(objective, starts + 0.5, resets, rates)
+    with pytest.raises(ValueError, match="got int64 and int64"):
+        require(objective, starts, resets.astype(np.int64), rates)
+    with pytest.raises(ValueError, match="got the length 0"):
+        require(replace(objective, length=0), starts, resets, rates)
 
 
 @compiled_only

@@ -180,8 +180,14 @@ def require_plan(
     """Check that a plan fits a batch of so many rows and stays within the samples.
 
     Raises:
-        ValueError: It does not.
+        ValueError: It does not, or its arrays are of the wrong kind.
     """
+    if objective.length < 1:
+        raise ValueError(f"a window needs an input, got the length {objective.length}")
+    if not np.issubdtype(starts.dtype, np.integer) or resets.dtype != bool:
+        raise ValueError(
+            f"starts must be whole numbers and resets bool, got {starts.dtype} and {resets.dtype}"
+        )
     shape = (len(learning_rates), rows)
     if starts.shape != shape or resets.shape != shape:
         raise ValueError(

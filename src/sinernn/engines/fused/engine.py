@@ -28,6 +28,7 @@ class FusedEngine:
         self, network: Network, state: TrainState, objective: Objective | None = None
     ) -> None:
         self._network, self._objective = network, objective
+        self._batch = _require_state(network, state)
         self._layout = Layout(network)
         self._trained = Trained(
             params=self._layout.pack(state.params),
@@ -37,7 +38,6 @@ class FusedEngine:
             hidden=self._layout.pad_hidden(state.hidden),
         )
         self._updates = state.updates
-        self._batch = state.hidden.shape[2]
         if objective is not None:
             _require_shape("samples", objective.samples, (len(objective.samples), network.channels))
             self._samples = np.ascontiguousarray(objective.samples, network.dtype)
@@ -166,6 +166,17 @@ def _require_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None
     # Kernels check no bounds: a wrong shape would read another's memory.
     if array.shape != shape:
         raise ValueError(f"{name} must have the shape {shape}, got {array.shape}")
+
+
+def _require_state(network: Network, state: TrainState) -> int:
+    """Return the rows of a state's batch, once all its shapes are the network's."""
+    for group in ("params", "first_moment", "second_moment"):
+        arrays = getattr(state, group)
+        for name, shape in network.shapes.items():
+            _require_shape(f"{group}: {name}", arrays[name], shape)
+    _, _, rows, _ = state.hidden.shape
+    _require_shape("hidden", state.hidden, network.zero_hidden(rows).shape)
+    return rows
 
 
 def make_buffers(shape: Shape, sizes: Sizes, dtype: str, *, training: bool) -> Buffers:
