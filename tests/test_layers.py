@@ -14,7 +14,7 @@ ROOMS = (
     "errors", "randomness", "schema", "places", "yamlwords", "yamlfile", "overrides", "signals", "windows", "network",
     "engines", "config.sections", "config.messages", "config.cost", "config.contradictions", "config",
     *(f"engines.fused{room}" for room in (
-        "", ".lanes", ".cells", ".shape", ".cache", ".views", ".products", ".elementwise", ".memory",
+        "", ".lanes", ".cells", ".shape", ".views", ".cache", ".products", ".elementwise", ".memory",
         ".forward", ".backward", ".kernels", ".layout", ".engine",
     )),
     "engines.torch_engine", "interrupts", "training", "recurrence",
