@@ -136,11 +136,11 @@ def choose(engine: str, device: str, network: Network) -> EngineChoice:
 
 
 def is_faster_fused(network: Network) -> bool:
-    """Whether the fused engine is the faster one on the processor.
+    """Whether the fused engine is taken for the faster one on the processor.
 
-    In benchmarks/engines.md, which benchmarks/engines.py measures, it is for every cell, window and
-    batch up to 512 units, but for the LSTM of 512, where the two are even; nothing larger has been
-    measured.
+    In benchmarks/engines.md, which benchmarks/engines.py measures, it is up to 512 units, but for
+    the LSTM of 512, where the two are about even. That holds for what was measured: float32, one
+    layer, batches up to 64, windows of 49 (and of 490 at batch 1); elsewhere this is a guess.
     """
     return GATES[network.cell] * network.hidden_size**2 < FUSED_LIMIT
 
