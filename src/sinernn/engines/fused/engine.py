@@ -40,7 +40,7 @@ class FusedEngine:
         self._updates = state.updates
         if objective is not None:
             _require_shape("samples", objective.samples, (len(objective.samples), network.channels))
-            self._samples = np.ascontiguousarray(objective.samples, network.dtype)
+            self._samples = _plain(objective.samples, network.dtype)
             self._sizes = self._sizes_of(objective.length, self._batch)
             self._buffers = make_buffers(
                 self._layout.shape, self._sizes, network.dtype, training=True
@@ -132,10 +132,10 @@ class FusedEngine:
             objective.washout,
             math.inf if objective.gradient_clip is None else float(objective.gradient_clip),
             self._samples,
-            np.ascontiguousarray(starts, np.int64),
-            np.ascontiguousarray(resets),
-            np.ascontiguousarray(learning_rates, np.float64),
-            self._updates,
+            _plain(starts, np.int64),
+            _plain(resets, np.bool_),
+            _plain(learning_rates, np.float64),
+            int(self._updates),
             self._layout.places,
             self._trained,
             self._buffers,
@@ -145,7 +145,7 @@ class FusedEngine:
     def _run_arguments(
         self, inputs: Float[np.ndarray, "B W D"], steps: int, hidden: np.ndarray
     ) -> tuple[Any, ...]:
-        inputs = np.ascontiguousarray(inputs.transpose(1, 0, 2), self._network.dtype)
+        inputs = _plain(inputs.transpose(1, 0, 2), self._network.dtype)
         sizes = self._sizes_of(1, inputs.shape[1])
         return (
             self._layout.shape,
@@ -160,6 +160,11 @@ class FusedEngine:
 
     def _sizes_of(self, steps: int, batch: int) -> Sizes:
         return Sizes(self._network.channels, self._network.num_layers, steps, batch)
+
+
+def _plain(array: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return the array, copied if need be, as what numba takes for one and the same type."""
+    return np.require(array, dtype, ["C", "ALIGNED", "WRITEABLE", "ENSUREARRAY"])
 
 
 def _require_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
