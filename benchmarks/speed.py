@@ -75,18 +75,19 @@ class Task:
         return self.choices(updates) * (self.length + 1)
 
     def state(self, seed: int = 0) -> TrainState:
-        """Return what every contender starts from."""
+        """Return what every contender starts from; in the pool, each network from its own."""
         return self.network.initial_state(seed, batch_size=1)
 
 
-def on_engine(name: str) -> Callable[[Task], Run]:
-    """One of the two engines."""
+def on_engine(name: str) -> Callable[[Task], Callable[..., tuple[float, list[float]]]]:
+    """One of the two engines; its run takes a seed besides."""
 
-    def prepare(task: Task) -> Run:
+    def prepare(task: Task) -> Callable[..., tuple[float, list[float]]]:
         objective = Objective(task.samples[:, None], task.length, 0, None)
 
-        def run(updates: int) -> tuple[float, list[float]]:
-            engine = engines.build(EngineChoice(name, "cpu"), task.network, task.state(), objective)
+        def run(updates: int, seed: int = 0) -> tuple[float, list[float]]:
+            state = task.state(seed)
+            engine = engines.build(EngineChoice(name, "cpu"), task.network, state, objective)
             plan = (
                 task.starts(updates)[:, None],
                 np.zeros((updates, 1), bool),
@@ -316,7 +317,7 @@ def pool(folder: Path, rounds: int) -> tuple[float, float | None]:
     for _ in range(rounds):
         began = time.perf_counter()
         with ThreadPoolExecutor(POOL_THREADS) as threads:
-            list(threads.map(run, [POOL_UPDATES] * POOL_NETWORKS))
+            list(threads.map(run, [POOL_UPDATES] * POOL_NETWORKS, range(POOL_NETWORKS)))
         fused.append(time.perf_counter() - began)
         if program:
             floor.append(run_floor(program, task, POOL_UPDATES, POOL_NETWORKS)["seconds"])

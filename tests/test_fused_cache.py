@@ -4,14 +4,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numba.core import config
+from numba.core.registry import cpu_target
 
 from conftest import REPOSITORY
 from sinernn.engines.fused import cache
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="about owners and modes")
 
 SCRIPT = """
 import numpy as np
@@ -99,27 +104,138 @@ def test_an_edit_in_any_module_makes_new_kernels(kernels: tuple[Path, str], tmp_
     assert finish(start(kernels[0], source=tmp_path / "src")) == (True, kernels[1])
 
 
-def test_where_the_package_is_read_only_the_users_cache_folder_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    (tmp_path / "package").touch()  # a file, in which not even root can make a folder
+class Kernel:
+    """Something to store."""
+
+    def _reduce(self):
+        return (np.zeros(3),)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package folder and a user's cache folder, `user`, of which nothing is there yet."""
     monkeypatch.setattr(cache, "HERE", tmp_path / "package")
-    monkeypatch.setattr(cache, "_user_cache_folder", lambda: tmp_path / "user")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "user"))
+    monkeypatch.setattr(sys, "platform", "linux" if os.name == "posix" else "win32")
     monkeypatch.delenv("SINERNN_CACHE_DIR", raising=False)
     cache.cache_folder.cache_clear()
-    try:
-        assert cache.cache_folder() == tmp_path / "user" / "sinernn"
-    finally:
-        cache.cache_folder.cache_clear()
+    yield tmp_path / "package"
+    cache.cache_folder.cache_clear()
+
+
+def test_where_the_package_is_read_only_the_users_cache_folder_is_taken(package: Path):
+    package.touch()  # a file, in which not even root can make a folder
+    assert cache.cache_folder() == package.parent / "user" / "sinernn"
+
+
+def test_the_package_keeps_the_kernels_and_no_home_is_looked_for(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delattr(Path, "home")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache.cache_folder() == package / "__pycache__"
+
+
+def test_an_account_without_a_home_has_no_folder(package: Path, monkeypatch: pytest.MonkeyPatch):
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    package.touch()
+    monkeypatch.setattr(Path, "home", nowhere)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("LOCALAPPDATA")
+    assert cache.cache_folder() is None
+
+
+@pytest.mark.parametrize("named", ["", "here"])
+def test_a_cache_folder_that_is_not_absolute_is_not_taken(
+    package: Path, monkeypatch: pytest.MonkeyPatch, named: str
+):
+    package.touch()
+    monkeypatch.setattr(Path, "home", lambda: package.parent / "home")
+    for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(variable, named)
+    folder = cache.cache_folder()
+    assert folder is not None
+    assert folder.is_relative_to(package.parent / "home")
+
+
+@posix_only
+@pytest.mark.parametrize("mode", [0o775, 0o757])
+def test_a_folder_that_others_may_write_to_is_passed_over(package: Path, mode: int):
+    """As the package's is under the umask 002."""
+    (package / "__pycache__").mkdir(parents=True)
+    (package / "__pycache__").chmod(mode)
+    folder = cache.cache_folder()
+    assert folder == package.parent / "user" / "sinernn"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(mode)
+    cache.cache_folder.cache_clear()
+    assert cache.cache_folder() is None
+
+
+@posix_only
+def test_a_strangers_folder_or_file_is_not_read(package: Path, monkeypatch: pytest.MonkeyPatch):
+    package.mkdir()
+    file = package / "advance.kernel"
+    file.write_bytes(b"x")
+    file.chmod(0o644)
+    assert cache._read(file) == b"x"
+    file.chmod(0o664)
+    assert cache._read(file) is None
+    file.chmod(0o644)
+
+    status = os.stat_result((0o100644, 0, 0, 1, os.geteuid() + 1, 0, 1, 0, 0, 0))
+    monkeypatch.setattr(os, "fstat", lambda _file: status)
+    assert cache._read(file) is None
+    assert not cache._is_own(status)
+
+
+def test_a_folder_in_a_kernels_place_is_no_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
+    stored = cache.KernelCache("advance", cache.HERE)
+    path = stored.file(())
+    assert path is not None
+    path.mkdir()
+    assert stored.load_overload((), cpu_target.target_context) is None
+    kernel = SimpleNamespace(overloads={}, _cache=stored)
+    monkeypatch.setattr(config, "DISABLE_JIT", 0)
+    assert not cache.is_compiled(kernel)
+
+
+def test_kernels_made_after_an_edit_are_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What is in memory may be of either; and its key is that of what was imported."""
+    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path / "kernels")
+    (tmp_path / "kernels").mkdir()
+    sources = tmp_path / "sources"
+    shutil.copytree(cache.HERE, sources, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(cache, "HERE", sources)
+    stored = cache.KernelCache("advance", sources)
+    before = stored.file(())
+    (sources / "cells.py").write_text("# edited\n", encoding="utf-8")
+    assert stored.file(()) == before
+    stored.save_overload((), Kernel())
+    assert list((tmp_path / "kernels").iterdir()) == []
+
+    shutil.copy(Path(cache.__file__).parent / "cells.py", sources)
+    stored.save_overload((), Kernel())
+    assert list((tmp_path / "kernels").iterdir()) == [before]
+
+
+@pytest.mark.parametrize("name", ["SUMS", "VECTOR_BYTES", *cache.SETTINGS])
+def test_a_setting_that_changes_the_code_changes_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
+    before = cache.KernelCache("advance", cache.HERE).file(())
+    monkeypatch.setattr(cache if hasattr(cache, name) else config, name, "another", raising=False)
+    assert cache.KernelCache("advance", cache.HERE).file(()) != before
 
 
 def test_an_interrupt_while_a_kernel_is_written_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    class Kernel:
-        def _reduce(self):
-            return (np.zeros(3),)
-
     def interrupt(self: Path, target: Path) -> None:
         raise KeyboardInterrupt
 

@@ -4,10 +4,13 @@ The file also runs with the JIT off (the last test starts that), where the kerne
 on numpy arrays; then with fewer and smaller shapes.
 """
 
+import functools
+import inspect
 import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,8 +19,9 @@ from hypothesis import strategies as st
 from numba.core import config
 
 from conftest import REPOSITORY
-from sinernn.engines import Engine, Objective
+from sinernn.engines import Engine, Objective, require_plan
 from sinernn.engines.fused.engine import FusedEngine
+from sinernn.engines.fused.kernels import advance, run
 from sinernn.engines.torch_engine import TorchEngine
 from sinernn.network import GATES, Network, TrainState
 
@@ -89,17 +93,22 @@ NETWORKS = st.builds(
     network=NETWORKS,
     batch=st.sampled_from([1, 2, 3, 8, 9]),
     length=st.integers(1, 12),
-    washout=st.integers(0, 4),
+    beyond=st.integers(-12, 2),
     clip=st.sampled_from([None, 0.05, 100.0]),
     reset=st.sampled_from([0.0, 0.5, 1.0]),
     seed=st.integers(0, 1000),
 )
-@example(Network("gru", 2, 3, 2, "float64"), 3, 5, 2, 0.05, 0.5, 0)
-@example(Network("lstm", 2, 3, 2, "float64"), 3, 5, 2, 0.05, 0.5, 0)
-def test_updates_agree_with_torch(network, batch, length, washout, clip, reset, seed):
-    """Losses, gradients (in Adam's first moment), weights and carried states, to rounding."""
+@example(Network("gru", 2, 3, 2, "float64"), 3, 5, -3, 0.05, 0.5, 0)
+@example(Network("lstm", 2, 3, 2, "float64"), 3, 5, -3, 0.05, 0.5, 0)
+@example(Network("rnn_tanh", 1, 3, 1, "float64"), 3, 5, 2, None, 0.5, 0)
+@example(Network("rnn_tanh", 1, 3, 1, "float64"), 1, 5, 2, 0.05, 1.0, 0)
+def test_updates_agree_with_torch(network, batch, length, beyond, clip, reset, seed):
+    """Losses, gradients (in Adam's first moment), weights and carried states, to rounding.
+
+    `beyond` is how much longer the washout is than the window: where nothing counts, NaN.
+    """
     state, objective, plan = task(
-        network, batch=batch, length=length, washout=min(washout, length - 1), clip=clip, seed=seed,
+        network, batch=batch, length=length, washout=max(0, length + beyond), clip=clip, seed=seed,
         reset=reset,
     )  # fmt: skip
     fused, torch = both(network, state, objective)
@@ -251,6 +260,60 @@ def test_a_shape_that_does_not_fit_is_refused_since_kernels_check_no_bounds():
         engine.open_loop(np.zeros((4, 5, 1)), network.zero_hidden(4))
     with pytest.raises(ValueError, match=r"hidden must have the shape \(1, 1, 4, 3\), got"):
         engine.open_loop(np.zeros((4, 5, 2)), np.zeros((1, 2, 4, 3)))
+
+
+@pytest.mark.parametrize("group", ["params", "first_moment", "second_moment"])
+def test_a_state_whose_shapes_are_not_the_networks_is_refused(group: str):
+    """Numpy would spread one value over a whole bias."""
+    network = Network("gru", 1, 3, 1, "float64")
+    state = random_state(network, batch=2)
+    name = "rnn.bias_ih_l0"
+    wrong = replace(state, **{group: getattr(state, group) | {name: np.zeros(1)}})
+    with pytest.raises(ValueError, match=rf"{group}: {name} must have the shape \(9,\), got \(1,"):
+        FusedEngine(network, wrong)
+    wrong = replace(state, hidden=np.zeros((1, 2, 2, 3)))
+    with pytest.raises(ValueError, match=r"hidden must have the shape \(1, 1, 2, 3\), got"):
+        FusedEngine(network, wrong)
+
+
+def test_a_plan_of_the_wrong_kind_is_refused():
+    _, objective, (starts, resets, rates) = task(Network("rnn_tanh", 1, 3, 1, "float64"))
+    require = functools.partial(inspect.unwrap(require_plan), rows=1)  # without its type checker
+    require(objective, starts, resets, rates)
+    with pytest.raises(ValueError, match="got float64 and bool"):
+        require(objective, starts + 0.5, resets, rates)
+    with pytest.raises(ValueError, match="got int64 and int64"):
+        require(objective, starts, resets.astype(np.int64), rates)
+    with pytest.raises(ValueError, match="got the length 0"):
+        require(replace(objective, length=0), starts, resets, rates)
+
+
+@compiled_only
+def test_arrays_of_any_kind_are_met_by_the_same_kernels(monkeypatch: pytest.MonkeyPatch):
+    """Read-only, strided, of another integer type or byte order: numba would compile for each."""
+    network = Network("rnn_tanh", 2, 3, 1, "float64")
+    state, objective, (starts, resets, rates) = task(network, batch=2)
+    plain = FusedEngine(network, state, objective)
+    losses = plain.advance(starts, resets, rates)
+    outputs = plain.open_loop(np.ones((2, 4, 2)), state.hidden)
+    before = len(advance.overloads), len(run.overloads)
+
+    samples = np.asfortranarray(objective.samples).astype(">f8")
+    odd = starts.astype(np.int32), np.asfortranarray(resets), rates.view(np.ma.MaskedArray)
+    for array in (samples, *odd):
+        array.flags.writeable = False
+    engine = FusedEngine(network, state, replace(objective, samples=samples))
+    monkeypatch.setattr(engine, "_updates", np.int32(0))
+    np.testing.assert_array_equal(inspect.unwrap(FusedEngine.advance)(engine, *odd), losses)
+    inputs = np.broadcast_to(np.ones(2), (2, 4, 2))
+    np.testing.assert_array_equal(engine.open_loop(inputs, state.hidden), outputs)
+    assert (len(advance.overloads), len(run.overloads)) == before
+
+
+@compiled_only
+def test_other_threads_go_on_while_a_kernel_runs():
+    assert advance.targetoptions["nogil"]
+    assert run.targetoptions["nogil"]
 
 
 @compiled_only

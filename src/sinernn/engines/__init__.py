@@ -141,11 +141,11 @@ def choose(engine: str, device: str, network: Network) -> EngineChoice:
 
 
 def is_faster_fused(network: Network) -> bool:
-    """Whether the fused engine is the faster one on the processor.
+    """Whether the fused engine is taken for the faster one on the processor.
 
-    In benchmarks/engines.md, which benchmarks/engines.py measures, it is for every cell, window and
-    batch up to 512 units, but for the LSTM of 512, where the two are even; nothing larger has been
-    measured.
+    In benchmarks/engines.md, which benchmarks/engines.py measures, it is up to 512 units, but for
+    the LSTM of 512, where the two are about even. That holds for what was measured: float32, one
+    layer, batches up to 64, windows of 49 (and of 490 at batch 1); elsewhere this is a guess.
     """
     return GATES[network.cell] * network.hidden_size**2 < FUSED_LIMIT
 
@@ -185,8 +185,14 @@ def require_plan(
     """Check that a plan fits a batch of so many rows and stays within the samples.
 
     Raises:
-        ValueError: It does not.
+        ValueError: It does not, or its arrays are of the wrong kind.
     """
+    if objective.length < 1:
+        raise ValueError(f"a window needs an input, got the length {objective.length}")
+    if not np.issubdtype(starts.dtype, np.integer) or resets.dtype != bool:
+        raise ValueError(
+            f"starts must be whole numbers and resets bool, got {starts.dtype} and {resets.dtype}"
+        )
     shape = (len(learning_rates), rows)
     if starts.shape != shape or resets.shape != shape:
         raise ValueError(

@@ -24,9 +24,8 @@ def square_errors(sizes, washout, resets, buffers):
     channels, batch = sizes.channels, sizes.batch
     counted = 0
     for b in range(batch):
-        counted += channels * (sizes.steps - (washout if resets[b] else 0))
-    if counted <= 0:  # the mean of nothing, as in torch
-        counted = 0
+        counted += channels * max(0, sizes.steps - (washout if resets[b] else 0))
+    # The mean of nothing is NaN, as in torch.
     share = buffers.outputs.dtype.type(2.0 / counted if counted > 0 else math.nan)
     total = 0.0
     for t in range(sizes.steps):

@@ -30,49 +30,104 @@ from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 
+from sinernn.engines.fused.views import SUMS, VECTOR_BYTES
+
 HERE = Path(__file__).parent
 CHECKSUM_BYTES = 32  # of sha256
 
 
+# What of numba's settings changes the code that it makes.
+SETTINGS = (
+    "OPT",
+    "LOOP_VECTORIZE",
+    "SLP_VECTORIZE",
+    "DEBUGINFO_DEFAULT",
+    "BOUNDSCHECK",
+    "CPU_NAME",
+    "CPU_FEATURES",
+    "ENABLE_AVX",
+    "DISABLE_INTEL_SVML",
+    "USING_SVML",
+    "EXTEND_VARIABLE_LIFETIMES",
+    "ENABLE_PROFILING",
+    "LLVM_REFPRUNE_PASS",
+    "LLVM_REFPRUNE_FLAGS",
+)
+
+
 @cache
 def cache_folder() -> Path | None:
-    """Return where kernels are kept; None where nothing can be written.
+    """Return where kernels are kept; None where there is no folder to trust and to write to.
 
     SINERNN_CACHE_DIR if it is set; else beside the package, or in the user's cache folder where the
-    package is read-only.
+    package is read-only, or where others may write to it.
     """
     if override := os.environ.get("SINERNN_CACHE_DIR"):
-        folders = [Path(override)]
-    else:
-        folders = [HERE / "__pycache__", _user_cache_folder() / "sinernn"]
-    for folder in folders:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                return folder
-        except OSError:
-            continue
-    return None
+        return _usable(Path(override), mode=0o700)
+    if folder := _usable(HERE / "__pycache__", mode=0o777):  # for all who share the package
+        return folder
+    user = _user_cache_folder()
+    return user and _usable(user / "sinernn", mode=0o700)
 
 
-def _user_cache_folder() -> Path:
+def _usable(folder: Path, *, mode: int) -> Path | None:
+    """Return the folder, made if need be; None if it is not our own or cannot be written to."""
+    try:
+        folder.mkdir(mode, parents=True, exist_ok=True)
+        if not _is_own(folder.stat()):
+            return None
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return None
+
+
+def _is_own(status: os.stat_result) -> bool:
+    """Whether nobody else can have written it: a kernel is a pickle, which runs when it is read."""
+    if os.name != "posix":
+        return True
+    return status.st_uid in (os.geteuid(), 0) and not status.st_mode & 0o022
+
+
+def _user_cache_folder() -> Path | None:
+    if sys.platform != "darwin":
+        named = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME", "")
+        if Path(named).is_absolute():  # else it would depend on where one works
+            return Path(named)
+    try:
+        home = Path.home()
+    except RuntimeError:  # an account without a home
+        return None
     if os.name == "nt":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+        return home / "AppData" / "Local"
+    return home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache"
 
 
-@cache
-def _fingerprint(sources: Path) -> bytes:
-    """Return a hash of what a kernel depends on: its folder and this one, versions, processor."""
+def _read(path: Path) -> bytes | None:
+    """Return a kernel's file; None if it cannot be read or is not our own."""
+    try:
+        with path.open("rb") as file:
+            return file.read() if _is_own(os.fstat(file.fileno())) else None
+    except OSError:
+        return None
+
+
+def _hash_sources(sources: Path) -> bytes:
+    """Return a hash of a kernel's folder and of this one, as they are now."""
     digest = hashlib.sha256()
     for source in sorted({*HERE.glob("*.py"), *sources.glob("*.py")}):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    versions = (numba.__version__, llvmlite.__version__, np.__version__, sys.version)
-    # Triple, name and features of the processor.
-    digest.update(repr((versions, cpu_target.target_context.codegen().magic_tuple())).encode())
     return digest.digest()
+
+
+def _fingerprint(sources: bytes) -> bytes:
+    """Return a hash of what a kernel depends on: sources, versions, settings, processor."""
+    versions = (numba.__version__, llvmlite.__version__, np.__version__, sys.version)
+    settings = [(name, getattr(config, name, None)) for name in SETTINGS]
+    settings.append(("OPT=max", getattr(config.OPT, "is_opt_max", False)))  # prints as 3
+    # Triple, name and features of the processor; and what `views` made of them.
+    processor = (cpu_target.target_context.codegen().magic_tuple(), VECTOR_BYTES, SUMS)
+    return hashlib.sha256(sources + repr((versions, settings, processor)).encode()).digest()
 
 
 def is_whole(content: bytes) -> bool:
@@ -86,6 +141,8 @@ class KernelCache(_Cache):
 
     def __init__(self, name: str, sources: Path) -> None:
         self.name, self.sources, self.enabled = name, sources, True
+        # Of what is being imported now, whatever is edited before something is compiled.
+        self.imported = _hash_sources(sources)
 
     @property
     def cache_path(self) -> str:
@@ -98,7 +155,7 @@ class KernelCache(_Cache):
         folder = cache_folder()
         if folder is None or not self.enabled:
             return None
-        digest = hashlib.sha256(_fingerprint(self.sources) + repr(arguments).encode()).hexdigest()
+        digest = hashlib.sha256(_fingerprint(self.imported) + repr(arguments).encode()).hexdigest()
         return folder / f"{self.name}-{digest[:32]}.kernel"
 
     def load_overload(self, sig, target_context):
@@ -107,14 +164,11 @@ class KernelCache(_Cache):
         # all that could be compiled (0.2 s, scipy among it); a compilation calls it for itself.
         rtsys.initialize(target_context)
         path = self.file(sig)
-        if path is None:
+        content = path and _read(path)
+        # The checksum is against damage; against malice there is whose file it is.
+        if not content or not is_whole(content):
             return None
         try:
-            content = path.read_bytes()
-            # A pickle: the folder is the user's own, as the sources are. The checksum is against
-            # damage, not against malice.
-            if not is_whole(content):
-                return None
             stored = pickle.loads(content[CHECKSUM_BYTES:])
             return compiler.CompileResult._rebuild(target_context, *stored)
         except Exception:  # whatever is wrong with a stored kernel, compiling mends it
@@ -128,6 +182,8 @@ class KernelCache(_Cache):
         content = dumps(data._reduce())
         temporary = None
         try:
+            if _hash_sources(self.sources) != self.imported:  # edited since: which one is this?
+                return
             with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
                 temporary = Path(file.name)
                 file.write(hashlib.sha256(content).digest() + content)
@@ -186,4 +242,5 @@ def is_compiled(dispatcher: Any, *arguments: Any) -> bool:
     if types in dispatcher.overloads:
         return True
     path = dispatcher._cache.file(types)
-    return path is not None and path.exists() and is_whole(path.read_bytes())
+    content = path and _read(path)
+    return bool(content) and is_whole(content)

@@ -28,6 +28,7 @@ class FusedEngine:
         self, network: Network, state: TrainState, objective: Objective | None = None
     ) -> None:
         self._network, self._objective = network, objective
+        self._batch = _require_state(network, state)
         self._layout = Layout(network)
         self._trained = Trained(
             params=self._layout.pack(state.params),
@@ -37,10 +38,9 @@ class FusedEngine:
             hidden=self._layout.pad_hidden(state.hidden),
         )
         self._updates = state.updates
-        self._batch = state.hidden.shape[2]
         if objective is not None:
             _require_shape("samples", objective.samples, (len(objective.samples), network.channels))
-            self._samples = np.ascontiguousarray(objective.samples, network.dtype)
+            self._samples = _plain(objective.samples, network.dtype)
             self._sizes = self._sizes_of(objective.length, self._batch)
             self._buffers = make_buffers(
                 self._layout.shape, self._sizes, network.dtype, training=True
@@ -132,10 +132,10 @@ class FusedEngine:
             objective.washout,
             math.inf if objective.gradient_clip is None else float(objective.gradient_clip),
             self._samples,
-            np.ascontiguousarray(starts, np.int64),
-            np.ascontiguousarray(resets),
-            np.ascontiguousarray(learning_rates, np.float64),
-            self._updates,
+            _plain(starts, np.int64),
+            _plain(resets, np.bool_),
+            _plain(learning_rates, np.float64),
+            int(self._updates),
             self._layout.places,
             self._trained,
             self._buffers,
@@ -145,7 +145,7 @@ class FusedEngine:
     def _run_arguments(
         self, inputs: Float[np.ndarray, "B W D"], steps: int, hidden: np.ndarray
     ) -> tuple[Any, ...]:
-        inputs = np.ascontiguousarray(inputs.transpose(1, 0, 2), self._network.dtype)
+        inputs = _plain(inputs.transpose(1, 0, 2), self._network.dtype)
         sizes = self._sizes_of(1, inputs.shape[1])
         return (
             self._layout.shape,
@@ -162,10 +162,26 @@ class FusedEngine:
         return Sizes(self._network.channels, self._network.num_layers, steps, batch)
 
 
+def _plain(array: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return the array, copied if need be, as what numba takes for one and the same type."""
+    return np.require(array, dtype, ["C", "ALIGNED", "WRITEABLE", "ENSUREARRAY"])
+
+
 def _require_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
     # Kernels check no bounds: a wrong shape would read another's memory.
     if array.shape != shape:
         raise ValueError(f"{name} must have the shape {shape}, got {array.shape}")
+
+
+def _require_state(network: Network, state: TrainState) -> int:
+    """Return the rows of a state's batch, once all its shapes are the network's."""
+    for group in ("params", "first_moment", "second_moment"):
+        arrays = getattr(state, group)
+        for name, shape in network.shapes.items():
+            _require_shape(f"{group}: {name}", arrays[name], shape)
+    _, _, rows, _ = state.hidden.shape
+    _require_shape("hidden", state.hidden, network.zero_hidden(rows).shape)
+    return rows
 
 
 def make_buffers(shape: Shape, sizes: Sizes, dtype: str, *, training: bool) -> Buffers:
