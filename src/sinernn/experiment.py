@@ -314,9 +314,9 @@ def _validation_measure(experiment: Experiment, *, origins: int | None) -> Calla
     warmup = config.evaluation.warmup
     spread, horizon = judging.place_origins(config, series, "validation", count=origins)
     observed = series.observed[judging.stretches(spread, warmup=warmup, horizon=horizon)]
+    warmups = scale.apply(observed[:, :warmup])
 
     def measure(theta: Theta) -> float:
-        warmups = scale.apply(observed[:, :warmup])
         forecasts = free_run(theta, experiment.network, warmups, steps=horizon)
         return evaluation.rmse(scale.invert(forecasts) - observed[:, warmup:])
 

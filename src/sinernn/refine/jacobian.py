@@ -228,7 +228,7 @@ def linearise(theta, cell, hidden, samples, forced, first, stride, weights):
     count = ((steps - 1 - first) // stride + 1) * channels
     total = sequences * count
     result = np.empty(total)
-    jacobian = np.empty((theta.size, (total + 7) // 8 * 8))
+    jacobian = np.empty((theta.size, _in_lanes(total)))
     jacobian[:, total:] = 0.0
     own = np.empty((theta.size, _in_lanes(count)))  # one sequence: stays in the second-level cache
     for b in range(sequences):
