@@ -27,6 +27,7 @@ import typer
 from sinernn import experiment, judging
 from sinernn.config import Config, load_config
 from sinernn.evaluation import Evidence
+from sinernn.experiment import Watch
 from sinernn.windows import Scale, fit_scale, spread_origins
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -165,7 +166,7 @@ def ours(
         clock.append(time.process_time())
 
     summary = experiment.train(
-        config, runs_dir=folder, figures=False, on_start=tick, on_record=tick
+        config, runs_dir=folder, figures=False, watch=Watch(start=tick, record=tick)
     )
     if name != task:
         judging.evaluate(summary.run, data=CONFIGS / f"{task}.yaml")

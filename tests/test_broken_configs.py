@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sinernn import experiment
 from sinernn.config import Config, load_config
 from sinernn.errors import ConfigError
+from sinernn.preparation import prepare
 from sinernn.signals import Sine
 
 FILES: list[tuple[str | bytes, str]] = [
@@ -308,7 +308,7 @@ OVERRIDES = [
 def told(text: str | bytes, *overrides: str) -> str:
     Path("a.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigError) as caught:
-        experiment.prepare(load_config("a.yaml", overrides))
+        prepare(load_config("a.yaml", overrides))
     return str(caught.value)
 
 
@@ -346,7 +346,7 @@ def test_settings_against_the_data_are_told_with_their_place(here: Path):
     assert told(text) == f"a.yaml:3:14: {what}"
     assert told(text, "windows.normalize=true") == f"windows.normalize=true: {what}"
     with pytest.raises(ConfigError, match=r"^config: windows\.normalize: the training part"):
-        experiment.prepare(Config(signal=Sine(period=1, time_step=1, phase=0.5, length=600)))
+        prepare(Config(signal=Sine(period=1, time_step=1, phase=0.5, length=600)))
 
 
 def test_what_has_no_end_of_problems_is_cut_short(here: Path):

@@ -80,7 +80,7 @@ def test_a_run_that_cannot_be_written_to_is_judged_all_the_same(
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("sinernn.runs.os.fsync", refuse)
+    monkeypatch.setattr("sinernn.runs.files.os.fsync", refuse)
     judged = sinernn("eval", "latest")
     assert judged.code == 1
     assert "one step ahead: RMSE" in judged.out

@@ -11,6 +11,7 @@ from conftest import tiny
 from sinernn import engines, experiment, judging
 from sinernn.engines import Engine, EngineChoice
 from sinernn.network import Network
+from sinernn.preparation import prepare
 
 NAMES = ("fused", "torch")
 
@@ -65,7 +66,7 @@ def test_a_run_begun_on_one_engine_goes_on_on_the_other(
     whole = experiment.train(tiny(*common, f"engine={second}"), figures=False)
     begun, expected = half.run.load_checkpoint("last"), whole.run.load_checkpoint("last").state
 
-    prepared = experiment.prepare(tiny(*common))
+    prepared = prepare(tiny(*common))
     engine = engines.build(
         EngineChoice(second, "cpu"), begun.network, begun.state, prepared.objective
     )

@@ -12,8 +12,9 @@ from torch import nn
 import reference_script
 import sinernn
 from conftest import CONFIGS, TINY, tiny
-from sinernn import experiment, judging
+from sinernn import drawing, engines, experiment, judging
 from sinernn.config import Config, load_config
+from sinernn.engines import EngineChoice
 from sinernn.errors import (
     ConfigError,
     InterruptedRunError,
@@ -22,9 +23,13 @@ from sinernn.errors import (
     UsageError,
 )
 from sinernn.evaluation import Evidence
+from sinernn.experiment import Watch
 from sinernn.plotting import FIGURES
+from sinernn.preparation import prepare
 from sinernn.recurrence import Recurrence
-from sinernn.runs import Run, checkpoint_bytes
+from sinernn.runs import Run
+from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
+from sinernn.training import Record
 
 
 def contents(run: Run, *names: str) -> list[bytes]:
@@ -50,7 +55,7 @@ def test_a_run_directory_holds_what_the_design_says(here: Path):
     run = experiment.train(tiny()).run
     files = {str(p.relative_to(run.path)) for p in run.path.rglob("*") if p.is_file()}
     assert files == {
-        "config.yaml", "run.json", *WEIGHTS_AND_SCORES, "figures/overview.png",
+        ".lock", "config.yaml", "run.json", *WEIGHTS_AND_SCORES, "figures/overview.png",
     }  # fmt: skip
     facts = run.read_json("run.json")
     assert facts["status"] == "finished"
@@ -109,7 +114,7 @@ def test_every_cell_trains_is_judged_and_drawn(here: Path, cell: str):
 
 def test_the_scale_is_fitted_on_the_training_part_alone(here: Path):
     config = tiny("signal.period=1200", "signal.length=600")  # every part has a mean of its own
-    prepared = experiment.prepare(config)
+    prepared = prepare(config)
     training_part = prepared.series.observed[:, :420]
     np.testing.assert_array_equal(prepared.scale.mean, training_part.mean(axis=(0, 1)))
     assert abs(prepared.scale.mean - prepared.series.observed.mean()) > 0.01
@@ -121,7 +126,7 @@ def test_a_constant_training_part_cannot_be_normalised():
         "signal.period=1", "signal.time_step=1", "signal.phase=0.5"
     )  # the same phase at every sample
     with pytest.raises(UsageError, match=r"constant, so it has no scale; set windows.normalize"):
-        experiment.prepare(config)
+        prepare(config)
 
 
 def test_best_is_the_lowest_validation_error_and_what_eval_judges(here: Path):
@@ -154,7 +159,7 @@ def test_scores_are_those_of_the_plain_torch_network_in_signal_units(here: Path)
     model = nn.ModuleDict({"rnn": nn.RNN(1, 4, batch_first=True), "readout": nn.Linear(4, 1)})
     model.load_state_dict(load_file(run.path / "model.safetensors"))
 
-    prepared = experiment.prepare(config)
+    prepared = prepare(config)
     mean, std = prepared.scale.mean[0], prepared.scale.std[0]
     begin = 600 - 90  # the test part
     observed = torch.tensor((prepared.series.observed[0, begin:] - mean) / std, dtype=torch.float32)
@@ -201,7 +206,7 @@ def test_a_run_can_be_judged_on_another_config(here: Path):
         np.sin(2 * np.pi / 20 * arrays["closed_loop.time"]),
         atol=1e-9,
     )
-    experiment.plot(run)
+    drawing.plot(run)
 
 
 def test_overrides_that_do_not_change_the_judgement_are_refused(here: Path):
@@ -233,7 +238,7 @@ def test_what_only_training_needs_may_contradict_a_judgement(here: Path):
 def test_figures_are_all_known_before_one_is_drawn(here: Path):
     run = experiment.train(tiny(), figures=False).run
     with pytest.raises(UsageError, match="no figure is called nope"):
-        experiment.plot(run, names=["loss", "nope"])
+        drawing.plot(run, names=["loss", "nope"])
     assert not (run.path / "figures").exists()
 
 
@@ -241,7 +246,7 @@ def test_plot_reads_files_alone(here: Path):
     run = experiment.train(tiny()).run
     for name in ("checkpoints/best.safetensors", "checkpoints/last.safetensors", "config.yaml"):
         (run.path / name).unlink()
-    assert [path.name for path in experiment.plot(run, format="svg")] == [
+    assert [path.name for path in drawing.plot(run, format="svg")] == [
         f"{name}.svg" for name in FIGURES
     ]  # fmt: skip
 
@@ -250,24 +255,26 @@ def test_arrays_of_another_version_are_told(here: Path):
     run = experiment.train(tiny(), figures=False).run
     run.write_arrays("evaluation.safetensors", {"time": np.zeros(3)})
     with pytest.raises(RunFileError, match=r"of another version; run sinernn eval runs/"):
-        experiment.plot(run)
+        drawing.plot(run)
 
 
 def test_before_any_evaluation_only_the_training_is_drawn(here: Path):
     run = experiment.train(tiny(), figures=False).run
     (run.path / "evaluation.json").unlink()
-    assert [path.name for path in experiment.plot(run)] == ["loss.png"]
+    assert [path.name for path in drawing.plot(run)] == ["loss.png"]
     with pytest.raises(UsageError, match=r"closed_loop shows an evaluation.*run sinernn eval"):
-        experiment.plot(run, names=["closed_loop"])
+        drawing.plot(run, names=["closed_loop"])
     with pytest.raises(UsageError, match="no figure is called lost; there are overview, loss"):
-        experiment.plot(run, names=["lost"])
+        drawing.plot(run, names=["lost"])
 
 
 def test_diverging_training_is_told_and_keeps_what_was_saved(here: Path):
     runs: list[Run] = []
     config = tiny(*DIVERGING, "training.checkpoint_every=1")
-    with pytest.raises(TrainingDivergedError, match=r"try a smaller training\.learning_rate"):
-        experiment.train(config, on_start=lambda run, _: runs.append(run))
+    with pytest.raises(
+        TrainingDivergedError, match=r"update 1 is kept in runs.*; try training\.learning_rate=1 or"
+    ):
+        experiment.train(config, watch=Watch(start=lambda run, *_: runs.append(run)))
     assert runs[0].read_json("run.json")["status"] == "diverged"
     assert runs[0].read_metrics()["step"].tolist() == [1]
     last = runs[0].load_checkpoint("last")
@@ -282,7 +289,7 @@ def test_best_is_chosen_by_the_free_run_on_observed_validation_samples(here: Pat
                   "evaluation.initial_state=carried", "training.evaluate_every=20")  # fmt: skip
     run = experiment.train(config, figures=False).run
     best = run.load_checkpoint("best")
-    prepared = experiment.prepare(config)
+    prepared = prepare(config)
     mean, std = prepared.scale.mean[0], prepared.scale.std[0]
     observed = torch.tensor((prepared.series.observed[0, 80:120] - mean) / std).float()
     model = nn.ModuleDict({"rnn": nn.RNN(1, 4, batch_first=True), "readout": nn.Linear(4, 1)})
@@ -303,15 +310,15 @@ def test_the_schedule_and_the_washout_of_the_config_are_used(here: Path):
     np.testing.assert_allclose(
         run.read_metrics()["learning_rate"], 0.003 * (1 + np.cos(np.pi * updates / 20)) / 2
     )
-    assert experiment.prepare(tiny("windows.washout=7")).objective.washout == 7
-    assert experiment.prepare(tiny("training.gradient_clip=2.5")).objective.gradient_clip == 2.5
+    assert prepare(tiny("windows.washout=7")).objective.washout == 7
+    assert prepare(tiny("training.gradient_clip=2.5")).objective.gradient_clip == 2.5
 
 
 def test_the_tutorial_config_trains_as_the_straight_line_script(here: Path):
     tutorial = CONFIGS[[path.stem for path in CONFIGS].index("tutorial")]
     config = load_config(tutorial, ["device=cpu", "engine=torch", "training.steps=200"])
     trained = experiment.train(config, figures=False).run.load_checkpoint("last")
-    prepared = experiment.prepare(config)
+    prepared = prepare(config)
     starts = prepared.plan(0, 200).starts[:, 0] // 50
     state = prepared.network.initial_state(config.seed, batch_size=1)
     _, net, hidden = reference_script.run(state.params, starts.tolist(), torch.float32)
@@ -327,17 +334,17 @@ def test_a_stop_signal_at_the_start_or_the_end_loses_nothing(here: Path, when: s
     def stop_now() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    def start(run: Run, _: object) -> None:
+    def start(run: Run, *_: object) -> None:
         runs.append(run)
         if when == "start":
             stop_now()
 
-    def show(record: experiment.Record) -> None:
+    def show(record: Record) -> None:
         if when == "end" and record.step == 20:
             stop_now()
 
     with pytest.raises(InterruptedRunError, match="interrupted") as caught:
-        experiment.train(tiny(), on_start=start, on_record=show)
+        experiment.train(tiny(), watch=Watch(start=start, record=show))
     assert caught.value.exit_code == 130
     facts = runs[0].read_json("run.json")
     assert facts["status"] == status
@@ -353,21 +360,20 @@ def test_a_stop_signal_saves_marks_the_run_and_gives_the_shells_code(
 ):
     runs: list[Run] = []
 
-    def stop_at_7(record: experiment.Record) -> None:
+    def stop_at_7(record: Record) -> None:
         if record.step == 7:
             os.kill(os.getpid(), number)
 
     with pytest.raises(InterruptedRunError, match="interrupted at update 8 of 20") as caught:
         experiment.train(
             tiny("training.log_every=1"),
-            on_start=lambda run, _: runs.append(run),
-            on_record=stop_at_7,
+            watch=Watch(start=lambda run, *_: runs.append(run), record=stop_at_7),
         )
     assert caught.value.exit_code == code
     assert runs[0].read_json("run.json")["status"] == "interrupted"
     assert runs[0].load_checkpoint("last").state.updates == 8
     assert runs[0].read_metrics()["step"][-1] == 8
-    assert [path.name for path in experiment.plot(runs[0])] == ["loss.png"]
+    assert [path.name for path in drawing.plot(runs[0])] == ["loss.png"]
 
 
 @pytest.mark.parametrize("name", ["fused", "torch"])
@@ -379,13 +385,11 @@ def test_a_state_saved_half_way_goes_on_to_the_same_bits(here: Path, name: str):
         figures=False,
     ).run.load_checkpoint("last")
     whole = experiment.train(config, figures=False).run.load_checkpoint("last")
-    prepared = experiment.prepare(config)
-    engine = experiment.engines.build(
-        experiment.EngineChoice(name, "cpu"), half.network, half.state, prepared.objective
-    )
+    prepared = prepare(config)
+    engine = engines.build(EngineChoice(name, "cpu"), half.network, half.state, prepared.objective)
     windows = prepared.plan(10, 10)
     engine.advance(windows.starts, windows.resets, np.full(10, config.training.learning_rate))
-    resumed = experiment.Checkpoint(half.network, engine.state, half.scale, np.empty(0), None)
+    resumed = Checkpoint(half.network, engine.state, half.scale, np.empty(0), None)
     assert checkpoint_bytes(resumed) == checkpoint_bytes(whole)
 
 
@@ -453,7 +457,7 @@ def test_a_short_and_odd_run_has_scores_too(here: Path):
                   "model.cell=lstm", "windows.length=5")  # fmt: skip
     summary = experiment.train(config)
     assert summary.scores["oscillation"] is None
-    assert len(experiment.plot(summary.run)) == len(FIGURES)
+    assert len(drawing.plot(summary.run)) == len(FIGURES)
 
 
 def test_a_constant_series_has_scores_too(here: Path):
@@ -463,4 +467,4 @@ def test_a_constant_series_has_scores_too(here: Path):
     summary = experiment.train(config)
     assert summary.scores["valid_time"] is None
     assert "exact on this signal" in summary.scores["skill"]["words"]
-    assert len(experiment.plot(summary.run)) == len(FIGURES)
+    assert len(drawing.plot(summary.run)) == len(FIGURES)

@@ -23,7 +23,8 @@ ROOMS = (
     "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.evidence",
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation",
     "plotting.style", "plotting.training", "plotting.waveforms", "plotting.comparisons",
-    "plotting.dynamics", "plotting", "provenance", "runs", "judging", "experiment", "reporting", "cli",
+    "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.checkpoints", "runs", "preparation", "judging", "saving",
+    "drawing", "experiment", "verification", "reporting", "cli",
     "__main__",
 )  # fmt: skip
 """From the top of the house to its bottom."""

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import CONFIGS
-from sinernn import experiment
 from sinernn.config import Config, load_config, setting_paths, to_yaml
 from sinernn.errors import ConfigError
+from sinernn.preparation import prepare
 
 SECONDS, MEGABYTES = 2, 50
 """What one reading may take."""
@@ -120,7 +120,7 @@ def test_a_mutated_config_is_read_or_refused(
         config = load_config("a.yaml", texts)
         again = to_yaml(config)
         if config.signal.length * len(config.signal.starts) <= 100_000:
-            experiment.prepare(config)
+            prepare(config)
     except ConfigError as error:
         for problem in error.problems:
             assert str(problem).isprintable()

@@ -11,13 +11,17 @@ import pytest
 from rich.console import Console
 
 from conftest import CONFIGS, TINY, refined
-from sinernn import experiment
+from sinernn import experiment, judging
 from sinernn.config import load_config
 from sinernn.errors import ConfigError, InterruptedRunError
+from sinernn.experiment import Watch
+from sinernn.preparation import prepare
 from sinernn.refine import loop, problem
 from sinernn.refine.records import RefineRecord
 from sinernn.reporting import TrainingProgress
-from sinernn.runs import Run, checkpoint_bytes
+from sinernn.runs import Run
+from sinernn.runs.checkpoints import checkpoint_bytes
+from sinernn.training import Record
 
 ONE_STAGE = "refine.stages=[{loop: open, sequences: 4, warmup: 20, horizon: 30, iterations: 2}]"
 
@@ -51,7 +55,7 @@ def test_refinement_measures_as_the_engine_does(here: Path, engine: str):
 
 def go_on(config, half):
     """The records of what is left of a refinement, from a checkpoint."""
-    prepared = experiment.prepare(config)
+    prepared = prepare(config)
     return list(
         loop.refine(
             half.state.refine,
@@ -59,7 +63,13 @@ def go_on(config, half):
             network=half.network,
             stages=config.refine.stages,
             seed=config.seed,
-            measure=experiment._validation_measure(prepared, origins=config.refine.origins),
+            measure=judging.validation_measure(
+                config,
+                prepared.series,
+                prepared.scale,
+                prepared.network,
+                origins=config.refine.origins,
+            ),
         )
     )
 
@@ -86,7 +96,8 @@ def test_a_stop_signal_saves_the_iteration_that_it_met(here: Path, number: int, 
         InterruptedRunError, match="interrupted in stage 2 of 2 of refine"
     ) as caught:
         experiment.train(
-            refined(), on_start=lambda run, _: runs.append(run), on_record=stop_in_stage_2
+            refined(),
+            watch=Watch(start=lambda run, *_: runs.append(run), record=stop_in_stage_2),
         )
     assert caught.value.exit_code == code
     assert runs[0].read_json("run.json")["status"] == "interrupted"
@@ -99,12 +110,13 @@ def test_a_stop_signal_saves_the_iteration_that_it_met(here: Path, number: int, 
 
 def test_a_stop_signal_at_the_last_update_comes_before_refinement(here: Path):
     def stop_at_the_end(record: object) -> None:
-        if isinstance(record, experiment.Record) and record.step == 19:
+        if isinstance(record, Record) and record.step == 19:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(InterruptedRunError, match="interrupted at update 20 of 20"):
         experiment.train(
-            refined("training.log_every=1", "refine.origins=2"), on_record=stop_at_the_end
+            refined("training.log_every=1", "refine.origins=2"),
+            watch=Watch(record=stop_at_the_end),
         )
 
 
@@ -112,7 +124,7 @@ def test_a_refinement_that_is_lost_costs_nothing(here: Path, monkeypatch: pytest
     """Every network but the first diverges on the validation part."""
     errors = iter([0.5])
     monkeypatch.setattr(
-        experiment, "_validation_measure", lambda *_, **__: lambda _: next(errors, float("inf"))
+        judging, "validation_measure", lambda *_, **__: lambda _: next(errors, float("inf"))
     )
     run = experiment.train(refined(), figures=False).run
     best, last = run.load_checkpoint("best"), run.load_checkpoint("last")

@@ -7,19 +7,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from sinernn import runs
 from sinernn.errors import RunFileError, RunNotFoundError
 from sinernn.network import GATES, Network, RefineState
-from sinernn.runs import (
-    METADATA_KEY,
-    Checkpoint,
-    Run,
-    checkpoint_bytes,
-    create_run,
-    load_checkpoint,
-    open_run,
-    write_atomically,
-)
+from sinernn.runs import Run, create_run, files, open_run
+from sinernn.runs.checkpoints import METADATA_KEY, Checkpoint, checkpoint_bytes, load_checkpoint
+from sinernn.runs.files import write_atomically
 from sinernn.training import Record
 from sinernn.windows import Scale
 
@@ -27,7 +19,7 @@ NOON = datetime(2026, 11, 24, 12, 0, 5, tzinfo=UTC)
 
 
 def make_run(runs_dir: Path = Path("runs"), name: str = "a", now: datetime = NOON) -> Run:
-    return create_run(runs_dir, name, now=now, files={"run.json": "{}\n"})
+    return create_run(runs_dir, name, now=now, files={"run.json": b"{}\n"})
 
 
 def make_checkpoint(cell: str = "lstm", seed: int = 0) -> Checkpoint:
@@ -137,7 +129,7 @@ def test_a_folder_in_the_place_of_latest_is_told_before_anything_is_made(here: P
 
 
 def test_a_run_that_saved_no_network_says_what_became_of_it(here: Path):
-    run = create_run(Path("runs"), "a", now=NOON, files={"run.json": '{"status": "diverged"}'})
+    run = create_run(Path("runs"), "a", now=NOON, files={"run.json": b'{"status": "diverged"}'})
     with pytest.raises(RunFileError, match="has saved no network, its status is diverged"):
         run.best_checkpoint()
 
@@ -173,7 +165,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(RunFileError, match="a: cannot be written: No space left on device"):
         write_atomically(Path("a"), b"new")
     assert Path("a").read_bytes() == b"old"

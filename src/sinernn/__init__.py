@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sinernn.config import load_config as load_config
-    from sinernn.experiment import plot as plot
+    from sinernn.drawing import plot as plot
+    from sinernn.experiment import resume as resume
     from sinernn.experiment import train as train
     from sinernn.judging import evaluate as evaluate
+    from sinernn.verification import verify as verify
 
 _HOMES = {
     "load_config": "sinernn.config",
     "train": "sinernn.experiment",
+    "resume": "sinernn.experiment",
     "evaluate": "sinernn.judging",
-    "plot": "sinernn.experiment",
+    "plot": "sinernn.drawing",
+    "verify": "sinernn.verification",
 }
-__all__ = ["evaluate", "load_config", "plot", "train"]
+__all__ = ["evaluate", "load_config", "plot", "resume", "train", "verify"]
 
 
 def __getattr__(name: str) -> Any:

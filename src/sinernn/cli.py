@@ -5,9 +5,11 @@ What is heavy to import waits inside the commands, so that `--help` is instant.
 
 import os
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -20,6 +22,10 @@ from sinernn.errors import (
     SinernnError,
     UsageError,
 )
+
+if TYPE_CHECKING:
+    from sinernn.config import Config
+    from sinernn.experiment import Summary, Watch
 
 # Matrices are small here: threads would wait for each other, and change the last bits by their
 # number. Numpy reads this when it is imported; what a user has set stays.
@@ -82,6 +88,8 @@ Overrides = Annotated[
     ),
 ]
 RunsDir = Annotated[Path, typer.Option(help="Folder of the run directories.")]
+Quiet = Annotated[bool, typer.Option(help="Show no progress.")]
+Figures = Annotated[bool, typer.Option(help="Draw the overview at the end.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 
 
@@ -101,47 +109,104 @@ def sinernn(
 def train(
     config: ConfigArgument,
     overrides: Overrides = None,
+    start_from: Annotated[
+        str | None, typer.Option("--from", help="Run whose best network to begin with.")
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
-    quiet: Annotated[bool, typer.Option(help="Show no progress.")] = False,
-    figures: Annotated[bool, typer.Option(help="Draw the overview at the end.")] = True,
+    quiet: Quiet = False,
+    figures: Figures = True,
     as_json: AsJson = False,
 ) -> None:
     """Train a network, judge it and draw it, in a new run directory.
 
     Example: sinernn train configs/default.yaml model.hidden_size=32
     """
-    from contextlib import nullcontext
-
     from sinernn import experiment
     from sinernn.config import load_config
-    from sinernn.reporting import TrainingProgress, print_scores
 
     settings = load_config(config, overrides or [])
-    stages = settings.refine.stages if settings.refine else ()
-    iterations = [stage.iterations for stage in stages]
-    progress = nullcontext() if quiet else TrainingProgress(settings.training.steps, iterations)
-    with progress as shown:
+    with _progress(settings, quiet) as watch:
         summary = experiment.train(
-            settings,
-            runs_dir=runs_dir,
-            figures=figures,
-            on_start=shown.start if shown else lambda _run, _choice: None,
-            on_compile=shown.compiling if shown else nullcontext,
-            on_record=shown.show if shown else lambda _record: None,
+            settings, runs_dir=runs_dir, start_from=start_from, figures=figures, watch=watch
         )
+    _print_summary(summary, as_json)
+
+
+@app.command(cls=TakesOverrides)
+def resume(
+    run: RunArgument,
+    overrides: Overrides = None,
+    runs_dir: RunsDir = Path("runs"),
+    quiet: Quiet = False,
+    figures: Figures = True,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a run from its last checkpoint, as if nothing had stopped it.
+
+    Example: sinernn resume latest training.steps=40000
+    """
+    from sinernn import experiment
+    from sinernn.config import load_config
+    from sinernn.runs import open_run
+
+    opened = open_run(run, runs_dir=runs_dir)
+    with _progress(load_config(opened.config_path, overrides or []), quiet) as watch:
+        summary = experiment.resume(opened, overrides or [], figures=figures, watch=watch)
+    _print_summary(summary, as_json)
+
+
+@app.command()
+def verify(
+    run: RunArgument = "latest",
+    runs_dir: RunsDir = Path("runs"),
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a finished run's config again, and tell whether the same bits come out.
+
+    Example: sinernn verify latest
+    """
+    from sinernn.config import load_config
+    from sinernn.reporting import print_verification
+    from sinernn.runs import open_run
+    from sinernn.verification import verify
+
+    opened = open_run(run, runs_dir=runs_dir)
+    with _progress(load_config(opened.config_path), quiet) as watch:
+        verification = verify(opened, watch=watch)
     if as_json:
-        paths = [str(path) for path in summary.figures]
-        _print_json(
-            {
-                "run": str(summary.run.path),
-                **summary.facts,
-                "scores": summary.scores,
-                "figures": paths,
-            }
-        )
+        _print_json(verification.report())
+    else:
+        print_verification(verification)
+    if not verification.agrees:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(config: "Config", quiet: bool) -> "Generator[Watch]":
+    """Show on stderr how training goes on."""
+    from sinernn.experiment import Watch
+    from sinernn.reporting import TrainingProgress
+
+    if quiet:
+        yield Watch()
+        return
+    stages = config.refine.stages if config.refine else ()
+    with TrainingProgress(config.training.steps, [each.iterations for each in stages]) as shown:
+        yield Watch(shown.start, shown.compiling, shown.remark, shown.show)
+
+
+def _print_summary(summary: "Summary", as_json: bool) -> None:
+    """Print what a person, or a program, wants to know of a finished training."""
+    from sinernn.reporting import print_scores
+
+    paths = [str(path) for path in summary.figures]
+    if as_json:
+        run = {"run": str(summary.run.path), **summary.facts}
+        _print_json({**run, "scores": summary.scores, "figures": paths})
         return
     print_scores(summary.scores)
-    for path in summary.figures:
+    for path in paths:
         typer.echo(path)
     facts = summary.facts
     refined = facts["refine_iterations"]
@@ -201,7 +266,7 @@ def plot(
 
     Example: sinernn plot runs/latest --format svg
     """
-    from sinernn import experiment
+    from sinernn import drawing
     from sinernn.runs import open_run
 
     if only_list:
@@ -214,7 +279,7 @@ def plot(
             typer.echo(f"{name:12} {what}")
         return
     opened = open_run(run, runs_dir=runs_dir)
-    paths = experiment.plot(opened, format=format.value, names=figure)
+    paths = drawing.plot(opened, format=format.value, names=figure)
     if as_json:
         _print_json({"figures": [str(path) for path in paths]})
     else:
@@ -273,13 +338,13 @@ def validate(
 
     Example: sinernn config validate configs/default.yaml configs/tiny.yaml
     """
-    from sinernn import experiment
     from sinernn.config import load_config
+    from sinernn.preparation import prepare
 
     problems: list[Problem] = []
     for config in configs:
         try:
-            experiment.prepare(load_config(config))
+            prepare(load_config(config))
             typer.echo(f"{config}: valid")
         except ConfigError as error:
             problems += error.problems

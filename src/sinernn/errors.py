@@ -76,6 +76,10 @@ class RunFileError(SinernnError):
     """A file of a run directory is missing, damaged or from the future, or cannot be written."""
 
 
+class RunBusyError(SinernnError):
+    """Another process is training this run."""
+
+
 class TrainingDivergedError(SinernnError):
     """The loss or a weight is no longer finite."""
 

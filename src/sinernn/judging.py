@@ -3,7 +3,7 @@
 With `experiment`, the only place that unpacks a config.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from sinernn.errors import RunFileError, UsageError
 from sinernn.evaluation import Evidence, Forecasts, OneStep, Setting
 from sinernn.evaluation.baselines import baselines
 from sinernn.evaluation.dynamics import follow
-from sinernn.network import Hidden, TrainState
+from sinernn.network import Hidden, Network, Theta, TrainState
 from sinernn.recurrence import Recurrence
-from sinernn.runs import Checkpoint, Run, open_run
+from sinernn.runs import Run, open_run
+from sinernn.runs.checkpoints import Checkpoint
 from sinernn.signals import Series
 from sinernn.windows import Origins, Scale
 
@@ -87,6 +88,40 @@ def hidden_before(initial_state: str, state: TrainState, rows: int) -> Hidden:
     return carried if initial_state == "carried" else np.zeros_like(carried)
 
 
+def validation_rmse(config: Config, series: Series, scale: Scale, engine: Engine) -> float:
+    """Closed-loop RMSE on observed samples of the validation part, over the horizon that fits."""
+    settings = config.evaluation
+    origins, horizon = place_origins(config, series, "validation")
+    forecasts = forecast(
+        engine,
+        scale,
+        series,
+        origins,
+        warmup=settings.warmup,
+        horizon=horizon,
+        hidden=hidden_before(settings.initial_state, engine.state, len(origins.samples)),
+    )
+    return evaluation.rmse(forecasts.prediction - forecasts.observed[:, settings.warmup :])
+
+
+def validation_measure(
+    config: Config, series: Series, scale: Scale, network: Network, *, origins: int | None
+) -> Callable[[Theta], float]:
+    """Return what tells the closed-loop RMSE of parameters, as `validation_rmse` does."""
+    from sinernn.refine.problem import free_run
+
+    warmup = config.evaluation.warmup
+    spread, horizon = place_origins(config, series, "validation", count=origins)
+    observed = series.observed[stretches(spread, warmup=warmup, horizon=horizon)]
+    warmups = scale.apply(observed[:, :warmup])
+
+    def measure(theta: Theta) -> float:
+        forecasts = free_run(theta, network, warmups, steps=horizon)
+        return evaluation.rmse(scale.invert(forecasts) - observed[:, warmup:])
+
+    return measure
+
+
 def evaluate(
     run: Run | Path | str, overrides: Sequence[str] = (), *, data: Path | str | None = None
 ) -> dict[str, Any]:
@@ -120,7 +155,7 @@ class Judgement:
     evidence: Evidence
 
     def keep(self, run: Run) -> None:
-        """Write evaluation.json and the arrays that figures are drawn from."""
+        """Write evaluation.json, after the arrays that figures are drawn from."""
         run.write_arrays("evaluation.safetensors", self.evidence.arrays())
         run.write_json("evaluation.json", self.scores)
 

@@ -1,10 +1,13 @@
 """What a run needs to tell about where it was made, so that it can be made again."""
 
+import os
 import platform
 import subprocess
+import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 PACKAGES = ("sinernn", "torch", "numba", "numpy", "matplotlib", "pydantic", "pyyaml", "safetensors")
 
@@ -15,8 +18,39 @@ def environment() -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **_versions()},
         "platform": platform.platform(),
         "processor": _processor(),
+        "threads": _threads(),
         "git_commit": _git("rev-parse", "HEAD"),
         "git_status": _git("status", "--porcelain", "--untracked-files=no"),
+    }
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return what of two environments may change the bits of a run, where it is not the same."""
+    flat_then, flat_now = _flat(then), _flat(now)
+    return {
+        name: (flat_then.get(name), flat_now.get(name))
+        for name in {**flat_then, **flat_now}
+        if flat_then.get(name) != flat_now.get(name)
+    }
+
+
+def _flat(facts: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: facts.get(name) for name in ("engine", "device", "platform", "processor")}
+    for group in ("versions", "threads"):
+        value: Any = facts.get(group)
+        if isinstance(value, dict):
+            within = cast("dict[str, Any]", value)
+            found |= {f"{group}.{name}": each for name, each in within.items()}
+    return found
+
+
+def _threads() -> dict[str, Any]:
+    """Return what limits the threads of the libraries that compute."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    torch = sys.modules.get("torch")  # if it is not loaded, it computes nothing
+    return {name: os.environ.get(name) for name in names} | {
+        "processors": os.cpu_count(),
+        "torch": torch.get_num_threads() if torch else None,
     }
 
 

@@ -17,6 +17,7 @@ from sinernn.errors import Problem, printable
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
 from sinernn.training import Record
+from sinernn.verification import Verification
 
 
 class ProgressConsole(Console):
@@ -63,10 +64,19 @@ class TrainingProgress:
         if self._bar:
             self._bar.stop()
 
-    def start(self, run: Run, choice: EngineChoice) -> None:
-        """Tell where the run is kept, and what computes it."""
-        self._print(f"{run.path}: {choice.engine} on {choice.device}")
-        self._mark = (0, time.perf_counter())
+    def start(self, run: Run, choice: EngineChoice, updates: int) -> None:
+        """Tell where the run is kept, what computes it, and where it goes on."""
+        line = f"{run.path}: {choice.engine} on {choice.device}"
+        if updates:
+            line += f", goes on at update {updates} of {self._steps}"
+        self._print(line)
+        self._mark = (updates, time.perf_counter())
+        if self._bar:
+            self._bar.update(self._task, completed=updates)
+
+    def remark(self, text: str) -> None:
+        """Tell what whoever started it may want to know."""
+        self._print(text)
 
     @contextmanager
     def compiling(self) -> Generator[None]:
@@ -77,7 +87,7 @@ class TrainingProgress:
         else:
             self._print(news)
         yield
-        self._mark = (0, time.perf_counter())
+        self._mark = (self._mark[0], time.perf_counter())
 
     def show(self, record: Record | RefineRecord) -> None:
         """Tell where training stands."""
@@ -118,7 +128,7 @@ class TrainingProgress:
             )
 
     def _print(self, line: str) -> None:
-        self._console.print(line, soft_wrap=True)
+        self._console.print(printable(line, 2000), soft_wrap=True)
 
 
 def show_problems(problems: Sequence[Problem], console: Console | None = None) -> None:
@@ -168,6 +178,26 @@ def print_scores(scores: dict[str, Any]) -> None:
     for number, origin in enumerate(scores["origins"], start=1):
         if origin["diverged_at"] is not None:
             say(f"origin {number} of {count} diverged at step {origin['diverged_at']}")
+
+
+def print_verification(verification: Verification) -> None:
+    """Print whether a run was had again, and where not, what may be the reason."""
+    console = Console(highlight=False, markup=False, emoji=False)
+
+    def say(line: str) -> None:
+        console.print(printable(line, 2000), soft_wrap=True)
+
+    if verification.agrees:
+        say(f"{verification.run}: trained again to the same bits")
+        return
+    wrong = ", ".join(name for name, agrees in verification.files.items() if not agrees)
+    say(f"{verification.run}: trained again, and other bits came out: {wrong}")
+    for name, (then, now) in verification.scores.items():
+        say(f"{name}: was {_number(then, '.6e')}, is {_number(now, '.6e')}")
+    for name, (then, now) in verification.environment.items():
+        say(f"{name}: was {then}, is {now}")
+    if not verification.environment:
+        say("the environment is the same; were files of the run changed, or this package?")
 
 
 def _closed_loop_table(scores: dict[str, Any]) -> Table:

@@ -109,7 +109,7 @@ def train(
         losses: Losses since the last row, of a run that goes on.
 
     Raises:
-        TrainingDivergedError: A loss is not finite, or a weight at a row or at the end.
+        TrainingDivergedError: A loss is not finite, or a weight after a piece.
     """
     done, pending = first, np.empty(0) if losses is None else losses
     updates_a_second = 0.0
@@ -132,7 +132,7 @@ def train(
             return every is not None and (done == steps or done % every == 0)
 
         is_row = done == boundary
-        if is_row and not engine.state.is_finite():
+        if not engine.state.is_finite():
             raise _diverged(done, "a weight is no longer finite")
         yield Record(
             step=done,
@@ -158,7 +158,4 @@ def _require_finite(losses: Float[np.ndarray, " n"], done: int) -> None:
 
 
 def _diverged(update: int, what: str) -> TrainingDivergedError:
-    return TrainingDivergedError(
-        f"training diverged at update {update}: {what}; "
-        "try a smaller training.learning_rate, or training.gradient_clip=1.0"
-    )
+    return TrainingDivergedError(f"training diverged at update {update}: {what}")

@@ -4,7 +4,7 @@
 2. Keys, types and bounds.
 3. Settings against each other.
 
-The fourth stage, settings against the data, is `experiment.prepare`'s.
+The fourth stage, settings against the data, is `preparation.prepare`'s.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,6 +1,7 @@
 """The whole experiment on one page: every setting with its unit, its bound and its reason."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, PrivateAttr, StringConstraints
 
@@ -155,6 +156,18 @@ class Config(Section):
     limits: Limits = Limits()
 
     _places: Places = PrivateAttr(default_factory=lambda: Places(Place("config")))
+
+    def flat(self) -> dict[str, Any]:
+        """Return every setting by its key, as in `model.hidden_size`; lists are values."""
+
+        def walk(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+            for key, value in tree.items():
+                if isinstance(value, dict):
+                    yield from walk(cast("dict[str, Any]", value), f"{prefix}{key}.")
+                else:
+                    yield f"{prefix}{key}", value
+
+        return dict(walk(self.model_dump(mode="json"), ""))
 
     @property
     def places(self) -> Places:

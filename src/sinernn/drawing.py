@@ -1,0 +1,63 @@
+"""A run's figures, drawn from its files alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sinernn.errors import RunFileError, UsageError, printable
+from sinernn.evaluation import Evidence
+from sinernn.runs import Run, open_run
+
+
+def plot(
+    run: Run | Path | str, *, format: str = "png", names: Sequence[str] | None = None
+) -> list[Path]:
+    """Draw a run from its files alone; before any evaluation, only what shows the training.
+
+    Args:
+        run: The run: itself, its folder, its name, or `latest`.
+        format: png, svg or pdf.
+        names: Which figures; default: all there are.
+
+    Returns:
+        The files written.
+
+    Raises:
+        SinernnError: The run cannot be read, or a figure cannot be drawn from it.
+    """
+    from sinernn import plotting
+
+    run = run if isinstance(run, Run) else open_run(run)
+    name, evidence = str(run.read_json("run.json").get("name", run.path.name)), None
+    title = printable(name, 40)
+    if (run.path / "evaluation.json").exists():
+        judged = str(run.read_json("evaluation.json").get("config", name))
+        title = title if judged == name else f"{title} on {printable(judged, 60)}"
+        evidence = _read_evidence(run)
+    story = plotting.Story(
+        title=title.replace("$", r"\$"), metrics=run.read_metrics(), evidence=evidence
+    )
+    drawable = [
+        name
+        for name in plotting.FIGURES
+        if evidence is not None or name in plotting.WITHOUT_EVIDENCE
+    ]
+    wanted = drawable if names is None else list(names)
+    for name in wanted:
+        if name not in plotting.FIGURES:
+            raise UsageError(f"no figure is called {name}; there are {', '.join(plotting.FIGURES)}")
+        if name not in drawable:
+            raise UsageError(
+                f"{name} shows an evaluation, and there is none; run sinernn eval {run.path}"
+            )
+    return [
+        run.write(f"figures/{name}.{format}", plotting.draw(name, story, format)) for name in wanted
+    ]
+
+
+def _read_evidence(run: Run) -> Evidence:
+    try:
+        return Evidence.from_arrays(run.read_arrays("evaluation.safetensors"))
+    except (KeyError, TypeError, ValueError) as error:
+        path = run.path / "evaluation.safetensors"
+        message = f"{path}: is damaged or of another version; run sinernn eval {run.path}"
+        raise RunFileError(message) from error

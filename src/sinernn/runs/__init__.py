@@ -1,0 +1,350 @@
+"""The run directory: created once, written atomically, read without running any code."""
+
+import contextlib
+import csv
+import io
+import json
+import re
+import secrets
+import shutil
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from jaxtyping import Float
+from safetensors.numpy import save
+
+from sinernn.errors import RunBusyError, RunFileError, RunNotFoundError
+from sinernn.runs.checkpoints import (
+    Checkpoint,
+    checkpoint_bytes,
+    load_checkpoint,
+    model_bytes,
+)
+from sinernn.runs.files import (
+    contiguous,
+    is_temporary_of,
+    read_bytes,
+    read_safetensors,
+    sync_directory,
+    telling,
+    temporary_beside,
+    to_json,
+    write_atomically,
+)
+
+LATEST = "latest"
+METRICS_COLUMNS = (
+    "phase", "step", "loss", "learning_rate", "closed_loop_rmse", "stage", "damping",
+)  # fmt: skip
+
+TRAINED = (
+    "config.yaml", "run.json", "metrics.csv", "model.safetensors",
+    "checkpoints/last.safetensors", "checkpoints/best.safetensors",
+    "checkpoints/best_before_end.safetensors",
+)  # fmt: skip
+"""What training writes, all by the one process that holds the run."""
+
+JUDGED = ("evaluation.json", "evaluation.safetensors")
+"""What judging writes; whoever reads the JSON file finds the arrays that belong to it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory."""
+
+    path: Path
+
+    @property
+    def config_path(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yaml"
+
+    @contextlib.contextmanager
+    def held(self) -> Generator[None]:
+        """Keep every other process from training this run; one that dies lets go of it.
+
+        Raises:
+            RunBusyError: Another process is training it.
+            RunFileError: The directory cannot be written to.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            with telling(self.path, "cannot be written to"):
+                lock.acquire()
+        except Timeout as error:
+            raise RunBusyError(
+                f"{self.path}: another process is training this run; wait for its end"
+            ) from error
+        try:
+            self._sweep()
+            yield
+        finally:
+            lock.release()
+
+    def _sweep(self) -> None:
+        """Remove what writes of training have left behind when they were killed."""
+        for name in TRAINED:
+            path = self.path / name
+            for leftover in path.parent.glob(".*"):
+                if is_temporary_of(leftover, path.name):
+                    with contextlib.suppress(OSError):
+                        leftover.unlink()
+
+    def forget_judgement(self) -> None:
+        """Remove scores and figures, which show a network that is trained further."""
+        drawn = (self.path / "figures").glob("*")
+        for path in (*drawn, *(self.path / name for name in JUDGED)):
+            with telling(path, "cannot be removed"):
+                path.unlink(missing_ok=True)
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Write a file whole or not at all, making its subfolder; return its path."""
+        path = self.path / name
+        if path.parent != self.path and not path.parent.is_dir():
+            with telling(path, "cannot be written"):
+                path.parent.mkdir(exist_ok=True)
+                sync_directory(self.path)
+        write_atomically(path, content)
+        return path
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file whole or not at all."""
+        self.write(name, text.encode())
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file whole or not at all; NaN and infinity are not JSON."""
+        self.write_text(name, to_json(value))
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON file.
+
+        Raises:
+            RunFileError: It is missing, or not a JSON object.
+        """
+        path = self.path / name
+        try:
+            value = json.loads(read_bytes(path))
+        except ValueError as error:
+            raise RunFileError(f"{path}: is damaged: not JSON") from error
+        if not isinstance(value, dict):
+            raise RunFileError(f"{path}: is damaged: not a JSON object")
+        return cast("dict[str, Any]", value)
+
+    def write_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write metrics.csv; a cell without a value is empty, floats read back to the bit."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(METRICS_COLUMNS)
+        writer.writerows([row.get(name) for name in METRICS_COLUMNS] for row in rows)
+        self.write_text("metrics.csv", text.getvalue())
+
+    def metrics_rows(self) -> list[dict[str, str]]:
+        """Read metrics.csv as the text that stands in it.
+
+        Raises:
+            RunFileError: It is missing or damaged.
+        """
+        path = self.path / "metrics.csv"
+        reader = csv.DictReader(io.StringIO(read_bytes(path).decode(errors="replace")))
+        try:
+            rows = [dict(row) for row in reader]
+        except csv.Error as error:
+            raise RunFileError(f"{path}: is damaged: {error}") from error
+        names = set(METRICS_COLUMNS)
+        if any(set(row) != names or None in row.values() for row in rows):
+            raise RunFileError(f"{path}: is damaged: its columns are not those of metrics")
+        return rows
+
+    def read_metrics(self, phase: str = "training") -> dict[str, Float[np.ndarray, " row"]]:
+        """Read the numeric columns of a phase, `training` or `refine`; NaN where a cell is empty.
+
+        Raises:
+            RunFileError: They are missing or damaged.
+        """
+        path, rows = self.path / "metrics.csv", self.metrics_rows()
+        if not rows:
+            raise RunFileError(f"{path}: has no rows; the run ended before its first")
+        chosen = [row for row in rows if row["phase"] == phase]
+        try:
+            return {
+                name: np.array([float(row[name] or "nan") for row in chosen])
+                for name in METRICS_COLUMNS[1:]
+            }
+        except ValueError as error:
+            raise RunFileError(f"{path}: is damaged: {error}") from error
+
+    def write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """Write arrays as a safetensors file."""
+        self.write(name, save(contiguous(arrays)))
+
+    def read_arrays(self, name: str) -> dict[str, np.ndarray]:
+        """Read a safetensors file.
+
+        Raises:
+            RunFileError: It is missing or damaged.
+        """
+        return read_safetensors(self.path / name)[0]
+
+    def save_checkpoint(self, name: str, checkpoint: Checkpoint) -> None:
+        """Write `checkpoints/NAME.safetensors`."""
+        self.write(f"checkpoints/{name}.safetensors", checkpoint_bytes(checkpoint))
+
+    def save_model(self, checkpoint: Checkpoint) -> None:
+        """Write model.safetensors: the weights alone, which torch loads as they are."""
+        self.write("model.safetensors", model_bytes(checkpoint))
+
+    def load_checkpoint(self, name: str) -> Checkpoint:
+        """Read `checkpoints/NAME.safetensors`.
+
+        Raises:
+            RunFileError: It is missing, damaged, or from a future version.
+        """
+        return load_checkpoint(self.checkpoint_path(name))
+
+    def checkpoint_path(self, name: str) -> Path:
+        """Return the path of `checkpoints/NAME.safetensors`, which need not be there."""
+        return self.path / "checkpoints" / f"{name}.safetensors"
+
+    def set_aside(self, name: str, aside: str) -> None:
+        """Copy a checkpoint, or where there is none remove the copy of an earlier one."""
+        if self.checkpoint_path(name).exists():
+            content = read_bytes(self.checkpoint_path(name))
+            write_atomically(self.checkpoint_path(aside), content)
+        else:
+            self._remove_checkpoint(aside)
+
+    def put_back(self, aside: str, name: str) -> None:
+        """Undo `set_aside`: what was copied, or that there was nothing."""
+        if not self.checkpoint_path(aside).exists():
+            self._remove_checkpoint(name)
+            return
+        with telling(self.checkpoint_path(name), "cannot be replaced"):
+            self.checkpoint_path(aside).replace(self.checkpoint_path(name))
+            sync_directory(self.checkpoint_path(name).parent)
+
+    def _remove_checkpoint(self, name: str) -> None:
+        with telling(self.checkpoint_path(name), "cannot be removed"):
+            self.checkpoint_path(name).unlink(missing_ok=True)
+
+    def best_checkpoint(self) -> tuple[str, Checkpoint]:
+        """Read the best checkpoint, or the last where none was chosen as best; and its name.
+
+        Raises:
+            RunFileError: There is none, or it is damaged.
+        """
+        for name in ("best", "last"):
+            if self.checkpoint_path(name).exists():
+                return name, self.load_checkpoint(name)
+        status = self.read_json("run.json").get("status")
+        raise RunFileError(
+            f"{self.path}: has saved no network, its status is {status}; choose another run"
+        )
+
+
+def create_run(runs_dir: Path, name: str, *, now: datetime, files: Mapping[str, bytes]) -> Run:
+    """Make a new directory `<UTC time>-<name>`, with `files` in it, and point `latest` to it.
+
+    It is made under another name and renamed when it is whole, so nobody sees a part of it; and
+    two runs that begin in the same second get two directories.
+
+    Raises:
+        RunFileError: The directory cannot be made.
+    """
+    latest = runs_dir / LATEST
+    if latest.is_dir() and not latest.is_symlink():
+        raise RunFileError(f"{latest}: is a folder, and must be free for a link; rename it")
+    stem = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{_slug(name)}"
+    made = Run(runs_dir / f".{stem}.{secrets.token_hex(4)}")
+    with telling(runs_dir, "cannot hold a run directory", "; choose another --runs-dir"):
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        made.path.mkdir()
+    try:
+        for file, content in files.items():
+            made.write(file, content)
+        with telling(runs_dir, "cannot hold a run directory"):
+            run = Run(_publish(made.path, runs_dir / stem))
+    except BaseException:
+        shutil.rmtree(made.path, ignore_errors=True)
+        raise
+    _point_latest(runs_dir, run.path.name)
+    return run
+
+
+def open_run(run: Path | str, *, runs_dir: Path | str = "runs") -> Run:
+    """Find a run by its folder, its name in `runs_dir`, or `latest`, also where that link is lost.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+    """
+    path = Path(run)
+    if len(path.parts) == 1 and not _is_run(path):
+        path = Path(runs_dir) / path
+    if path.name == LATEST:
+        path = _latest(path)
+    if _is_run(path):
+        return Run(path)
+    what = "is not a run directory: it has no run.json" if path.is_dir() else "no such run"
+    newest = _newest(Path(runs_dir))
+    way_out = (
+        f"the newest in {runs_dir} is {newest.name}" if newest else f"there are none in {runs_dir}"
+    )
+    raise RunNotFoundError(f"{path}: {what}; {way_out}")
+
+
+def _slug(name: str) -> str:
+    """Return a name as part of a folder's: letters, digits, dots and dashes, 80 bytes at most."""
+    safe = re.sub(r"[^\w.-]+", "-", name).strip(".-")
+    return safe.encode()[:80].decode(errors="ignore") or "run"
+
+
+def _publish(made: Path, path: Path) -> Path:
+    """Rename a folder that is whole to a name that is free: `path`, or with a number behind it."""
+    stem, number = path.name, 1
+    while True:
+        try:
+            made.rename(path)
+        except OSError:
+            if not path.exists():
+                raise
+            number += 1
+            path = path.with_name(f"{stem}-{number}")
+        else:
+            sync_directory(path.parent)
+            return path
+
+
+def _point_latest(runs_dir: Path, name: str) -> None:
+    latest = runs_dir / LATEST
+    try:
+        with temporary_beside(latest) as temporary:
+            temporary.symlink_to(name, target_is_directory=True)
+            temporary.replace(latest)
+    except OSError:  # no links on this file system: a text file holds the name
+        write_atomically(latest, f"{name}\n".encode())
+
+
+def _latest(path: Path) -> Path:
+    """Return the run that a link or a text file names; the newest beside it if that is lost."""
+    if path.is_file():
+        named = path.parent / Path(read_bytes(path).decode(errors="replace").strip()).name
+    else:
+        named = path.parent / path.readlink() if path.is_symlink() else path
+    return named if _is_run(named) and named != path.parent else _newest(path.parent) or path
+
+
+def _newest(runs_dir: Path) -> Path | None:
+    known = [path for path in runs_dir.glob("[!.]*") if path.name != LATEST and _is_run(path)]
+    return max(known, default=None, key=lambda path: path.name)
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return (path / "run.json").is_file()
+    except OSError:  # no file can have such a name
+        return False

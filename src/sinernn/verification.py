@@ -1,0 +1,101 @@
+"""Whether a run can be had again: its recorded config trained anew, and compared to the bit."""
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sinernn import experiment, judging, provenance
+from sinernn.config import load_config
+from sinernn.errors import UsageError
+from sinernn.experiment import Watch
+from sinernn.runs import Run, open_run
+
+COMPARED = (
+    "metrics.csv", "model.safetensors", "checkpoints/best.safetensors",
+    "checkpoints/last.safetensors",
+)  # fmt: skip
+"""All that training leaves behind but its time stamps."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How a run and the training of its config again compare."""
+
+    run: str
+    files: dict[str, bool]
+    """Whether the bytes of each file agree."""
+
+    environment: dict[str, tuple[Any, Any]]
+    """What of the environment was otherwise: then, now."""
+
+    scores: dict[str, tuple[float | None, float | None]]
+    """Scores of both networks, where the bits differ: then, now."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every bit does."""
+        return all(self.files.values())
+
+    def report(self) -> dict[str, Any]:
+        """Return it all, for other programs."""
+        return {**asdict(self), "agrees": self.agrees}
+
+
+def verify(
+    run: Run | Path | str,
+    *,
+    runs_dir: Path | str = "runs",
+    watch: Watch = Watch(),  # noqa: B008 (it is frozen)
+) -> Verification:
+    """Train the recorded config of a finished run again, elsewhere, and compare what comes out.
+
+    Args:
+        run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
+        runs_dir: Folder of the run directories.
+        watch: Who is told of the training.
+
+    Raises:
+        SinernnError: The run is not finished or cannot be read, or training fails.
+    """
+    run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
+    facts = run.read_json("run.json")
+    if facts.get("status") != "finished":
+        raise UsageError(
+            f"{run.path}: is not finished, its status is {facts.get('status')}; "
+            f"finish it with: sinernn resume {run.path}"
+        )
+    config = load_config(run.config_path)
+    with tempfile.TemporaryDirectory(prefix="sinernn-") as folder:
+        again = experiment.train(
+            config,
+            runs_dir=folder,
+            start_from=experiment.recorded_start(run),
+            figures=False,
+            watch=watch,
+        )
+        files = {name: _content(run, name) == _content(again.run, name) for name in COMPARED}
+        return Verification(
+            run=str(run.path),
+            files=files,
+            environment=provenance.differences(facts, again.facts),
+            scores={} if all(files.values()) else _scores(run, again.scores),
+        )
+
+
+def _content(run: Run, name: str) -> bytes | None:
+    path = run.path / name
+    return path.read_bytes() if path.exists() else None
+
+
+def _scores(run: Run, again: dict[str, Any]) -> dict[str, tuple[float | None, float | None]]:
+    """Return the scores that are told first, of a run as it is and of its config trained again."""
+    then = judging.judge(run).scores
+    return {
+        "open_loop.rmse": (then["open_loop"]["rmse"], again["open_loop"]["rmse"]),
+        "closed_loop_rmse": (_median(then), _median(again)),
+    }
+
+
+def _median(scores: dict[str, Any]) -> float | None:
+    return scores["closed_loop_rmse"][-1]["median"]
