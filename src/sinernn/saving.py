@@ -122,7 +122,16 @@ def _rows_until(run: Run, config: Config, state: TrainState) -> list[Mapping[str
                 f"{path}: its rows of {phase} end at {found}, and the last checkpoint's at {end}; "
                 "put back the file that belongs there"
             )
-    return [row for _, _, row in kept]
+    return [
+        row if phase == "refine" or _is_evaluated(config, step) else row | {"closed_loop_rmse": ""}
+        for phase, step, row in kept
+    ]
+
+
+def _is_evaluated(config: Config, updates: int) -> bool:
+    """Whether a run is evaluated after so many updates: at each multiple, and at its own end."""
+    every = config.training.evaluate_every
+    return every is not None and (updates % every == 0 or updates == config.training.steps)
 
 
 def _last_row(config: Config, updates: int) -> int:
@@ -196,9 +205,9 @@ def _best_rmse(run: Run, config: Config) -> float:
     """Return the error of the best network so far, without an end that is none any more."""
     if not run.checkpoint_path("best").exists():
         return float("inf")
-    best, every = run.load_checkpoint("best"), config.training.evaluate_every
+    best = run.load_checkpoint("best")
     updates = best.state.updates
-    if every is not None and updates % every and updates < config.training.steps:
+    if updates < config.training.steps and not _is_evaluated(config, updates):
         run.put_back(BEFORE_END, "best")
         return _best_rmse(run, config)
     return float("inf") if best.closed_loop_rmse is None else best.closed_loop_rmse

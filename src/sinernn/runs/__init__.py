@@ -74,13 +74,13 @@ class Run:
         from filelock import FileLock, Timeout
 
         lock = FileLock(self.path / ".lock", timeout=0)
-        try:
-            with telling(self.path, "cannot be written to"):
+        with telling(self.path, "cannot be written to"):
+            try:
                 lock.acquire()
-        except Timeout as error:
-            raise RunBusyError(
-                f"{self.path}: another process is training this run; wait for its end"
-            ) from error
+            except Timeout as error:
+                raise RunBusyError(
+                    f"{self.path}: another process is training this run; wait for its end"
+                ) from error
         try:
             self._sweep()
             yield
