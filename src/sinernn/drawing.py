@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sinernn.errors import RunFileError, UsageError, printable
+from sinernn.errors import RunFileError, UsageError, command_line, printable
 from sinernn.evaluation import Evidence
 from sinernn.runs import Run, open_run
 
@@ -46,9 +46,8 @@ def plot(
         if name not in plotting.FIGURES:
             raise UsageError(f"no figure is called {name}; there are {', '.join(plotting.FIGURES)}")
         if name not in drawable:
-            raise UsageError(
-                f"{name} shows an evaluation, and there is none; run sinernn eval {run.path}"
-            )
+            way_out = command_line("eval", run.path)
+            raise UsageError(f"{name} shows an evaluation, and there is none; run {way_out}")
     return [
         run.write(f"figures/{name}.{format}", plotting.draw(name, story, format)) for name in wanted
     ]
@@ -59,5 +58,5 @@ def _read_evidence(run: Run) -> Evidence:
         return Evidence.from_arrays(run.read_arrays("evaluation.safetensors"))
     except (KeyError, TypeError, ValueError) as error:
         path = run.path / "evaluation.safetensors"
-        message = f"{path}: is damaged or of another version; run sinernn eval {run.path}"
+        message = f"{path}: is damaged or of another version; run {command_line('eval', run.path)}"
         raise RunFileError(message) from error

@@ -1,7 +1,9 @@
 """What can go wrong through no fault of the code: one class for each cause a user can meet."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 KeyPath = tuple[str | int, ...]
 """Keys and list positions from the top of a config down to a value."""
@@ -42,6 +44,11 @@ def printable(text: str, limit: int) -> str:
         for char in text[: limit + 1]
     )
     return harmless if len(harmless) <= limit else harmless[: limit - 3] + "..."
+
+
+def command_line(name: str, path: Path) -> str:
+    """Return a command on a path as one that can be copied into a shell."""
+    return f"sinernn {name} {shlex.quote(str(path))}"
 
 
 class SinernnError(Exception):

@@ -7,7 +7,7 @@ from typing import Any
 
 from sinernn import experiment, judging, provenance
 from sinernn.config import load_config
-from sinernn.errors import UsageError
+from sinernn.errors import UsageError, command_line
 from sinernn.experiment import Watch
 from sinernn.runs import Run, open_run
 
@@ -63,7 +63,7 @@ def verify(
     if facts.get("status") != "finished":
         raise UsageError(
             f"{run.path}: is not finished, its status is {facts.get('status')}; "
-            f"finish it with: sinernn resume {run.path}"
+            f"finish it with: {command_line('resume', run.path)}"
         )
     config = load_config(run.config_path)
     with tempfile.TemporaryDirectory(prefix="sinernn-") as folder:
