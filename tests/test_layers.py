@@ -15,7 +15,7 @@ ROOMS = (
     "engines", "refine", "refine.stages", "refine.records",
     "config.sections", "config.messages", "config.cost", "config.contradictions", "config",
     *(f"engines.fused{room}" for room in (
-        "", ".lanes", ".cells", ".shape", ".views", ".cache", ".products", ".elementwise", ".memory",
+        "", ".lanes", ".cells", ".constants", ".shape", ".views", ".cache", ".products", ".elementwise", ".memory",
         ".forward", ".backward", ".kernels", ".layout", ".engine",
     )),
     *(f"refine.{room}" for room in ("cells", "jacobian", "algebra", "solver", "problem", "lift", "loop")),
