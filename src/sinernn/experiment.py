@@ -148,8 +148,8 @@ def resume(
     """
     run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
     with noting_stop_signals() as stop, run.held():
-        config, facts = _config_to_go_on(run, overrides), run.read_json("run.json")
-        if facts.get("status") == TrainingDivergedError.run_status:
+        config, facts = _config_to_go_on(run, overrides), run.read_facts()
+        if facts["status"] == TrainingDivergedError.run_status:
             rate = f"training.learning_rate={config.training.learning_rate / 10:g}"
             raise UsageError(
                 f"{run.path}: diverged, and would do so again; change a setting, as in: "
@@ -158,7 +158,7 @@ def resume(
         experiment = prepare(config)
         start, _ = _starting_checkpoint(experiment, recorded_start(run), runs_dir)
         standing = saving.find_standing(experiment, run, start)
-        if facts.get("status") != "finished" or not standing.is_done(config):
+        if facts["status"] != "finished" or not standing.is_done(config):
             choice = engines.choose(config.engine, config.device, experiment.network)
             engine = engines.build(
                 choice, experiment.network, standing.checkpoint.state, experiment.objective
@@ -168,12 +168,13 @@ def resume(
                 watch.remark(f"{name} was {then} and is {now}: the bits may differ from one run's")
             run.forget_judgement()
             run.write("config.yaml", _resolved(config))
-            facts |= {"status": "running", "steps": config.training.steps, "ended": None}
-            resumed = facts.get("resumed")
-            facts["resumed"] = [
-                *(resumed if isinstance(resumed, list) else []),
-                {"at": _now(), "changed": changed},
-            ]
+            facts |= {
+                **asdict(choice),
+                "status": "running",
+                "steps": config.training.steps,
+                "ended": None,
+                "resumed": [*facts["resumed"], {"at": _now(), "changed": changed}],
+            }
             run.write_json("run.json", facts)
             _train_in(run, experiment, engine, standing, facts, watch, stop)
     return _judge_and_draw(run, facts, figures)
@@ -257,15 +258,14 @@ def _train_in(
     stop: StopRequest,
 ) -> None:
     """Train what is left to train in a run that this process holds, and write down how it went."""
-    clock, before = time.perf_counter(), facts["seconds"]
+    clock, before = time.perf_counter(), facts["seconds"] or 0.0
     state = engine.state
     facts["updates"] = state.updates
     facts["refine_iterations"] = state.refine.step if state.refine else 0
 
     def close(status: str) -> None:
         facts["status"], facts["ended"] = status, _now()
-        seconds = before if isinstance(before, int | float) else 0.0
-        facts["seconds"] = round(seconds + time.perf_counter() - clock, 3)
+        facts["seconds"] = round(before + time.perf_counter() - clock, 3)
         run.write_json("run.json", facts)
 
     try:
