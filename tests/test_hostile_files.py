@@ -4,9 +4,9 @@ import io
 import json
 import os
 import pickle
-import resource
 import shutil
 import signal
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -177,11 +177,14 @@ def test_a_header_of_a_million_arrays_is_not_read(here: Path):
         load_checkpoint(path)
 
 
-def peak_grows_by(read: Callable[[], object]) -> float:
-    """Megabytes by which the peak memory of this process grows; 0 if it has been higher before."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    read()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000
+def peak_megabytes(read: Callable[[], object]) -> float:
+    """Memory that a reading takes at its peak, what it returns included."""
+    tracemalloc.start()
+    try:
+        read()
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("text", ["[" * 10**6, '{"a":' * 5 * 10**5, "[[],[],[],[]" * 10**5,
@@ -194,7 +197,7 @@ def test_json_that_is_deep_or_long_costs_little(here: Path, text: str):
         with pytest.raises(RunFileError, match=r"run\.json: is damaged: not JSON: "):
             run.read_facts()
 
-    assert peak_grows_by(read) < 100
+    assert peak_megabytes(read) < 150
 
 
 @pytest.mark.parametrize(
@@ -210,14 +213,35 @@ def test_a_metrics_line_without_an_end_costs_little(here: Path, line: str):
             with pytest.raises(RunFileError, match=r"metrics\.csv: (is damaged|has no rows)"):
                 run.read_metrics()
 
-        assert peak_grows_by(read) < 100
+        assert peak_megabytes(read) < 1
 
 
-def test_metrics_take_little_more_memory_than_their_file_has_bytes(here: Path):
+@pytest.mark.parametrize(
+    "content",
+    ["[]," * 1_300_000 + "[]", "{}," * 1_300_000 + "{}", '"é",' * 700_000 + "1", "1.5," * 900_000 + "1"],
+    ids=["lists", "objects", "texts", "numbers"],
+)  # fmt: skip
+def test_json_of_the_largest_size_costs_no_more_than_is_promised(here: Path, content: str):
     run = make_run()
-    rows = "".join(f"training,{step},1,1,,,\n" for step in range(500_000))  # 10 MB
-    (run.path / "metrics.csv").write_text(",".join(METRICS_COLUMNS) + "\n" + rows)
-    assert peak_grows_by(lambda: run.read_metrics()) < 100
+    (run.path / "run.json").write_text(f'{{"a": [{content}]}}')
+    assert peak_megabytes(run.read_facts) < 150
+
+
+@pytest.mark.parametrize(
+    "row", ["training,1,1,1,,,", ",,,,,,", "training,1,0.123456789012345678,,,,"]
+)
+def test_metrics_cost_no_more_than_is_promised_of_their_size(here: Path, row: str):
+    run = make_run()
+    content = ",".join(METRICS_COLUMNS) + "\n" + f"{row}\n" * 50_000
+    (run.path / "metrics.csv").write_text(content)
+    assert peak_megabytes(run.read_metrics) < 6 * len(content) / 1e6
+    assert peak_megabytes(lambda: list(run.metrics_rows())) < 45 * len(content) / 1e6
+
+
+def test_arrays_cost_no_more_than_twice_their_file(here: Path):
+    run = make_run()
+    run.write_arrays("x", {"a": np.zeros(10**6), "b": np.zeros((1000, 500), "float32")})
+    assert peak_megabytes(lambda: run.read_arrays("x")) < 2 * 10
 
 
 # A checkpoint is held against the network that it names.
@@ -250,6 +274,7 @@ def filled(value: float) -> Callable[[np.ndarray], np.ndarray]:
 WRONG_CHECKPOINTS: list[tuple[Change, str]] = [
     (setting("format", 2), "has format 2, this sinernn reads 1; upgrade it"),
     (setting("format", "2"), "has format 2, this sinernn reads 1; upgrade it"),
+    (setting("format", "x" * 3000), r"has format x{17}\.\.\., this sinernn reads 1; upgrade it"),
     (setting("network", []), r"is damaged: network: .*, got \[\]"),
     (setting("network.cell", ["lstm"]), r"is damaged: network\.cell: .*, got \['lstm'\]"),
     (setting("network.hidden_size", 10**9), r"is damaged: network\.hidden_size: .*, got 1000000000"),
@@ -260,6 +285,7 @@ WRONG_CHECKPOINTS: list[tuple[Change, str]] = [
     (setting("network.channels", -1), r"is damaged: network\.channels: .*, got -1"),
     (setting("network.channels", 2.5), r"is damaged: network\.channels: .*, got 2\.5"),
     (setting("network.dtype", "object"), r"is damaged: network\.dtype: .*, got 'object'"),
+    (setting("network." + "x" * 3000, 1), r"is damaged: network\.x{200,300}\.\.\.; put back a copy"),
     (setting("network.more", 1), r"is damaged: network\.more: Extra inputs are not permitted"),
     (setting("updates", -1), "is damaged: updates: .*, got -1"),
     (setting("updates", 2**63), "is damaged: updates: .*, got 9223372036854775808"),

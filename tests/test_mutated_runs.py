@@ -1,22 +1,41 @@
 """Whatever is done to the files of a run, they are read or refused: one message, little time and memory."""
 
+import io
 import json
+import re
+import shutil
+import sys
 import tempfile
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from conftest import make_evidence
-from fuzzing import JSON_VALUES, fuzzed, in_any_bytes, in_tokens, json_changes, positions, read
+from conftest import make_evidence, tiny
+from fuzzing import (
+    JSON_VALUES,
+    Mutation,
+    fuzzed,
+    in_any_bytes,
+    in_tokens,
+    json_changes,
+    positions,
+    read,
+)
+from sinernn import cli, experiment
 from sinernn.drawing import read_evidence
 from sinernn.errors import RunFileError
+from sinernn.plotting import FIGURES
 from sinernn.runs import METRICS_COLUMNS, Run
 from sinernn.runs.checkpoints import METADATA_KEY, checkpoint_bytes, load_checkpoint
 from sinernn.runs.files import contiguous, to_json
+from test_mutated_configs import mutations as mutated_configs
 from test_runs import make_checkpoint, refining
 
 RUN = Run(Path(tempfile.mkdtemp(prefix="sinernn-fuzzed-")))
@@ -172,6 +191,79 @@ def test_mutated_metrics_are_read_or_refused(after: list):
     RUN.write_metrics(rows)
     again = RUN.read_metrics()
     assert all(np.array_equal(columns[name], again[name], equal_nan=True) for name in columns)
+
+
+COMMANDS = [
+    ["eval"], ["verify", "--quiet"], ["resume", "--quiet", "--no-figures"],
+    ["resume", "--quiet", "--no-figures", "training.steps=25"],
+    *(["plot", "--figure", name] for name in FIGURES),
+]  # fmt: skip
+
+
+@cache
+def trained() -> Path:
+    """A run that was stopped after its last update."""
+    folder = Path(tempfile.mkdtemp(prefix="sinernn-fuzzed-"))
+    config = tiny("training.schedule=constant")
+    run = experiment.train(config, runs_dir=folder, figures=False).run
+    run.write_json("run.json", run.read_json("run.json") | {"status": "interrupted"})
+    return run.path
+
+
+def in_json_file(changes: list) -> Mutation:
+    def mutate(data: bytes) -> bytes:
+        value = json.loads(data)
+        for change in changes:
+            value = change(value)
+        return json.dumps(value).encode()
+
+    return mutate
+
+
+def in_cell(at: int, new: str) -> Mutation:
+    def mutate(data: bytes) -> bytes:
+        cells = re.split(rb"([,\n])", data)
+        cells[at % (len(cells) // 2) * 2] = new.encode()
+        return b"".join(cells)
+
+    return mutate
+
+
+NUMBERS = ["0", "-1", "1e308", "nan", "-inf", "1e-320", "9" * 30, "", "1.5", "2", "refine"]
+in_files = st.one_of(
+    st.tuples(
+        st.sampled_from(["checkpoints/best.safetensors", "checkpoints/last.safetensors"]),
+        in_safetensors(METADATA_KEY),
+    ),
+    st.tuples(st.just("evaluation.safetensors"), in_safetensors(None)),
+    st.tuples(st.sampled_from(["run.json", "evaluation.json"]), st.builds(in_json_file, changes)),
+    st.tuples(st.just("metrics.csv"), st.builds(in_cell, positions, st.sampled_from(NUMBERS))),
+    st.tuples(st.just("config.yaml"), mutated_configs),
+)
+
+
+@settings(fuzzed, max_examples=20)
+@given(in_files, st.sampled_from(COMMANDS))
+def test_a_command_on_a_mutated_run_ends_in_a_message(where: tuple, command: list[str]):
+    name, change = where
+    run = RUN.path / "run"
+    shutil.rmtree(run, ignore_errors=True)
+    shutil.copytree(trained(), run)
+    (run / name).write_bytes(change((run / name).read_bytes()))
+    out, err = io.StringIO(), io.StringIO()
+    arguments = ["sinernn", command[0], str(run), *command[1:]]
+    with (
+        patch.object(sys, "argv", arguments),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        pytest.raises(SystemExit, match=r"^\d?$") as ended,
+    ):
+        cli.main()
+    code, told = ended.value.code, err.getvalue()
+    assert "\x1b" not in out.getvalue() + told
+    if code and (told or command[0] != "verify"):  # which tells on stdout that bits differ
+        assert told.strip()
+        assert len(told.splitlines()) == 1 or name == "config.yaml"
 
 
 @pytest.mark.parametrize("data", CHECKPOINTS)

@@ -140,8 +140,9 @@ def _read_facts(path: Path, text: str) -> _Facts:
     except (ValueError, TypeError, KeyError) as error:
         raise RunFileError(f"{path}: is not a checkpoint of sinernn") from error
     if version != FORMAT_VERSION:
+        found = printable(str(version), 20)
         raise RunFileError(
-            f"{path}: has format {version}, this sinernn reads {FORMAT_VERSION}; upgrade it"
+            f"{path}: has format {found}, this sinernn reads {FORMAT_VERSION}; upgrade it"
         )
     return validated(path, _Facts, facts)
 
