@@ -136,7 +136,7 @@ def make_evidence(
         },
         dynamics=Dynamics(
             exponents=np.zeros(origins),
-            outputs=np.repeat(wave(0.2 * np.arange(2000))[None, :, None], origins, axis=0),
+            outputs=np.tile(wave(0.2 * np.arange(2000))[None, :, None], (origins, 1, channels)),
             driven=circle,
             free=circle * np.exp(-angle / 10)[:, None],
             explained=np.array([0.6, 0.3, 0.05]),

@@ -56,6 +56,10 @@ class SinernnError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        """Return the message as one harmless line, whatever names and values stand in it."""
+        return printable(super().__str__(), 5000)
+
 
 class UsageError(SinernnError):
     """What was asked for cannot be done as it was asked."""
@@ -69,6 +73,10 @@ class ConfigError(UsageError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def __str__(self) -> str:
+        """Return every problem as one harmless line."""
+        return "\n".join(str(problem) for problem in self.problems)
 
 
 class DeviceError(UsageError):

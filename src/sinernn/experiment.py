@@ -132,15 +132,14 @@ def resume(
     """
     run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
     with noting_stop_signals() as stop, run.held():
-        recorded = run.read_json("run.json")
+        recorded = run.read_facts()
         config = config_to_go_on(run, recorded, overrides)
         experiment = prepare(config)
-        start, origin = _starting_checkpoint(experiment, recorded_start(run), runs_dir)
+        start, _ = _starting_checkpoint(experiment, recorded_start(run), runs_dir)
         standing = find_standing(experiment, run, start)
         choice = engines.choose(config.engine, config.device, experiment.network)
-        planned = asdict(choice) | {"steps": config.training.steps}
-        facts = _facts(experiment, choice, origin) | recorded | planned | standing.counts
-        if recorded.get("status") != "finished" or not standing.is_done(config):
+        facts = recorded | asdict(choice) | {"steps": config.training.steps} | standing.counts
+        if recorded["status"] != "finished" or not standing.is_done(config):
             state = standing.checkpoint.state
             engine = engines.build(choice, experiment.network, state, experiment.objective)
             run.forget_judgement()
@@ -178,10 +177,7 @@ def _note_resumption(facts: dict[str, Any], watch: Watch) -> None:
     changed = provenance.differences(facts, facts | provenance.environment())
     for name, (then, now) in changed.items():
         watch.remark(f"{name} was {then} and is {now}: the bits may differ from one run's")
-    before = facts["resumed"]
-    facts["resumed"] = [
-        *(before if isinstance(before, list) else []), {"at": _now(), "changed": changed},
-    ]  # fmt: skip
+    facts["resumed"] = [*facts["resumed"], {"at": _now(), "changed": changed}]
 
 
 def _starting_checkpoint(
@@ -228,11 +224,10 @@ def _train_in(
     stop: StopRequest,
 ) -> None:
     """Train what is left to train in a run that this process holds, and write down how it went."""
-    clock, before = time.perf_counter(), facts["seconds"]
+    clock, before = time.perf_counter(), facts["seconds"] or 0.0  # None: it was killed
 
     def close(status: str) -> None:
-        seconds = before if isinstance(before, int | float) else 0.0  # None: it was killed
-        facts["seconds"] = round(seconds + time.perf_counter() - clock, 3)
+        facts["seconds"] = round(before + time.perf_counter() - clock, 3)
         facts["status"], facts["ended"] = status, _now()
         run.write_json("run.json", facts)
 

@@ -149,7 +149,7 @@ def _foreign(run: Run, name: str, what: str) -> RunFileError:
 
 def _rows_until(run: Run, config: Config, state: TrainState) -> list[Mapping[str, Any]]:
     """Return the rows of the metrics that a run has written when it comes to a state."""
-    path, rows = run.path / "metrics.csv", run.metrics_rows()
+    path, rows = run.path / "metrics.csv", list(run.metrics_rows())
     try:
         steps = [int(row["step"]) for row in rows]
     except ValueError as error:
