@@ -284,7 +284,7 @@ def swap_longer(run: Run) -> None:
     ("damage", "message"),
     [
         (cut_metrics, r"metrics.csv: its rows of training end at 15, and the last checkpoint's"),
-        (lose_metrics, r"metrics.csv: cannot be read: No such file"),
+        (lose_metrics, r"metrics.csv: is missing"),
         (blur_metrics, r"metrics.csv: is damaged: invalid literal"),
         (swap_network, r"last.safetensors: is of another network, and does not go with"),
         (swap_batch, r"last.safetensors: holds 2 rows of a batch, and does not go with"),
