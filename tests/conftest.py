@@ -1,6 +1,7 @@
 """What several test files need."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sinernn import cli
+from sinernn import cli, experiment
 from sinernn.config import Config, load_config
 from sinernn.evaluation import Evidence, Forecasts, OneStep
 from sinernn.evaluation.baselines import mean, persistence
 from sinernn.evaluation.dynamics import Dynamics
+from sinernn.runs import Run, open_run
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.yaml"))
@@ -63,6 +65,21 @@ def installed(here: Path) -> Callable[..., Outcome]:
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def runs_of_tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of runs with one in it, of `tiny()`, without figures; to be copied."""
+    runs = tmp_path_factory.mktemp("trained") / "runs"
+    experiment.train(tiny(), runs_dir=runs, figures=False)
+    return runs
+
+
+@pytest.fixture
+def trained(here: Path, runs_of_tiny: Path) -> Run:
+    """A run of `tiny()` without figures, in `runs`, for tests of what comes after training."""
+    shutil.copytree(runs_of_tiny, "runs", symlinks=True)
+    return open_run("latest")
 
 
 @pytest.fixture(autouse=True)
