@@ -88,8 +88,9 @@ def validated(path: Path, model: type[ModelT], facts: Any) -> ModelT:
         return model.model_validate(facts)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where, given = ".".join(map(str, first["loc"])), printable(repr(first["input"]), 60)
-        raise damaged(path, f"{where}: {first['msg']}, got {given}") from None
+        where, is_missing = ".".join(map(str, first["loc"])), first["type"] == "missing"
+        got = "" if is_missing else f", got {printable(repr(first['input']), 60)}"
+        raise damaged(path, f"{printable(where, 100)}: {first['msg']}{got}") from None
 
 
 class ArraysFile:
