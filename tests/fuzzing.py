@@ -1,11 +1,15 @@
 """What fuzzed readers may take, and how bytes are mutated: shared by tests and `benchmarks/fuzz.py`."""
 
+import atexit
 import math
 import re
+import shutil
+import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Generator
 from copy import deepcopy
+from pathlib import Path
 from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
@@ -26,6 +30,13 @@ fuzzed = settings(
     deadline=None,  # the time that counts is the processor's: the machine may be busy
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+def empty_folder() -> Path:
+    """A folder for the files of one process, which cases share: a fixture would make one for each."""
+    path = Path(tempfile.mkdtemp(prefix="sinernn-fuzzed-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
 
 
 class Tally:

@@ -1,20 +1,18 @@
 """Whatever is done to a config, it is read or refused: no traceback, no hang, no flood of memory."""
 
 import re
-import tempfile
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import CONFIGS
-from fuzzing import Mutation, fuzzed, in_any_bytes, in_tokens, positions, read
+from fuzzing import Mutation, empty_folder, fuzzed, in_any_bytes, in_tokens, positions, read
 from sinernn.config import Config, load_config, setting_paths, to_yaml
 from sinernn.errors import ConfigError
 from sinernn.preparation import prepare
 
-FILE = Path(tempfile.mkdtemp(prefix="sinernn-fuzzed-")) / "a.yaml"
+FILE = empty_folder() / "a.yaml"
 TEXTS = [to_yaml(Config()), *(path.read_text(encoding="utf-8") for path in CONFIGS)]
 TOKENS = [
     "", " ", "\n", "\t", ":", ": ", "-", "- ", "? ", "[", "]", "{", "}", ",", "#", "&a ", "*a", "!", "!!int ", "!x ",

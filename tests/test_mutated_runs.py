@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import sys
-import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from conftest import make_evidence, tiny
 from fuzzing import (
     JSON_VALUES,
     Mutation,
+    empty_folder,
     fuzzed,
     in_any_bytes,
     in_tokens,
@@ -38,7 +38,7 @@ from sinernn.runs.files import contiguous, to_json
 from test_mutated_configs import mutations as mutated_configs
 from test_runs import make_checkpoint, refining
 
-RUN = Run(Path(tempfile.mkdtemp(prefix="sinernn-fuzzed-")))
+RUN = Run(empty_folder())
 CHECKPOINTS = [
     *(checkpoint_bytes(make_checkpoint(cell)) for cell in ("rnn_tanh", "gru", "lstm")),
     checkpoint_bytes(refining(np.arange(float(make_checkpoint().network.parameter_count)))),
@@ -203,9 +203,8 @@ COMMANDS = [
 @cache
 def trained() -> Path:
     """A run that was stopped after its last update."""
-    folder = Path(tempfile.mkdtemp(prefix="sinernn-fuzzed-"))
     config = tiny("training.schedule=constant")
-    run = experiment.train(config, runs_dir=folder, figures=False).run
+    run = experiment.train(config, runs_dir=empty_folder(), figures=False).run
     run.write_json("run.json", run.read_json("run.json") | {"status": "interrupted"})
     return run.path
 
