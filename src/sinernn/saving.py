@@ -68,12 +68,12 @@ def find_standing(experiment: Experiment, run: Run, start: Checkpoint) -> Standi
         RunFileError: A file is missing or damaged, or belongs to another run.
     """
     config = experiment.config
-    if not run.checkpoint_path("last").exists():
+    if not run.has_checkpoint("last"):
         return Standing(start, [])
     last = _load(run, "last", experiment)
     if last.state.hidden.shape != start.state.hidden.shape:
         raise _foreign(run, "last", f"holds {last.state.hidden.shape[2]} rows of a batch")
-    if run.checkpoint_path("best").exists():
+    if run.has_checkpoint("best"):
         _load(run, "best", experiment)
     return Standing(last, _rows_until(run, config, last.state))
 
@@ -110,7 +110,7 @@ def _rows_until(run: Run, config: Config, state: TrainState) -> list[Mapping[str
     if state.refine is not None:
         ends["refine"] = state.refine.step
     kept = [
-        (row["phase"], step, row)
+        (row["phase"], step, _without_an_end(row, step, config))
         for row, step in zip(rows, steps, strict=True)
         if step <= ends.get(row["phase"], -1)
         and (row["phase"] == "refine" or step == _last_row(config, step))
@@ -123,6 +123,15 @@ def _rows_until(run: Run, config: Config, state: TrainState) -> list[Mapping[str
                 "put back the file that belongs there"
             )
     return [row for _, _, row in kept]
+
+
+def _without_an_end(row: dict[str, str], step: int, config: Config) -> dict[str, str]:
+    """Return a row as it is where the run does not end: then it may not have been evaluated."""
+    settings = config.training
+    is_evaluated = step == settings.steps or step % (settings.evaluate_every or 1) == 0
+    if row["phase"] == "refine" or is_evaluated:
+        return row
+    return row | {"closed_loop_rmse": ""}
 
 
 def _last_row(config: Config, updates: int) -> int:
@@ -194,7 +203,7 @@ def train(
 
 def _best_rmse(run: Run, config: Config) -> float:
     """Return the error of the best network so far, without an end that is none any more."""
-    if not run.checkpoint_path("best").exists():
+    if not run.has_checkpoint("best"):
         return float("inf")
     best, every = run.load_checkpoint("best"), config.training.evaluate_every
     updates = best.state.updates
