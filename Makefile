@@ -9,7 +9,7 @@ train: $(INSTALLED)
 	$(VENV)/bin/sinernn train configs/default.yaml
 
 test: $(INSTALLED)
-	$(VENV)/bin/pytest --cov --cov-report=term:skip-covered
+	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term:skip-covered
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check

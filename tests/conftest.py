@@ -1,6 +1,7 @@
 """What several test files need."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,11 +14,12 @@ import pytest
 
 import kills
 from nursery import Nursery
-from sinernn import cli
+from sinernn import cli, experiment
 from sinernn.config import Config, load_config
 from sinernn.evaluation import Evidence, Forecasts, OneStep
 from sinernn.evaluation.baselines import mean, persistence
 from sinernn.evaluation.dynamics import Dynamics
+from sinernn.runs import Run, open_run
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.yaml"))
@@ -91,6 +93,21 @@ def bench() -> Generator[kills.Bench]:
         yield kills.Bench(Path(folder), nursery, cases)
 
 
+@pytest.fixture(scope="session")
+def runs_of_tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of runs with one in it, of `tiny()`, without figures; to be copied."""
+    runs = tmp_path_factory.mktemp("trained") / "runs"
+    experiment.train(tiny(), runs_dir=runs, figures=False)
+    return runs
+
+
+@pytest.fixture
+def trained(here: Path, runs_of_tiny: Path) -> Run:
+    """A run of `tiny()` without figures, in `runs`, for tests of what comes after training."""
+    shutil.copytree(runs_of_tiny, "runs", symlinks=True)
+    return open_run("latest")
+
+
 @pytest.fixture(autouse=True)
 def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """No colours and a known width, whatever the tests run in."""
@@ -145,7 +162,7 @@ def make_evidence(
         },
         dynamics=Dynamics(
             exponents=np.zeros(origins),
-            outputs=np.repeat(wave(0.2 * np.arange(2000))[None, :, None], origins, axis=0),
+            outputs=np.tile(wave(0.2 * np.arange(2000))[None, :, None], (origins, 1, channels)),
             driven=circle,
             free=circle * np.exp(-angle / 10)[:, None],
             explained=np.array([0.6, 0.3, 0.05]),

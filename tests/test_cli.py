@@ -19,6 +19,7 @@ from rich.console import Console
 from conftest import REPOSITORY, TINY
 from sinernn.errors import Place, Problem
 from sinernn.reporting import TrainingProgress, show_problems
+from sinernn.runs import Run
 from sinernn.training import Record
 
 GROUPS = [[], ["config"]]
@@ -65,17 +66,16 @@ def test_quiet_shows_no_progress(sinernn):
     assert sinernn("train", TINY, "--quiet", "--no-figures").err == ""
 
 
-def test_json_is_all_there_is_on_stdout(sinernn):
-    sinernn("train", TINY, "--no-figures")
+def test_json_is_all_there_is_on_stdout(sinernn, trained: Run):
     scores = json.loads(sinernn("eval", "latest", "--json").out)
     assert [row["horizon"] for row in scores["closed_loop_rmse"]] == [1, 2, 5, 10, 20, 49, 60]
-    assert len(json.loads(sinernn("plot", "latest", "--json").out)["figures"]) == 9
+    drawn = json.loads(sinernn("plot", "latest", "--figure", "loss", "--json").out)["figures"]
+    assert [Path(path).name for path in drawn] == ["loss.png"]
 
 
 def test_a_run_that_cannot_be_written_to_is_judged_all_the_same(
-    sinernn, monkeypatch: pytest.MonkeyPatch
+    sinernn, trained: Run, monkeypatch: pytest.MonkeyPatch
 ):
-    sinernn("train", TINY, "--no-figures")
 
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
@@ -87,8 +87,7 @@ def test_a_run_that_cannot_be_written_to_is_judged_all_the_same(
     assert "evaluation.safetensors: cannot be written: Read-only file system" in judged.err
 
 
-def test_one_figure_is_drawn_when_one_is_asked_for(sinernn):
-    sinernn("train", TINY, "--no-figures")
+def test_one_figure_is_drawn_when_one_is_asked_for(sinernn, trained: Run):
     drawn = sinernn("plot", "latest", "--figure", "loss").out.splitlines()
     assert [Path(line).name for line in drawn] == ["loss.png"]
 
@@ -101,10 +100,9 @@ def test_the_figures_are_listed_without_a_run(sinernn):
     assert list(told)[:2] == ["overview", "loss"]
 
 
-def test_show_opens_the_written_file_in_the_systems_viewer(sinernn, monkeypatch):
+def test_show_opens_the_written_file_in_the_systems_viewer(sinernn, trained: Run, monkeypatch):
     opened: list[str] = []
     monkeypatch.setattr("typer.launch", lambda path: opened.append(path) or 0)
-    sinernn("train", TINY, "--no-figures")
     drawn = sinernn("plot", "latest", "--figure", "loss", "--show")
     assert drawn.code == 0
     assert [str(Path(line).resolve()) for line in drawn.out.splitlines()] == opened
@@ -121,14 +119,13 @@ def test_eval_and_plot_work_with_a_text_file_for_a_link_and_with_a_moved_run(sin
     Path("my runs/latest").write_text(f"{run.name}\n")
     for arguments in (["my runs/latest"], ["latest", "--runs-dir", "my runs"]):
         assert sinernn("eval", *arguments, "--json").code == 0
-        assert sinernn("plot", *arguments).code == 0
+        assert sinernn("plot", *arguments, "--figure", "loss").code == 0
     shutil.move(run, "moved")
     assert sinernn("eval", "moved", "--json").code == 0
-    assert sinernn("plot", "moved").code == 0
+    assert sinernn("plot", "moved", "--figure", "loss").code == 0
 
 
-def test_a_run_is_judged_on_another_configs_data(sinernn):
-    sinernn("train", TINY, "--no-figures")
+def test_a_run_is_judged_on_another_configs_data(sinernn, trained: Run):
     data = REPOSITORY / "configs" / "default.yaml"
     scores = json.loads(sinernn("eval", "latest", "--data", data, "--json").out)
     assert scores["config"] == "default"
@@ -204,7 +201,8 @@ def test_a_setting_typed_as_an_option_is_told_in_the_right_form(
 def test_diverging_training_has_an_exit_code_of_its_own(sinernn):
     outcome = sinernn(
         "train", TINY, "training.learning_rate=10", "model.cell=rnn_relu", "signal.amplitude=1e6",
-        "windows.normalize=false", "training.gradient_clip=null", "training.steps=2000", "--quiet",
+        "windows.normalize=false", "training.gradient_clip=null", "training.steps=2000",
+        "dtype=float32", "refine=null", "--quiet",
     )  # fmt: skip
     assert outcome.code == 3
     assert outcome.err.startswith("training diverged at update ")
@@ -371,8 +369,7 @@ def test_a_bar_is_drawn_on_a_terminal():
     assert "loss 2.50e-01" in drawn
 
 
-def test_a_judgement_is_kept_although_its_reader_leaves(sinernn, here: Path):
-    sinernn("train", TINY, "--no-figures")
+def test_a_judgement_is_kept_although_its_reader_leaves(sinernn, trained: Run):
     run = Path("runs/latest").resolve()
     (run / "evaluation.json").unlink()
     command = [str(Path(sys.executable).with_name("sinernn")), "eval", "runs/latest"]
@@ -392,7 +389,6 @@ def test_any_name_is_drawn_and_printed_harmlessly(sinernn, name: str):
 
 
 @pytest.mark.parametrize("file", ["run.json", "evaluation.json"])
-def test_a_run_whose_files_lack_a_key_is_drawn_all_the_same(sinernn, file: str):
-    sinernn("train", TINY, "--no-figures")
+def test_a_run_whose_files_lack_a_key_is_drawn_all_the_same(sinernn, trained: Run, file: str):
     Path("runs/latest", file).write_text("{}")
     assert sinernn("plot", "latest", "--figure", "overview").code == 0

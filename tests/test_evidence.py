@@ -62,5 +62,5 @@ def test_of_the_open_loop_a_file_keeps_what_a_figure_shows():
 def test_a_missing_array_is_told(name: str):
     arrays = make_evidence().arrays()
     del arrays[name]
-    with pytest.raises((KeyError, TypeError), match=name.split(".")[-1]):
+    with pytest.raises(ValueError, match=f"array {name} is missing"):
         Evidence.from_arrays(arrays)

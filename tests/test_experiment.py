@@ -192,54 +192,49 @@ def test_carried_forecasts_start_from_the_state_that_training_left(here: Path):
     assert carried_scores["closed_loop_rmse"][0] != scores["closed_loop_rmse"][0]
 
 
-def test_a_run_can_be_judged_on_another_config(here: Path):
-    run = experiment.train(tiny(), figures=False).run
+def test_a_run_can_be_judged_on_another_config(trained: Run):
     Path("slow.yaml").write_text(
         TINY.read_text().replace("kind: sine", "kind: sine, period: 20"),
         encoding="utf-8",
     )
-    scores = judging.evaluate(run, data="slow.yaml")
+    scores = judging.evaluate(trained, data="slow.yaml")
     assert scores["config"] == "slow"
-    arrays = run.read_arrays("evaluation.safetensors")
+    arrays = trained.read_arrays("evaluation.safetensors")
     np.testing.assert_allclose(
         arrays["closed_loop.truth"][:, :, 0],
         np.sin(2 * np.pi / 20 * arrays["closed_loop.time"]),
         atol=1e-9,
     )
-    drawing.plot(run)
+    drawing.plot(trained)
 
 
-def test_overrides_that_do_not_change_the_judgement_are_refused(here: Path):
-    run = experiment.train(tiny(), figures=False).run
+def test_overrides_that_do_not_change_the_judgement_are_refused(trained: Run):
     with pytest.raises(
         UsageError, match=r"training\.steps=9 split\.train=0\.2: would not change how"
     ):
-        judging.evaluate(run, ["training.steps=9", "split.train=0.2"])
+        judging.evaluate(trained, ["training.steps=9", "split.train=0.2"])
 
 
-def test_what_a_run_was_judged_on_is_written_beside_its_scores(here: Path):
-    run = experiment.train(tiny(), figures=False).run
-    scores = judging.evaluate(run, ["signal.period=20", "engine=torch"])
+def test_what_a_run_was_judged_on_is_written_beside_its_scores(trained: Run):
+    scores = judging.evaluate(trained, ["signal.period=20", "engine=torch"])
     assert scores["config"] == "tiny, signal.period=20"
     assert scores["judged"]["signal"]["period"] == 20
     assert scores["judged"]["evaluation"]["horizon"] == 60
-    assert run.read_json("evaluation.json") == scores
-    other = judging.evaluate(run, ["split.train=0.2"], data=TINY)
+    assert trained.read_json("evaluation.json") == scores
+    other = judging.evaluate(trained, ["split.train=0.2"], data=TINY)
     assert other["judged"]["split"]["train"] == 0.2
 
 
-def test_what_only_training_needs_may_contradict_a_judgement(here: Path):
-    run = experiment.train(tiny(), figures=False).run
-    judging.evaluate(run, ["evaluation.warmup=95", "evaluation.part=train"])
+def test_what_only_training_needs_may_contradict_a_judgement(trained: Run):
+    judging.evaluate(trained, ["evaluation.warmup=95", "evaluation.part=train"])
     with pytest.raises(ConfigError, match=r"evaluation\.horizon: the test part has 90 samples"):
-        judging.evaluate(run, ["evaluation.horizon=90"])
+        judging.evaluate(trained, ["evaluation.horizon=90"])
 
 
-def test_figures_are_all_known_before_one_is_drawn(here: Path):
-    run = experiment.train(tiny(), figures=False).run
+def test_figures_are_all_known_before_one_is_drawn(trained: Run):
     with pytest.raises(UsageError, match="no figure is called nope"):
-        drawing.plot(run, names=["loss", "nope"])
-    assert not (run.path / "figures").exists()
+        drawing.plot(trained, names=["loss", "nope"])
+    assert not (trained.path / "figures").exists()
 
 
 def test_plot_reads_files_alone(here: Path):
@@ -251,21 +246,19 @@ def test_plot_reads_files_alone(here: Path):
     ]  # fmt: skip
 
 
-def test_arrays_of_another_version_are_told(here: Path):
-    run = experiment.train(tiny(), figures=False).run
-    run.write_arrays("evaluation.safetensors", {"time": np.zeros(3)})
+def test_arrays_of_another_version_are_told(trained: Run):
+    trained.write_arrays("evaluation.safetensors", {"time": np.zeros(3)})
     with pytest.raises(RunFileError, match=r"of another version; run sinernn eval runs/"):
-        drawing.plot(run)
+        drawing.plot(trained)
 
 
-def test_before_any_evaluation_only_the_training_is_drawn(here: Path):
-    run = experiment.train(tiny(), figures=False).run
-    (run.path / "evaluation.json").unlink()
-    assert [path.name for path in drawing.plot(run)] == ["loss.png"]
+def test_before_any_evaluation_only_the_training_is_drawn(trained: Run):
+    (trained.path / "evaluation.json").unlink()
+    assert [path.name for path in drawing.plot(trained)] == ["loss.png"]
     with pytest.raises(UsageError, match=r"closed_loop shows an evaluation.*run sinernn eval"):
-        drawing.plot(run, names=["closed_loop"])
+        drawing.plot(trained, names=["closed_loop"])
     with pytest.raises(UsageError, match="no figure is called lost; there are overview, loss"):
-        drawing.plot(run, names=["lost"])
+        drawing.plot(trained, names=["lost"])
 
 
 def test_diverging_training_is_told_and_keeps_what_was_saved(here: Path):

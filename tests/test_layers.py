@@ -15,7 +15,7 @@ ROOMS = (
     "engines", "refine", "refine.stages", "refine.records",
     "config.sections", "config.messages", "config.cost", "config.contradictions", "config",
     *(f"engines.fused{room}" for room in (
-        "", ".lanes", ".cells", ".shape", ".views", ".cache", ".products", ".elementwise", ".memory",
+        "", ".lanes", ".cells", ".constants", ".shape", ".views", ".cache", ".products", ".elementwise", ".memory",
         ".forward", ".backward", ".kernels", ".layout", ".engine",
     )),
     *(f"refine.{room}" for room in ("cells", "jacobian", "algebra", "solver", "problem", "lift", "loop")),
@@ -23,7 +23,7 @@ ROOMS = (
     "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.evidence",
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation",
     "plotting.style", "plotting.training", "plotting.waveforms", "plotting.comparisons",
-    "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.checkpoints", "runs", "preparation", "judging", "saving",
+    "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.checkpoints", "runs", "preparation", "judging", "standing", "saving",
     "drawing", "experiment", "verification", "reporting", "cli",
     "__main__",
 )  # fmt: skip

@@ -88,7 +88,7 @@ def test_what_is_no_file_to_read_is_told_and_never_waited_for(here: Path, name: 
         "pipe": "is a pipe or a device; save the config as a file",
         "/dev/zero": "is a pipe or a device; save the config as a file",
         "no.yaml": "cannot be read: No such file or directory",
-        "large.yaml": "is larger than 1 MB; is this a config?",
+        "large.yaml": "is larger than 500 kB; is this a config?",
     }[name]  # fmt: skip
 
 

@@ -9,10 +9,10 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from sinernn.errors import (
     ConfigError,
@@ -32,7 +32,35 @@ if TYPE_CHECKING:
 # number. Numpy reads this when it is imported; what a user has set stays.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+
+class Commands(TyperGroup):
+    """All commands; what is told of words that were typed wrongly is harmless to a terminal."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the words before the command."""
+        with _harmless():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse the words behind the command, and run it."""
+        with _harmless():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _harmless() -> Generator[None]:
+    """Escape control codes in the message of whatever error comes from typer."""
+    try:
+        yield
+    except Exception as error:  # typer's classes have no public names
+        message = getattr(error, "message", None)
+        if isinstance(message, str):
+            cast("Any", error).message = printable(message, 1000)
+        raise
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Train, run and honestly judge small recurrent networks: one YAML file an experiment.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -208,12 +236,12 @@ def _print_summary(summary: "Summary", as_json: bool) -> None:
         return
     print_scores(summary.scores)
     for path in paths:
-        typer.echo(path)
+        _say(path)
     facts = summary.facts
     refined = facts["refine_iterations"]
     done = f"{facts['updates']} updates" + (f" and {refined} iterations" if refined else "")
     typer.echo(f"{done} in {facts['seconds']} s on {facts['device']}")
-    typer.echo(summary.run.path)
+    _say(summary.run.path)
 
 
 @app.command(name="eval", cls=TakesOverrides)
@@ -285,7 +313,7 @@ def plot(
         _print_json({"figures": [str(path) for path in paths]})
     else:
         for path in paths:
-            typer.echo(path)
+            _say(path)
     if show and typer.launch(str(paths[0].resolve())) != 0:
         raise UsageError(f"{paths[0]}: is written, but this system has no viewer to open it with")
 
@@ -313,7 +341,7 @@ def init(
         raise UsageError(f"{target}: is there already; choose another with --to") from error
     except OSError as error:
         raise UsageError(f"{target}: cannot be written: {error.strerror}") from error
-    typer.echo(target)
+    _say(target)
 
 
 @config_app.command(cls=TakesOverrides)
@@ -346,7 +374,7 @@ def validate(
     for config in configs:
         try:
             prepare(load_config(config))
-            typer.echo(f"{config}: valid")
+            _say(f"{config}: valid")
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -403,6 +431,11 @@ def _shipped_configs() -> Path:
     """Return the folder of shipped configs: package data, or beside `src` in a checkout."""
     installed = Path(__file__).parent / "configs"
     return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
+
+
+def _say(what: object) -> None:
+    """Print one line, whose file names may hold any character."""
+    typer.echo(printable(str(what), 5000))
 
 
 def _print_json(value: object) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sinernn.errors import RunFileError, UsageError, printable
+from sinernn.errors import RunFileError, UsageError, command_line, printable
 from sinernn.evaluation import Evidence
 from sinernn.runs import Run, open_run
 
@@ -27,12 +27,12 @@ def plot(
     from sinernn import plotting
 
     run = run if isinstance(run, Run) else open_run(run)
-    name, evidence = str(run.read_json("run.json").get("name", run.path.name)), None
+    name, evidence = run.read_facts()["name"] or run.path.name, None
     title = printable(name, 40)
     if (run.path / "evaluation.json").exists():
         judged = str(run.read_json("evaluation.json").get("config", name))
         title = title if judged == name else f"{title} on {printable(judged, 60)}"
-        evidence = _read_evidence(run)
+        evidence = read_evidence(run)
     story = plotting.Story(
         title=title.replace("$", r"\$"), metrics=run.read_metrics(), evidence=evidence
     )
@@ -46,18 +46,23 @@ def plot(
         if name not in plotting.FIGURES:
             raise UsageError(f"no figure is called {name}; there are {', '.join(plotting.FIGURES)}")
         if name not in drawable:
-            raise UsageError(
-                f"{name} shows an evaluation, and there is none; run sinernn eval {run.path}"
-            )
+            way_out = command_line("eval", run.path)
+            raise UsageError(f"{name} shows an evaluation, and there is none; run {way_out}")
     return [
         run.write(f"figures/{name}.{format}", plotting.draw(name, story, format)) for name in wanted
     ]
 
 
-def _read_evidence(run: Run) -> Evidence:
+def read_evidence(run: Run) -> Evidence:
+    """Read what a run's last judgement rests on.
+
+    Raises:
+        RunFileError: It is missing or damaged.
+    """
     try:
         return Evidence.from_arrays(run.read_arrays("evaluation.safetensors"))
-    except (KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         path = run.path / "evaluation.safetensors"
-        message = f"{path}: is damaged or of another version; run sinernn eval {run.path}"
+        way_out = command_line("eval", run.path)
+        message = f"{path}: is damaged or of another version: {error}; run {way_out}"
         raise RunFileError(message) from error

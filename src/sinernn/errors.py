@@ -1,7 +1,9 @@
 """What can go wrong through no fault of the code: one class for each cause a user can meet."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 KeyPath = tuple[str | int, ...]
 """Keys and list positions from the top of a config down to a value."""
@@ -44,10 +46,19 @@ def printable(text: str, limit: int) -> str:
     return harmless if len(harmless) <= limit else harmless[: limit - 3] + "..."
 
 
+def command_line(name: str, path: Path) -> str:
+    """Return a command on a path as one that can be copied into a shell."""
+    return f"sinernn {name} {shlex.quote(str(path))}"
+
+
 class SinernnError(Exception):
     """Anything a user can cause; the command line prints it as one message, without a traceback."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Return the message as one harmless line, whatever names and values stand in it."""
+        return printable(super().__str__(), 5000)
 
 
 class UsageError(SinernnError):
@@ -62,6 +73,10 @@ class ConfigError(UsageError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def __str__(self) -> str:
+        """Return every problem as one harmless line."""
+        return "\n".join(str(problem) for problem in self.problems)
 
 
 class DeviceError(UsageError):

@@ -4,7 +4,6 @@ Read this file first. It and what it calls to prepare, save and judge, alone unp
 other modules take plain numbers and arrays.
 """
 
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -16,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from sinernn import drawing, engines, judging, provenance, runs, saving
-from sinernn.config import Config, load_config, to_yaml
+from sinernn.config import Config, to_yaml
 from sinernn.engines import Compiled, Engine, EngineChoice
 from sinernn.errors import (
     InterruptedRunError,
     RunFileError,
-    TrainingDivergedError,
     UsageError,
+    command_line,
 )
 from sinernn.interrupts import StopRequest, noting_stop_signals
 from sinernn.preparation import Experiment, prepare
@@ -30,7 +29,7 @@ from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run, open_run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
 from sinernn.runs.files import to_json
-from sinernn.saving import Standing
+from sinernn.standing import Standing, config_to_go_on, find_standing
 from sinernn.training import Record
 
 START = "start"
@@ -94,22 +93,7 @@ def train(
     start, origin = _starting_checkpoint(experiment, start_from, runs_dir)
     choice = engines.choose(config.engine, config.device, experiment.network)
     engine = engines.build(choice, experiment.network, start.state, experiment.objective)
-    facts: dict[str, Any] = {
-        "name": config.name,
-        "status": "running",
-        "seed": config.seed,
-        **asdict(choice),
-        "start": origin,
-        "parameters": experiment.network.parameter_count,
-        "steps": config.training.steps,
-        "updates": 0,
-        "refine_iterations": 0,
-        "started": _now(),
-        "resumed": [],
-        "ended": None,
-        "seconds": None,
-        **provenance.environment(),
-    }
+    facts = _facts(experiment, choice, origin)
     files = {
         "config.yaml": _resolved(config.model_copy(update=asdict(choice))),
         "run.json": to_json(facts).encode(),
@@ -148,35 +132,52 @@ def resume(
     """
     run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
     with noting_stop_signals() as stop, run.held():
-        config, facts = _config_to_go_on(run, overrides), run.read_json("run.json")
-        if facts.get("status") == TrainingDivergedError.run_status:
-            rate = f"training.learning_rate={config.training.learning_rate / 10:g}"
-            raise UsageError(
-                f"{run.path}: diverged, and would do so again; change a setting, as in: "
-                f"{_command('train', run.config_path)} {rate}"
-            )
+        recorded = run.read_facts()
+        config = config_to_go_on(run, recorded, overrides)
         experiment = prepare(config)
         start, _ = _starting_checkpoint(experiment, recorded_start(run), runs_dir)
-        standing = saving.find_standing(experiment, run, start)
-        if facts.get("status") != "finished" or not standing.is_done(config):
-            choice = engines.choose(config.engine, config.device, experiment.network)
-            engine = engines.build(
-                choice, experiment.network, standing.checkpoint.state, experiment.objective
-            )
-            changed = provenance.differences(facts, facts | provenance.environment())
-            for name, (then, now) in changed.items():
-                watch.remark(f"{name} was {then} and is {now}: the bits may differ from one run's")
+        standing = find_standing(experiment, run, start)
+        choice = engines.choose(config.engine, config.device, experiment.network)
+        facts = recorded | asdict(choice) | {"steps": config.training.steps} | standing.counts
+        if recorded["status"] != "finished" or not standing.is_done(config):
+            state = standing.checkpoint.state
+            engine = engines.build(choice, experiment.network, state, experiment.objective)
             run.forget_judgement()
             run.write("config.yaml", _resolved(config))
-            facts |= {"status": "running", "steps": config.training.steps, "ended": None}
-            resumed = facts.get("resumed")
-            facts["resumed"] = [
-                *(resumed if isinstance(resumed, list) else []),
-                {"at": _now(), "changed": changed},
-            ]
-            run.write_json("run.json", facts)
+            _note_resumption(facts, watch)
+            run.write_json("run.json", facts | {"status": "running", "ended": None})
             _train_in(run, experiment, engine, standing, facts, watch, stop)
     return _judge_and_draw(run, facts, figures)
+
+
+def _facts(
+    experiment: Experiment, choice: EngineChoice, origin: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return the content of run.json before the first update."""
+    return {
+        "name": experiment.config.name,
+        "status": "running",
+        "seed": experiment.config.seed,
+        **asdict(choice),
+        "start": origin,
+        "parameters": experiment.network.parameter_count,
+        "steps": experiment.config.training.steps,
+        "updates": 0,
+        "refine_iterations": 0,
+        "started": _now(),
+        "resumed": [],
+        "ended": None,
+        "seconds": None,
+        **provenance.environment(),
+    }
+
+
+def _note_resumption(facts: dict[str, Any], watch: Watch) -> None:
+    """Write down that a run goes on, and tell what of the environment may change its bits."""
+    changed = provenance.differences(facts, facts | provenance.environment())
+    for name, (then, now) in changed.items():
+        watch.remark(f"{name} was {then} and is {now}: the bits may differ from one run's")
+    facts["resumed"] = [*facts["resumed"], {"at": _now(), "changed": changed}]
 
 
 def _starting_checkpoint(
@@ -213,40 +214,6 @@ def recorded_start(run: Run) -> Checkpoint | None:
     return run.load_checkpoint(START) if run.has_checkpoint(START) else None
 
 
-def _config_to_go_on(run: Run, overrides: Sequence[str]) -> Config:
-    """Return the run's config with more steps, if those are asked for and make sense.
-
-    Raises:
-        UsageError: An override would make another run of it.
-    """
-    recorded = load_config(run.config_path)
-    wanted = load_config(run.config_path, overrides)
-    then, now = recorded.flat(), wanted.flat()
-    changed = [
-        key
-        for key in {**then, **now}
-        if then.get(key) != now.get(key) and not key.startswith("limits.")
-    ]
-    more = wanted.training.steps > recorded.training.steps
-    if reason := (
-        "; ".join(f"{key} is {then.get(key)}, not {now.get(key)}" for key in changed)
-        if changed not in ([], ["training.steps"])
-        else f"training.steps is {recorded.training.steps} already, more than asked for"
-        if changed and not more
-        else "refinement comes after the last update, and would begin elsewhere"
-        if changed and recorded.refine is not None
-        else "its schedule ends at the last update, and every rate before it would be another"
-        if changed and not saving.takes_more_steps(recorded)
-        else ""
-    ):
-        raise UsageError(
-            f"{run.path}: would be another run: {reason}; start one, from its weights, with: "
-            f"{_command('train', run.config_path)} {shlex.join(overrides)} "
-            f"--from {shlex.quote(str(run.path))}"
-        )
-    return wanted
-
-
 def _train_in(
     run: Run,
     experiment: Experiment,
@@ -257,19 +224,15 @@ def _train_in(
     stop: StopRequest,
 ) -> None:
     """Train what is left to train in a run that this process holds, and write down how it went."""
-    clock, before = time.perf_counter(), facts["seconds"]
-    state = engine.state
-    facts["updates"] = state.updates
-    facts["refine_iterations"] = state.refine.step if state.refine else 0
+    clock, before = time.perf_counter(), facts["seconds"] or 0.0  # None: it was killed
 
     def close(status: str) -> None:
+        facts["seconds"] = round(before + time.perf_counter() - clock, 3)
         facts["status"], facts["ended"] = status, _now()
-        seconds = before if isinstance(before, int | float) else 0.0
-        facts["seconds"] = round(seconds + time.perf_counter() - clock, 3)
         run.write_json("run.json", facts)
 
     try:
-        watch.start(run, EngineChoice(facts["engine"], facts["device"]), state.updates)
+        watch.start(run, EngineChoice(facts["engine"], facts["device"]), facts["updates"])
         _compile(experiment, engine, watch)
         for record in saving.train(experiment, engine, run, standing, stop):
             facts["updates"] = record.step
@@ -285,10 +248,10 @@ def _train_in(
         raise
     close("finished")
     if stop.signal_number is not None:
-        raise InterruptedRunError(
-            f"interrupted when training was done; judge the run with: {_command('eval', run.path)}",
-            signal_number=stop.signal_number,
+        message = (
+            f"interrupted when training was done; go on with: {command_line('eval', run.path)}"
         )
+        raise InterruptedRunError(message, signal_number=stop.signal_number)
 
 
 def _compile(experiment: Experiment, engine: Engine, watch: Watch) -> None:
@@ -312,10 +275,6 @@ def _judge_and_draw(run: Run, facts: dict[str, Any], figures: bool) -> Summary:
 def _resolved(config: Config) -> bytes:
     """Return the content of config.yaml."""
     return ("# Resolved: training it again gives the same bits.\n" + to_yaml(config)).encode()
-
-
-def _command(name: str, path: Path) -> str:
-    return f"sinernn {name} {shlex.quote(str(path))}"
 
 
 def _now() -> str:

@@ -6,6 +6,7 @@ small change of them. One function a cell, which returns the new state and its t
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
@@ -45,15 +46,24 @@ def _gru(from_input: Gates, from_hidden: Gates, states: States) -> tuple[States,
     hidden_r, hidden_z, hidden_n = np.split(from_hidden, 3, axis=-1)
     r, z = _sigmoid(input_r + hidden_r), _sigmoid(input_z + hidden_z)
     n = np.tanh(input_n + r * hidden_n)
-
-    def tangent(d_input: Gates, d_hidden: Gates, d_states: States) -> States:
-        di_r, di_z, di_n = np.split(d_input, 3, axis=-1)
-        dh_r, dh_z, dh_n = np.split(d_hidden, 3, axis=-1)
-        d_r, d_z = r * (1 - r) * (di_r + dh_r), z * (1 - z) * (di_z + dh_z)
-        d_n = (1 - n * n) * (di_n + d_r * hidden_n + r * dh_n)
-        return ((1 - z) * d_n + d_z * (hidden - n) + z * d_states[0],)
-
+    tangent = partial(_gru_tangent, (r, z, n), hidden_n, hidden)
     return ((1 - z) * n + z * hidden,), tangent
+
+
+def _gru_tangent(
+    gates: tuple[Rows, Rows, Rows],
+    hidden_n: Rows,
+    hidden: Rows,
+    d_input: Gates,
+    d_hidden: Gates,
+    d_states: States,
+) -> States:
+    r, z, n = gates
+    di_r, di_z, di_n = np.split(d_input, 3, axis=-1)
+    dh_r, dh_z, dh_n = np.split(d_hidden, 3, axis=-1)
+    d_r, d_z = r * (1 - r) * (di_r + dh_r), z * (1 - z) * (di_z + dh_z)
+    d_n = (1 - n * n) * (di_n + d_r * hidden_n + r * dh_n)
+    return ((1 - z) * d_n + d_z * (hidden - n) + z * d_states[0],)
 
 
 def _lstm(from_input: Gates, from_hidden: Gates, states: States) -> tuple[States, Tangent]:
@@ -63,14 +73,23 @@ def _lstm(from_input: Gates, from_hidden: Gates, states: States) -> tuple[States
     i, f, g, o = _sigmoid(gate_i), _sigmoid(gate_f), np.tanh(gate_g), _sigmoid(gate_o)
     new_cell = f * cell + i * g
     squashed = np.tanh(new_cell)
-
-    def tangent(d_input: Gates, d_hidden: Gates, d_states: States) -> States:
-        d_i, d_f, d_g, d_o = np.split(d_input + d_hidden, 4, axis=-1)
-        d_cell = f * d_states[1] + cell * (f * (1 - f) * d_f)
-        d_cell = d_cell + i * (1 - g * g) * d_g + g * (i * (1 - i) * d_i)
-        return o * (1 - squashed * squashed) * d_cell + squashed * (o * (1 - o) * d_o), d_cell
-
+    tangent = partial(_lstm_tangent, (i, f, g, o), squashed, cell)
     return (o * squashed, new_cell), tangent
+
+
+def _lstm_tangent(
+    gates: tuple[Rows, Rows, Rows, Rows],
+    squashed: Rows,
+    cell: Rows,
+    d_input: Gates,
+    d_hidden: Gates,
+    d_states: States,
+) -> States:
+    i, f, g, o = gates
+    d_i, d_f, d_g, d_o = np.split(d_input + d_hidden, 4, axis=-1)
+    d_cell = f * d_states[1] + cell * (f * (1 - f) * d_f)
+    d_cell = d_cell + i * (1 - g * g) * d_g + g * (i * (1 - i) * d_i)
+    return o * (1 - squashed * squashed) * d_cell + squashed * (o * (1 - o) * d_o), d_cell
 
 
 def _sigmoid(x: Gates) -> Gates:
@@ -99,6 +118,10 @@ class Recurrence:
     def __init__(self, network: Network, params: Params) -> None:
         self.network = network
         self.params = {name: value.astype(np.float64) for name, value in params.items()}
+        # of each layer, [D or H, G] and [H, G]: asked for at every step
+        layers = range(network.num_layers)
+        self.by_input = [self.params[f"rnn.weight_ih_l{layer}"].T for layer in layers]
+        self.by_hidden = [self.params[f"rnn.weight_hh_l{layer}"].T for layer in layers]
 
     def step(self, inputs: Inputs, hidden: Hidden) -> Hidden:
         """Return the hidden state after one more input, in scaled units."""
@@ -118,9 +141,8 @@ class Recurrence:
         below = inputs
         for layer in range(self.network.num_layers):
             states, tangent = CELLS[self.network.cell](
-                below @ self.weight("ih", layer).T + self.params[f"rnn.bias_ih_l{layer}"],
-                hidden[0, layer] @ self.weight("hh", layer).T
-                + self.params[f"rnn.bias_hh_l{layer}"],
+                below @ self.by_input[layer] + self.params[f"rnn.bias_ih_l{layer}"],
+                hidden[0, layer] @ self.by_hidden[layer] + self.params[f"rnn.bias_hh_l{layer}"],
                 tuple(hidden[:, layer]),
             )
             new[:, layer] = states
@@ -152,10 +174,6 @@ class Recurrence:
         pushed = push(np.broadcast_to(directions, (size, states, layers, rows, units)).copy())
         return np.moveaxis(pushed, 3, 0).reshape(rows, size, size).swapaxes(1, 2)
 
-    def weight(self, kind: str, layer: int) -> Float[np.ndarray, "rows columns"]:
-        """Return a layer's weights from below (`ih`) or from its own state (`hh`)."""
-        return self.params[f"rnn.weight_{kind}_l{layer}"]
-
 
 @dataclass(frozen=True)
 class _NetworkTangent:
@@ -168,10 +186,10 @@ class _NetworkTangent:
         """Push a change of the hidden state on, and with it one of the inputs."""
         pushed, below = np.empty(change.shape), input_change
         for layer, tangent in enumerate(self.tangents):
-            by_hidden = change[..., 0, layer, :, :] @ self.model.weight("hh", layer).T
+            by_hidden = change[..., 0, layer, :, :] @ self.model.by_hidden[layer]
             by_input = np.zeros(by_hidden.shape)
             if below is not None:
-                by_input = below @ self.model.weight("ih", layer).T
+                by_input = below @ self.model.by_input[layer]
             changes = tuple(change[..., state, layer, :, :] for state in range(change.shape[-4]))
             for state, value in enumerate(tangent(by_input, by_hidden, changes)):
                 pushed[..., state, layer, :, :] = value

@@ -7,9 +7,10 @@ from typing import Any
 
 from sinernn import experiment, judging, provenance
 from sinernn.config import load_config
-from sinernn.errors import UsageError
+from sinernn.errors import UsageError, command_line
 from sinernn.experiment import Watch
 from sinernn.runs import Run, open_run
+from sinernn.runs.files import read_bytes
 
 COMPARED = (
     "metrics.csv", "model.safetensors", "checkpoints/best.safetensors",
@@ -59,11 +60,11 @@ def verify(
         SinernnError: The run is not finished or cannot be read, or training fails.
     """
     run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
-    facts = run.read_json("run.json")
-    if facts.get("status") != "finished":
+    facts = run.read_facts()
+    if facts["status"] != "finished":
         raise UsageError(
             f"{run.path}: is not finished, its status is {facts.get('status')}; "
-            f"finish it with: sinernn resume {run.path}"
+            f"finish it with: {command_line('resume', run.path)}"
         )
     config = load_config(run.config_path)
     with tempfile.TemporaryDirectory(prefix="sinernn-") as folder:
@@ -85,7 +86,7 @@ def verify(
 
 def _content(run: Run, name: str) -> bytes | None:
     path = run.path / name
-    return path.read_bytes() if path.exists() else None
+    return read_bytes(path) if path.exists() else None
 
 
 def _scores(run: Run, again: dict[str, Any]) -> dict[str, tuple[float | None, float | None]]:

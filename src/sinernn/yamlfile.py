@@ -20,7 +20,7 @@ from sinernn.errors import ConfigError, KeyPath, Place, Problem, printable
 from sinernn.places import Places
 from sinernn.yamlwords import Refused, in_plain_words
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 500_000  # 10,000 numbers take half of it; PyYAML reads a megabyte a second
 MAX_VALUES = 10_000  # keys and values; PyYAML reads about 30,000 a second
 MAX_DEPTH = 20  # a config needs 4; PyYAML recurses
 MAX_DIGITS = 300  # what a float can hold, and far below the length at which Python's int() refuses
@@ -34,6 +34,8 @@ _CORE_SCHEMA = (
     ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
     ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
 )
+
+_NO_CHARACTER = "an escape in quotes names no character; write the character itself"
 
 PlaceAt = Callable[[int, int], Place]
 """(line, column), both from 1 -> the place to name in a message."""
@@ -79,7 +81,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise _failure(place, f"cannot be read: {error.strerror}") from error
     if len(data) > MAX_BYTES:
-        raise _failure(place, f"is larger than {MAX_BYTES // 1_000_000} MB; is this a config?")
+        raise _failure(place, f"is larger than {MAX_BYTES // 1000} kB; is this a config?")
     return data
 
 
@@ -137,8 +139,7 @@ def parse_value(text: str, path: KeyPath, places: Places, place_at: PlaceAt) -> 
         raise _failure(place_at(line, column), f"{message}; remove it") from error
     except ValueError as error:  # PyYAML makes characters of escapes such as "\U00110000" unasked
         mark = cast(Any, reader).get_mark()
-        message = "an escape in quotes names no character; write the character itself"
-        raise _failure(place_at(mark.line + 1, mark.column + 1), message) from error
+        raise _failure(place_at(mark.line + 1, mark.column + 1), _NO_CHARACTER) from error
     finally:
         if reader is not None:
             reader.dispose()
@@ -230,6 +231,11 @@ class _Reader(yaml.SafeLoader):
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
+        if isinstance(node, yaml.ScalarNode):
+            try:  # JSON, which is YAML, writes a character in two halves
+                node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
+            except UnicodeDecodeError:
+                self.problems.append((node.start_mark, _NO_CHARACTER))
         return node
 
 

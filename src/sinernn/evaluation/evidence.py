@@ -1,10 +1,13 @@
 """What a judgement rests on: arrays that scores are computed from and figures are drawn from."""
 
+from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any, get_type_hints
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, jaxtyped  # pyright: ignore[reportUnknownVariableType]
 
+from sinernn.errors import printable
 from sinernn.evaluation.dynamics import Dynamics
 from sinernn.evaluation.metrics import rmse
 
@@ -125,35 +128,75 @@ class Evidence:
         """Read `arrays` back.
 
         Raises:
-            TypeError: An array is missing or too many.
-            KeyError: The same.
-            ValueError: Arrays do not fit each other.
+            ValueError: They are not what `arrays` returns: one is missing, of another shape, or
+                holds values that no series has.
         """
-
-        def group(prefix: str) -> dict[str, np.ndarray]:
-            start = f"{prefix}."
-            return {
-                name.removeprefix(start): value
-                for name, value in arrays.items()
-                if name.startswith(start)
-            }
-
+        _require_shapes(arrays)
+        groups: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
+        for name, value in arrays.items():
+            group, _, member = name.partition(".")
+            groups[group][member] = value
         time_step, period = arrays["times"].tolist()
-        closed_loop = Forecasts(**group("closed_loop"))
-        origins, steps, channels = closed_loop.prediction.shape
-        everything = (origins, closed_loop.time.shape[1], channels)
-        if closed_loop.truth.shape != everything or closed_loop.observed.shape != everything:
-            raise ValueError("the arrays of the closed loop have shapes that do not fit")
-        if any(
-            forecast.shape != (origins, steps, channels) for forecast in group("baselines").values()
-        ):
-            raise ValueError("a baseline's forecasts have another shape than the network's")
-        return cls(
-            closed_loop=closed_loop,
-            open_loop=OneStep(**group("open_loop")),
-            baselines=group("baselines"),
-            dynamics=Dynamics(**group("dynamics")),
+        evidence = cls(
+            closed_loop=Forecasts(**groups["closed_loop"]),
+            open_loop=OneStep(**groups["open_loop"]),
+            baselines=groups["baselines"],
+            dynamics=Dynamics(**groups["dynamics"]),
             std=arrays["std"],
             time_step=time_step,
             period=None if np.isnan(period) else period,
         )
+        _require_sense(evidence)
+        return evidence
+
+
+_GROUPS = {"closed_loop": Forecasts, "open_loop": OneStep, "dynamics": Dynamics}
+_HIGHEST = 1e100  # of what a series measures: its squares must not overflow
+_LONGEST = 1e9  # samples in a period
+
+
+def _require_shapes(arrays: dict[str, np.ndarray]) -> None:
+    kinds: dict[str, Any] = {
+        f"{group}.{name}": of
+        for group, kind in _GROUPS.items()
+        for name, of in get_type_hints(kind).items()
+    }
+    baselines = [name for name in arrays if name.startswith("baselines.")]
+    kinds |= dict.fromkeys(baselines, Float[np.ndarray, "origin steps channel"])
+    kinds |= {"std": Float[np.ndarray, " channel"], "times": Float[np.ndarray, " 2"]}
+    if wrong := sorted(arrays.keys() ^ kinds.keys()):
+        raise ValueError(f"array {printable(wrong[0], 60)} is missing, or one too many")
+    with jaxtyped("context"):  # a dimension has one size, wherever it is named
+        for name, kind in kinds.items():
+            if not isinstance(arrays[name], kind):
+                shape = f"{list(arrays[name].shape)}, and should be [{kind.dim_str}]"
+                raise ValueError(f"array {printable(name, 60)} is {shape}")
+
+
+def _require_sense(evidence: Evidence) -> None:
+    closed_loop, dynamics = evidence.closed_loop, evidence.dynamics
+    measured = {
+        **{name: value for name, value in vars(closed_loop).items() if name != "prediction"},
+        **{f"one step ahead: {name}": value for name, value in vars(evidence.open_loop).items()},
+        "driven": dynamics.driven,
+        "explained": dynamics.explained,
+        "driven_eigenvalues": dynamics.driven_eigenvalues,
+        "free_eigenvalues": dynamics.free_eigenvalues,
+        "std": evidence.std,
+    }
+    for name, value in measured.items():
+        if value.size == 0 and "eigenvalues" not in name:
+            raise ValueError(f"array {name} is empty")
+        if not (np.abs(value) < _HIGHEST).all():
+            raise ValueError(f"array {name} holds values that no series has")
+    if not (evidence.std >= 0).all():
+        raise ValueError("a standard deviation is negative")
+    for times in (closed_loop.time, evidence.open_loop.time):
+        if not (np.diff(times, axis=1) > 0).all():
+            raise ValueError("time does not go on from sample to sample")
+    if closed_loop.warmup < 1 or closed_loop.steps < 1:
+        raise ValueError("a forecast has no warm-up or no steps")
+    if not 0 < evidence.time_step < _HIGHEST:
+        raise ValueError(f"the time step is {evidence.time_step}")
+    if evidence.period is not None and not 0 < evidence.period < _LONGEST * evidence.time_step:
+        raise ValueError(f"the period is {evidence.period}")

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from sinernn.engines.fused.cache import kernel, subroutine
+from sinernn.engines.fused.cache import kernel
 
 _GATHER = 512
 """Columns whose products enter the Gauss-Newton matrix in one pass: as many as keep all rows in the
@@ -19,58 +19,98 @@ _BLOCK = 32
 """Columns of a Cholesky factor found at a time; the rest is products of blocks."""
 
 
-@kernel
 def dot(left, right):
     """Return the sum of left[n] right[n]."""
-    total = 0.0
-    for n in range(left.size):
-        total += left[n] * right[n]
-    return total
+    return times(left[None], right)[0]
 
 
-@kernel
 def times(matrix, vector):
     """Return matrix [P, >= N] times vector [N]."""
     result = np.empty(matrix.shape[0])
-    for p in range(matrix.shape[0]):
-        result[p] = dot(matrix[p, : vector.size], vector)
+    multiply(matrix, vector, result)
     return result
 
 
-@kernel
 def transposed_times(matrix, vector, count):
     """Return the first `count` entries of matrix [P, N]^T times vector [P]."""
     result = np.zeros(count)
-    for p in range(matrix.shape[0]):
-        row = matrix[p]
-        value = vector[p]
-        for n in range(count):
-            result[n] += value * row[n]
+    add_multiples(matrix, vector, result)
     return result
 
 
-@subroutine
-def _subtract_gram(target, left, right, offset, width, lower):
-    """target[i, j] -= sum over k of left[i, k] right[j, k], in 4 x 4 blocks of dot products.
+def gauss_newton(jacobian):
+    """Return jacobian jacobian^T [P, P], lower triangle only (and blocks of four on it)."""
+    size, total = jacobian.shape
+    negative = np.zeros((size, size))
+    for begin in range(0, total, _GATHER):
+        subtract_gram(negative, jacobian, 0, size, begin, min(begin + _GATHER, total))
+    return -negative
 
-    `k` runs over `offset` .. `offset + width`. With `lower`, only blocks that touch the
-    lower triangle are computed.
+
+def factorise(matrix, damping):
+    """Blocked Cholesky factor of matrix + diag(damping), matrix [P, P], lower triangle read.
+
+    Returns:
+        The factor (lower triangle), and whether the sum was positive definite.
     """
-    rows, columns = target.shape
-    end = offset + width
-    for i in range(0, rows, 4):
-        i_end = min(i + 4, rows)
-        last = min(columns, i_end) if lower else columns
-        j = 0
-        while j < last:
-            if i + 4 <= rows and j + 4 <= columns:
-                a0, a1 = left[i, offset:end], left[i + 1, offset:end]
-                a2, a3 = left[i + 2, offset:end], left[i + 3, offset:end]
-                b0, b1 = right[j, offset:end], right[j + 1, offset:end]
-                b2, b3 = right[j + 2, offset:end], right[j + 3, offset:end]
+    size = damping.size
+    factor = matrix.copy()
+    factor.flat[:: size + 1] += damping
+    for start in range(0, size, _BLOCK):
+        end = min(start + _BLOCK, size)
+        subtract_gram(factor, factor, start, end, 0, start)
+        if not factorise_columns(factor, start, end):
+            return factor, False
+    return factor, True
+
+
+def solve(factor, right):
+    """Solve factor factor^T solution = right, [P]."""
+    solution = right.copy()
+    substitute(factor, solution)
+    return solution
+
+
+@kernel
+def multiply(matrix, vector, result):
+    """result[p] = sum over n of matrix[p, n] vector[n]."""
+    for p in range(matrix.shape[0]):
+        row = matrix[p]
+        total = 0.0
+        for n in range(vector.size):
+            total += row[n] * vector[n]
+        result[p] = total
+
+
+@kernel
+def add_multiples(matrix, vector, result):
+    """result[n] += sum over p of vector[p] matrix[p, n]."""
+    for p in range(matrix.shape[0]):
+        row = matrix[p]
+        value = vector[p]
+        for n in range(result.size):
+            result[n] += value * row[n]
+
+
+@kernel
+def subtract_gram(target, rows, first, last, begin, end):
+    """target[i, j] -= sum over begin <= k < end of rows[i, k] rows[j, k].
+
+    For i >= j and first <= j < last, in 4 x 4 blocks of dot products; those on the diagonal are
+    computed whole.
+    """
+    size = target.shape[0]
+    for i in range(first, size, 4):
+        i_end = min(i + 4, size)
+        for j in range(first, min(last, i_end), 4):
+            if i + 4 <= size and j + 4 <= last:
+                a0, a1 = rows[i, begin:end], rows[i + 1, begin:end]
+                a2, a3 = rows[i + 2, begin:end], rows[i + 3, begin:end]
+                b0, b1 = rows[j, begin:end], rows[j + 1, begin:end]
+                b2, b3 = rows[j + 2, begin:end], rows[j + 3, begin:end]
                 s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = 0.0
                 s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = 0.0
-                for k in range(width):
+                for k in range(end - begin):
                     s00 += a0[k] * b0[k]
                     s01 += a0[k] * b1[k]
                     s02 += a0[k] * b2[k]
@@ -105,64 +145,43 @@ def _subtract_gram(target, left, right, offset, width, lower):
                 target[i + 3, j + 3] -= s33
             else:
                 for row in range(i, i_end):
-                    for col in range(j, min(j + 4, columns)):
+                    for column in range(j, min(j + 4, last)):
                         total = 0.0
-                        for k in range(offset, end):
-                            total += left[row, k] * right[col, k]
-                        target[row, col] -= total
-            j += 4
+                        for k in range(begin, end):
+                            total += rows[row, k] * rows[column, k]
+                        target[row, column] -= total
 
 
 @kernel
-def gauss_newton(jacobian):
-    """Return jacobian jacobian^T [P, P], lower triangle only (and blocks of four on it)."""
-    size, total = jacobian.shape
-    negative = np.zeros((size, size))
-    for offset in range(0, total, _GATHER):
-        _subtract_gram(negative, jacobian, jacobian, offset, min(_GATHER, total - offset), True)
-    return -negative
-
-
-@kernel
-def factorise(matrix, damping):
-    """Blocked Cholesky factor of matrix + diag(damping), matrix [P, P], lower triangle read.
+def factorise_columns(factor, start, end):
+    """Finish columns `start` .. `end`, of which those to the left are subtracted.
 
     Returns:
-        The factor (lower triangle), and whether the sum was positive definite.
+        Whether all pivots were positive.
     """
-    size = damping.size
-    factor = matrix.copy()
-    for i in range(size):
-        factor[i, i] += damping[i]
-    for start in range(0, size, _BLOCK):
-        end = min(start + _BLOCK, size)
-        if start > 0:
-            _subtract_gram(
-                factor[start:, start:end], factor[start:], factor[start:end], 0, start, False
-            )
-        for j in range(start, end):
-            pivot = factor[j, j]
+    size = factor.shape[0]
+    for j in range(start, end):
+        pivot = factor[j, j]
+        for k in range(start, j):
+            pivot -= factor[j, k] * factor[j, k]
+        if not pivot > 0.0:  # NaN too
+            return False
+        root = math.sqrt(pivot)
+        factor[j, j] = root
+        for i in range(j + 1, size):
+            total = factor[i, j]
             for k in range(start, j):
-                pivot -= factor[j, k] * factor[j, k]
-            if not pivot > 0.0:  # NaN too
-                return factor, False
-            root = math.sqrt(pivot)
-            factor[j, j] = root
-            for i in range(j + 1, size):
-                total = factor[i, j]
-                for k in range(start, j):
-                    total -= factor[i, k] * factor[j, k]
-                factor[i, j] = total / root
-    return factor, True
+                total -= factor[i, k] * factor[j, k]
+            factor[i, j] = total / root
+    return True
 
 
 @kernel
-def solve(factor, right):
-    """Solve factor factor^T solution = right, [P]."""
-    size = right.size
-    solution = np.empty(size)
+def substitute(factor, solution):
+    """Turn `solution` [P], the right-hand side, into that of factor factor^T solution = it."""
+    size = solution.size
     for i in range(size):
-        total = right[i]
+        total = solution[i]
         for k in range(i):
             total -= factor[i, k] * solution[k]
         solution[i] = total / factor[i, i]
@@ -171,4 +190,3 @@ def solve(factor, right):
         value = solution[i]
         for k in range(i):
             solution[k] -= factor[i, k] * value
-    return solution

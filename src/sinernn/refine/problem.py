@@ -9,8 +9,9 @@ from jaxtyping import Float
 from sinernn.engines.fused.cache import is_compiled
 from sinernn.network import Network, Params, Theta
 from sinernn.randomness import Purpose, stream
-from sinernn.refine import algebra, jacobian
-from sinernn.refine.cells import CELLS
+from sinernn.refine import algebra
+from sinernn.refine.cells import CELLS, Trace, Weights, run
+from sinernn.refine.jacobian import Adjoints, differentiate, in_lanes, zeros
 from sinernn.refine.stages import Stage
 
 
@@ -26,32 +27,69 @@ class Problem:
 
     def residuals(self, theta: Theta) -> Float[np.ndarray, " N"]:
         """Return prediction minus sample where it counts: by sequence, newest step first."""
-        return jacobian.residuals(*self.arguments(theta))
+        steps = self.samples.shape[1] - 1
+        return self._errors(_outputs(theta, self.network, self.samples, self._forced, steps))
 
     def linearise(
         self, theta: Theta
     ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, "P columns"]]:
         """Return the residuals and their transposed Jacobian; its columns past N are zero."""
-        return jacobian.linearise(*self.arguments(theta))
+        (sequences, length, channels), network = self.samples.shape, self.network
+        cell, weights = CELLS[network.cell], Weights.of(theta, network)
+        count = self._counted * channels
+        outputs = np.empty((sequences, length - 1, channels))
+        jacobian = zeros(theta.size, in_lanes(sequences * count))
+        # of one sequence: it stays in the second-level cache
+        trace, adjoints = Trace.of(network, length - 1), Adjoints.of(network, count)
+        own = zeros(theta.size, in_lanes(count))
+        for b in range(sequences):
+            run(cell, weights, self.samples[b : b + 1], self._forced, trace, outputs[b : b + 1])
+            for array in (*adjoints, own):
+                array.fill(0.0)
+            differentiate(
+                cell, weights, trace, self._forced, self._first, self.stage.stride, adjoints, own
+            )
+            columns = jacobian[:, b * count : (b + 1) * count]
+            np.multiply(own[:, :count], self._weight, out=columns)
+        return self._errors(outputs), jacobian
 
-    def arguments(self, theta: Theta) -> tuple[Any, ...]:
-        """Return what the kernels take."""
-        sequences, length, channels = self.samples.shape
-        first = self.stage.warmup - 1
-        counted = (length - 2 - first) // self.stage.stride + 1
-        # So that damping means the same everywhere.
-        weights = np.full(length - 1, (sequences * counted * channels) ** -0.5)
-        forced = self.stage.warmup if self.stage.loop == "closed" else length - 1
-        return (
-            theta,
-            CELLS[self.network.cell],
-            self.network.hidden_size,
-            self.samples,
-            forced,
-            first,
-            self.stage.stride,
-            weights,
-        )
+    def _errors(self, outputs: Float[np.ndarray, "B steps D"]) -> Float[np.ndarray, " N"]:
+        with np.errstate(over="ignore", invalid="ignore"):  # of a run that is lost
+            errors = self._weight * (outputs - self.samples[:, 1:])
+        return errors[:, self._first :][:, :: -self.stage.stride].ravel()
+
+    @property
+    def _forced(self) -> int:
+        """Steps fed with true samples."""
+        return self.stage.warmup if self.stage.loop == "closed" else self.samples.shape[1] - 1
+
+    @property
+    def _first(self) -> int:
+        """The first step that may count: every stride-th does, from the last backwards."""
+        return self.stage.warmup - 1
+
+    @property
+    def _counted(self) -> int:
+        """Steps of a sequence that count."""
+        return (self.samples.shape[1] - 2 - self._first) // self.stage.stride + 1
+
+    @property
+    def _weight(self) -> float:
+        """Factor of an error: damping then means the same everywhere."""
+        return (len(self.samples) * self._counted * self.samples.shape[2]) ** -0.5
+
+
+def _outputs(
+    theta: Theta,
+    network: Network,
+    samples: Float[np.ndarray, "B length D"],
+    forced: int,
+    steps: int,
+) -> Float[np.ndarray, "B steps D"]:
+    outputs = np.empty((len(samples), steps, network.channels))
+    weights, trace = Weights.of(theta, network), Trace.of(network, steps)
+    run(CELLS[network.cell], weights, samples, forced, trace, outputs)
+    return outputs
 
 
 def flatten(params: Params, network: Network) -> Theta:
@@ -80,8 +118,8 @@ def free_run(
         warmup: True samples, W >= 1.
         steps: Samples to generate, >= 1.
     """
-    samples = np.ascontiguousarray(warmup, np.float64)
-    return jacobian.free_run(theta, CELLS[network.cell], network.hidden_size, samples, steps)
+    samples, forced = np.ascontiguousarray(warmup, np.float64), warmup.shape[1]
+    return _outputs(theta, network, samples, forced, forced + steps - 1)[:, forced - 1 :]
 
 
 def stage_samples(
@@ -146,19 +184,17 @@ class Kernels:
 
     def _calls(self) -> list[tuple[Any, tuple[Any, ...]]]:
         """Return every kernel, with arguments of the right types that ask for next to nothing."""
-        network = self.network
-        theta, samples = np.zeros(network.parameter_count), np.zeros((1, 3, network.channels))
-        problem = Problem(network, samples, Stage(warmup=1, horizon=2))
-        cell, hidden = CELLS[network.cell], network.hidden_size
+        network, cell = self.network, CELLS[self.network.cell]
+        theta, samples = np.zeros(network.parameter_count), np.zeros((1, 1, network.channels))
         errors, transposed, matrix = np.zeros(1), np.zeros((theta.size, 8)), np.eye(theta.size)
+        weights, trace = Weights.of(theta, network), Trace.of(network, 1)
+        adjoints = Adjoints.of(network, 1)
         return [
-            (jacobian.residuals, problem.arguments(theta)),
-            (jacobian.linearise, problem.arguments(theta)),
-            (jacobian.free_run, (theta, cell, hidden, samples, 1)),
-            (algebra.dot, (theta, theta)),
-            (algebra.times, (transposed, errors)),
-            (algebra.transposed_times, (transposed, theta, 1)),
-            (algebra.gauss_newton, (transposed,)),
-            (algebra.factorise, (matrix, theta)),
-            (algebra.solve, (matrix, theta)),
+            (run, (cell, weights, samples, 1, trace, samples)),
+            (differentiate, (cell, weights, trace, 1, 0, 1, adjoints, transposed)),
+            (algebra.multiply, (transposed, errors, theta)),
+            (algebra.add_multiples, (transposed, theta, errors)),
+            (algebra.subtract_gram, (matrix, matrix, 0, 1, 0, 1)),
+            (algebra.factorise_columns, (matrix, 0, 1)),
+            (algebra.substitute, (matrix, theta)),
         ]

@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 import shutil
+from array import array
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import from_json
 from safetensors.numpy import save
 
 from sinernn.errors import RunBusyError, RunFileError, RunNotFoundError
@@ -25,19 +28,24 @@ from sinernn.runs.checkpoints import (
     model_bytes,
 )
 from sinernn.runs.files import (
+    ArraysFile,
     contiguous,
+    damaged,
     is_temporary_of,
     is_there,
     read_bytes,
-    read_safetensors,
+    require_file,
     sync_directory,
     telling,
     temporary_beside,
     to_json,
+    validated,
     write_atomically,
 )
 
 LATEST = "latest"
+MAX_JSON_BYTES = 4_000_000  # 10,000 origins, the most there are, take a quarter of it
+MAX_LINE = 1000  # characters in a row of the metrics, which has 7 numbers at most
 METRICS_COLUMNS = (
     "phase", "step", "loss", "learning_rate", "closed_loop_rmse", "stage", "damping",
 )  # fmt: skip
@@ -51,6 +59,20 @@ TRAINED = (
 
 JUDGED = ("evaluation.json", "evaluation.safetensors")
 """What judging writes; whoever reads the JSON file finds the arrays that belong to it."""
+
+
+class _Facts(BaseModel):
+    """What is read of run.json, and stands for it where it is missing; the rest is for people."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    name: str = ""
+    status: str = "unknown"
+    device: str = "unknown"
+    updates: int = Field(default=0, ge=0, lt=2**63)
+    refine_iterations: int = Field(default=0, ge=0, lt=2**63)
+    resumed: list[dict[str, Any]] = []
+    seconds: float | None = Field(default=None, ge=0, le=1e12)
 
 
 @dataclass(frozen=True)
@@ -74,11 +96,13 @@ class Run:
         """
         from filelock import FileLock, Timeout
 
+        for folder in ("checkpoints", "figures"):
+            self._require_own(self.path / folder)
         lock = FileLock(self.path / ".lock", timeout=0)
         with telling(self.path, "cannot be written to"):
             try:
                 lock.acquire()
-            except Timeout as error:  # within, as it is an error of the operating system, too
+            except Timeout as error:
                 raise RunBusyError(
                     f"{self.path}: another process is training this run; wait for its end"
                 ) from error
@@ -107,12 +131,18 @@ class Run:
     def write(self, name: str, content: bytes) -> Path:
         """Write a file whole or not at all, making its subfolder; return its path."""
         path = self.path / name
+        self._require_own(path.parent)
         if path.parent != self.path and not is_there(path.parent):
             with telling(path, "cannot be written"):
                 path.parent.mkdir(exist_ok=True)
                 sync_directory(self.path)
         write_atomically(path, content)
         return path
+
+    def _require_own(self, folder: Path) -> None:
+        """Make sure that a link leads nothing that is written or removed out of the directory."""
+        if folder != self.path and folder.is_symlink():
+            raise RunFileError(f"{folder}: is a link out of the run directory; remove it")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file whole or not at all."""
@@ -123,19 +153,31 @@ class Run:
         self.write_text(name, to_json(value))
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Read a JSON file.
+        """Read a JSON file of at most `MAX_JSON_BYTES`.
 
         Raises:
-            RunFileError: It is missing, or not a JSON object.
+            RunFileError: It is missing or too large, or not a JSON object, or not a finite one.
         """
         path = self.path / name
+        content = read_bytes(path, most=MAX_JSON_BYTES)
         try:
-            value = json.loads(read_bytes(path))
+            value = from_json(content, allow_inf_nan=False)  # nor surrogates, nor deep nesting
+            json.dumps(value, allow_nan=False)  # 1e999 is JSON, and infinite
         except ValueError as error:
-            raise RunFileError(f"{path}: is damaged: not JSON") from error
+            raise damaged(path, f"not JSON: {error}") from error
         if not isinstance(value, dict):
-            raise RunFileError(f"{path}: is damaged: not a JSON object")
+            raise damaged(path, "not a JSON object")
         return cast("dict[str, Any]", value)
+
+    def read_facts(self) -> dict[str, Any]:
+        """Read run.json; what is missing of what others read has a default.
+
+        Raises:
+            RunFileError: It is missing or damaged.
+        """
+        facts = self.read_json("run.json")
+        known = validated(self.path / "run.json", _Facts, facts)
+        return facts | known.model_dump(exclude=set(facts))
 
     def write_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write metrics.csv; a cell without a value is empty, floats read back to the bit."""
@@ -145,22 +187,26 @@ class Run:
         writer.writerows([row.get(name) for name in METRICS_COLUMNS] for row in rows)
         self.write_text("metrics.csv", text.getvalue())
 
-    def metrics_rows(self) -> list[dict[str, str]]:
-        """Read metrics.csv as the text that stands in it.
+    def metrics_rows(self) -> Generator[dict[str, str]]:
+        """Read metrics.csv, row by row, as the text that stands in it.
 
         Raises:
             RunFileError: It is missing or damaged.
         """
-        path = self.path / "metrics.csv"
-        reader = csv.DictReader(io.StringIO(read_bytes(path).decode(errors="replace")))
-        try:
-            rows = [dict(row) for row in reader]
-        except csv.Error as error:
-            raise RunFileError(f"{path}: is damaged: {error}") from error
-        names = set(METRICS_COLUMNS)
-        if any(set(row) != names or None in row.values() for row in rows):
-            raise RunFileError(f"{path}: is damaged: its columns are not those of metrics")
-        return rows
+        path, names = self.path / "metrics.csv", set(METRICS_COLUMNS)
+        require_file(path)
+        with (
+            telling(path, "cannot be read"),
+            path.open(encoding="utf-8", errors="replace", newline="") as file,
+        ):
+            lines = iter(lambda: file.readline(MAX_LINE), "")  # a longer one comes in pieces
+            try:
+                for row in csv.DictReader(lines):
+                    if set(row) != names or None in row.values():
+                        raise damaged(path, "its columns are not those of metrics")
+                    yield row
+            except csv.Error as error:
+                raise damaged(path, error) from error
 
     def read_metrics(self, phase: str = "training") -> dict[str, Float[np.ndarray, " row"]]:
         """Read the numeric columns of a phase, `training` or `refine`; NaN where a cell is empty.
@@ -168,17 +214,19 @@ class Run:
         Raises:
             RunFileError: They are missing or damaged.
         """
-        path, rows = self.path / "metrics.csv", self.metrics_rows()
-        if not rows:
+        path, is_empty = self.path / "metrics.csv", True
+        columns = {name: array("d") for name in METRICS_COLUMNS[1:]}
+        for row in self.metrics_rows():
+            is_empty = False
+            if row["phase"] == phase:
+                for name, column in columns.items():
+                    try:
+                        column.append(float(row[name] or "nan"))
+                    except ValueError as error:
+                        raise damaged(path, f"{name}: {error}") from error
+        if is_empty:
             raise RunFileError(f"{path}: has no rows; the run ended before its first")
-        chosen = [row for row in rows if row["phase"] == phase]
-        try:
-            return {
-                name: np.array([float(row[name] or "nan") for row in chosen])
-                for name in METRICS_COLUMNS[1:]
-            }
-        except ValueError as error:
-            raise RunFileError(f"{path}: is damaged: {error}") from error
+        return {name: np.array(column) for name, column in columns.items()}
 
     def write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Write arrays as a safetensors file."""
@@ -190,7 +238,7 @@ class Run:
         Raises:
             RunFileError: It is missing or damaged.
         """
-        return read_safetensors(self.path / name)[0]
+        return ArraysFile(self.path / name).read()
 
     def save_checkpoint(self, name: str, checkpoint: Checkpoint) -> None:
         """Write `checkpoints/NAME.safetensors`."""
@@ -248,7 +296,7 @@ class Run:
         for name in ("best", "last"):
             if self.has_checkpoint(name):
                 return name, self.load_checkpoint(name)
-        status = self.read_json("run.json").get("status")
+        status = self.read_facts()["status"]
         raise RunFileError(
             f"{self.path}: has saved no network, its status is {status}; choose another run"
         )
@@ -292,11 +340,13 @@ def open_run(run: Path | str, *, runs_dir: Path | str = "runs") -> Run:
     path = Path(run)
     if len(path.parts) == 1 and not _is_run(path):
         path = Path(runs_dir) / path
-    if path.name == LATEST:
-        path = _latest(path)
-    if _is_run(path):
-        return Run(path)
-    what = "is not a run directory: it has no run.json" if path.is_dir() else "no such run"
+    found = _latest(path) if path.name == LATEST else path
+    if found is not None and _is_run(found):
+        return Run(found)
+    what = "no such run"
+    with contextlib.suppress(OSError):  # of a name that no file can have
+        if found is not None and path.is_dir():
+            what = "is not a run directory: it has no run.json"
     newest = _newest(Path(runs_dir))
     way_out = (
         f"the newest in {runs_dir} is {newest.name}" if newest else f"there are none in {runs_dir}"
@@ -336,13 +386,16 @@ def _point_latest(runs_dir: Path, name: str) -> None:
         write_atomically(latest, f"{name}\n".encode())
 
 
-def _latest(path: Path) -> Path:
-    """Return the run that a link or a text file names; the newest beside it if that is lost."""
-    if path.is_file():
-        named = path.parent / Path(read_bytes(path).decode(errors="replace").strip()).name
+def _latest(path: Path) -> Path | None:
+    """Return the run beside `path` that a link or a text file names; the newest if that is lost."""
+    if path.is_symlink():
+        name = path.readlink().name
+    elif path.is_file():
+        name = Path(read_bytes(path, most=MAX_LINE).decode(errors="replace").strip()).name
     else:
-        named = path.parent / path.readlink() if path.is_symlink() else path
-    return named if _is_run(named) and named != path.parent else _newest(path.parent) or path
+        return path if _is_run(path) else _newest(path.parent)
+    named = path.with_name(name) if name not in ("", "..", LATEST) else None
+    return named if named and _is_run(named) else _newest(path.parent)
 
 
 def _newest(runs_dir: Path) -> Path | None:

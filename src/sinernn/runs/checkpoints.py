@@ -4,15 +4,18 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Float
+from pydantic import Field
+from pydantic_core import from_json
 from safetensors.numpy import save
 
-from sinernn.errors import RunFileError
-from sinernn.network import GATES, Network, Params, RefineState, TrainState
-from sinernn.runs.files import contiguous, read_safetensors
+from sinernn.errors import RunFileError, printable
+from sinernn.network import Network, Params, RefineState, TrainState
+from sinernn.runs.files import ArraysFile, contiguous, damaged, validated
+from sinernn.schema import Section
 from sinernn.windows import Scale
 
 METADATA_KEY = "sinernn.checkpoint"
@@ -57,43 +60,119 @@ def model_bytes(checkpoint: Checkpoint) -> bytes:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint, and hold every tensor against the network it claims to be.
+    """Read a checkpoint, and hold every array against the network it claims to be.
+
+    Names, shapes and types are compared before any array is read, so that no more memory is taken
+    than the file has bytes.
 
     Raises:
         RunFileError: It is missing, damaged, or from a future version.
     """
-    tensors, metadata = read_safetensors(path)
+    file = ArraysFile(path)
+    facts = _read_facts(path, file.metadata.get(METADATA_KEY, ""))
+    network = Network(**dict(facts.network))
+    if wrong := _misfit(file, network, facts):
+        raise damaged(path, wrong)
+    arrays = file.read()
+    if wrong := next((name for name in arrays if not np.isfinite(arrays[name]).all()), None):
+        raise damaged(path, f"{wrong} holds NaN or infinity")
+
+    def group(prefix: str) -> Params:
+        return {name: arrays[prefix + name] for name in network.shapes}
+
+    state = TrainState(
+        params=group(""),
+        first_moment=group("adam.first_moment."),
+        second_moment=group("adam.second_moment."),
+        hidden=arrays["hidden"],
+        updates=facts.updates,
+    )
+    if facts.refine is not None:
+        given = dict(facts.refine)
+        if given["best_error"] is None:
+            given["best_error"] = math.inf
+        state.refine = RefineState(
+            theta=arrays["refine.theta"], best_theta=arrays["refine.best_theta"], **given
+        )
+    scale = Scale(np.array(facts.scale.mean, float), np.array(facts.scale.std, float))
+    return Checkpoint(network, state, scale, arrays["losses"], facts.closed_loop_rmse)
+
+
+class _NetworkFacts(Section):
+    """A `Network`; its bounds keep what is computed of it small, and are beyond any config's."""
+
+    cell: Literal["rnn_tanh", "rnn_relu", "gru", "lstm"]
+    channels: int = Field(ge=1, le=1_000_000)
+    hidden_size: int = Field(ge=1, le=1_000_000)
+    num_layers: int = Field(ge=1, le=1000)
+    dtype: Literal["float32", "float64"]
+
+
+class _ScaleFacts(Section):
+    mean: list[float]
+    std: list[Annotated[float, Field(gt=0)]]
+
+
+class _RefineFacts(Section):
+    stage: int = Field(ge=0)
+    iteration: int = Field(ge=-1)
+    step: int = Field(ge=0)
+    damping: float = Field(ge=0)
+    best_error: Annotated[float, Field(ge=0)] | None
+    """None for infinity, the error of a free run that diverged: JSON has none."""
+
+
+class _Facts(Section):
+    """What a checkpoint's metadata say."""
+
+    format: Literal[1]
+    network: _NetworkFacts
+    updates: int = Field(ge=0, lt=2**63)
+    scale: _ScaleFacts
+    closed_loop_rmse: Annotated[float, Field(ge=0)] | None
+    refine: _RefineFacts | None = None
+
+
+def _read_facts(path: Path, text: str) -> _Facts:
     try:
-        facts = json.loads(metadata[METADATA_KEY])
+        facts = from_json(text)
         version = facts["format"]
-    except (KeyError, ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise RunFileError(f"{path}: is not a checkpoint of sinernn") from error
     if version != FORMAT_VERSION:
+        found = printable(str(version), 20)
         raise RunFileError(
-            f"{path}: has format {version}, this sinernn reads {FORMAT_VERSION}; upgrade it"
+            f"{path}: has format {found}, this sinernn reads {FORMAT_VERSION}; upgrade it"
         )
-    try:
-        network = Network(**facts["network"])
-        GATES[network.cell]  # an unknown cell has no shapes
-        scale = Scale(
-            np.array(facts["scale"]["mean"], float), np.array(facts["scale"]["std"], float)
-        )
-        if scale.mean.shape != (network.channels,) or scale.std.shape != (network.channels,):
-            raise ValueError("scale has another number of channels than the network")
-        state = TrainState(
-            params=_group(tensors, "", network),
-            first_moment=_group(tensors, "adam.first_moment.", network),
-            second_moment=_group(tensors, "adam.second_moment.", network),
-            hidden=tensors["hidden"],
-            updates=int(facts["updates"]),
-            refine=_refine_state(tensors, facts.get("refine"), network),
-        )
-        expected = network.zero_hidden(state.hidden.shape[2])
-        if state.hidden.shape != expected.shape or state.hidden.dtype != expected.dtype:
-            raise ValueError("hidden has another shape or type than the network's")
-        return Checkpoint(network, state, scale, tensors["losses"], facts["closed_loop_rmse"])
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
-        raise RunFileError(f"{path}: is damaged: {error}") from error
+    return validated(path, _Facts, facts)
+
+
+def _misfit(file: ArraysFile, network: Network, facts: _Facts) -> str | None:
+    """Return which array of a file has no place in a checkpoint of a network, or is missing."""
+    if not len(facts.scale.mean) == len(facts.scale.std) == network.channels:
+        return "scale has another number of channels than the network"
+    expected = {
+        prefix + name: (shape, network.dtype)
+        for name, shape in network.shapes.items()
+        for prefix in ("", "adam.first_moment.", "adam.second_moment.")
+    }
+    if facts.refine is not None:
+        parameters = ((network.parameter_count,), "float64")
+        expected |= {"refine.theta": parameters, "refine.best_theta": parameters}
+    states, layers, *_, size = network.zero_hidden(0).shape
+    rows = file.shapes.get("hidden", (0, 0, 0))[2:3]
+    expected["hidden"] = ((states, layers, *rows, size), network.dtype)
+    expected["losses"] = (file.shapes.get("losses", ())[:1] or (0,), "float64")
+    for name in expected:
+        if name not in file.shapes:
+            return f"{name} is missing"
+    for name, shape in file.shapes.items():
+        told = f"{printable(name, 60)} is {file.dtypes[name] or 'of another type'}{list(shape)}"
+        if name not in expected or (shape, file.dtypes[name]) != expected[name]:
+            return f"{told}, not the network's"
+        if 0 in shape and name != "losses":
+            return f"{told}, and empty"
+    return None
 
 
 def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
@@ -115,35 +194,3 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
             "best_error": refine.best_error if math.isfinite(refine.best_error) else None,
         }
     return {METADATA_KEY: json.dumps(facts, allow_nan=False)}
-
-
-def _group(tensors: dict[str, np.ndarray], prefix: str, network: Network) -> Params:
-    group: Params = {}
-    for name, shape in network.shapes.items():
-        tensor = tensors[prefix + name]
-        if tensor.shape != shape or tensor.dtype != np.dtype(network.dtype):
-            raise ValueError(
-                f"{prefix}{name} is {tensor.dtype}{list(tensor.shape)}, not the network's"
-            )
-        group[name] = tensor
-    return group
-
-
-def _refine_state(
-    tensors: dict[str, np.ndarray], facts: dict[str, Any] | None, network: Network
-) -> RefineState | None:
-    if facts is None:
-        return None
-    theta, best_theta = (tensors[f"refine.{name}"] for name in ("theta", "best_theta"))
-    for array in (theta, best_theta):
-        if array.shape != (network.parameter_count,) or array.dtype != np.float64:
-            raise ValueError("refine.theta has another shape or type than the network's parameters")
-    return RefineState(
-        theta=theta,
-        stage=int(facts["stage"]),
-        iteration=int(facts["iteration"]),
-        step=int(facts["step"]),
-        damping=float(facts["damping"]),
-        best_theta=best_theta,
-        best_error=math.inf if facts["best_error"] is None else float(facts["best_error"]),
-    )

@@ -5,14 +5,20 @@ import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 
-from sinernn.errors import RunFileError
+from sinernn.errors import RunFileError, printable
+
+MAX_HEADER_BYTES = 1_000_000  # of a safetensors file; the largest network has some 30,000
+DTYPES = {"F32": "float32", "F64": "float64"}
+"""Types of the arrays that are kept, by safetensors' names."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -40,12 +46,13 @@ def _write_new(path: Path, content: bytes) -> None:
         os.close(descriptor)
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a file.
+def read_bytes(path: Path, *, most: int | None = None) -> bytes:
+    """Read a file of at most so many bytes; a pipe or a device is none, and could have no end.
 
     Raises:
-        RunFileError: It cannot be read.
+        RunFileError: It is missing, no file, or too large, or cannot be read.
     """
+    require_file(path, most=most)
     with telling(path, "cannot be read"):
         return path.read_bytes()
 
@@ -64,25 +71,96 @@ def is_there(path: Path) -> bool:
         return True
 
 
+def require_file(path: Path, *, most: int | None = None) -> None:
+    """Make sure that there is a file of at most so many bytes.
+
+    Raises:
+        RunFileError: There is none, or it is larger.
+    """
+    with telling(path, "cannot be read"):
+        try:
+            status = path.stat()
+        except FileNotFoundError as error:
+            raise RunFileError(f"{path}: is missing") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise RunFileError(f"{path}: is no file, but a folder, a pipe or a device; remove it")
+    if most is not None and status.st_size > most:
+        raise damaged(path, f"it has {status.st_size} bytes, and {most} at most are right")
+
+
+def damaged(path: Path, what: object) -> RunFileError:
+    """Return the error of a file that holds what it should not."""
+    why = printable(str(what), 300)
+    return RunFileError(f"{path}: is damaged: {why}; put back a copy that is whole")
+
+
 def to_json(value: Any) -> str:
     """Return a value as JSON text; NaN and infinity, which JSON has not, raise ValueError."""
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read the arrays of a safetensors file and its metadata.
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def validated(path: Path, model: type[ModelT], facts: Any) -> ModelT:
+    """Return what a file says as a model.
 
     Raises:
-        RunFileError: It is missing or damaged.
+        RunFileError: A value is missing, or of another type or size than the model's.
     """
-    if not path.is_file():
-        raise RunFileError(f"{path}: is missing")
     try:
-        with cast(Any, safe_open)(path, framework="numpy") as file:
+        return model.model_validate(facts)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where, given = ".".join(map(str, first["loc"])), printable(repr(first["input"]), 60)
+        raise damaged(path, f"{where}: {first['msg']}, got {given}") from None
+
+
+class ArraysFile:
+    """A safetensors file whose header has been read, and none of its arrays yet."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the header.
+
+        Raises:
+            RunFileError: It is missing or damaged, or has what no file of ours has.
+        """
+        self._path = path
+        require_file(path)
+        with self._damage(), path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+        if length > MAX_HEADER_BYTES:
+            raise damaged(
+                path, f"its header has {length} bytes, and {MAX_HEADER_BYTES} at most are right"
+            )
+        with self._damage(), self._opened() as file:
+            self.metadata: dict[str, str] = file.metadata() or {}
             names: list[str] = list(file.keys())
-            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise RunFileError(f"{path}: is damaged: {error}") from error
+            slices = {name: file.get_slice(name) for name in names}
+            self.shapes = {name: tuple(part.get_shape()) for name, part in slices.items()}
+            self.dtypes = {name: DTYPES.get(part.get_dtype()) for name, part in slices.items()}
+
+    def read(self) -> dict[str, np.ndarray]:
+        """Read the arrays, which takes as much memory as the file has bytes.
+
+        Raises:
+            RunFileError: They are neither float32 nor float64, or cannot be read.
+        """
+        for name, dtype in self.dtypes.items():
+            if dtype is None:
+                raise damaged(self._path, f"{printable(name, 60)} is neither float32 nor float64")
+        with self._damage(), self._opened() as file:
+            return {name: file.get_tensor(name) for name in self.shapes}
+
+    def _opened(self) -> Any:
+        return cast(Any, safe_open)(self._path, framework="numpy")
+
+    @contextlib.contextmanager
+    def _damage(self) -> Generator[None]:
+        try:
+            yield
+        except (SafetensorError, OSError, ValueError, TypeError) as error:
+            raise damaged(self._path, error) from error
 
 
 def contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -51,7 +51,7 @@ def read_out_backward(shape, sizes, trained, places, buffers):
     add_product(
         matrix(trained.gradient, weight_at, channels, shape.hidden, shape.hidden),
         transposed(errors),
-        state(shape, sizes, buffers, 0, sizes.layers - 1, 1, rows),
+        state(shape, sizes, buffers.states, 0, sizes.layers - 1, 1, rows),
     )
     for row in range(rows):
         for d in range(channels):
@@ -70,36 +70,36 @@ def layer_backward(shape, sizes, layer, trained, places, buffers):
     dc = matrix(buffers.carry, batch * shape.hidden, batch, shape.hidden, shape.hidden)
     copy(dh, matrix(buffers.constants, 1, batch, shape.hidden, 0))
     copy(dc, matrix(buffers.constants, 1, batch, shape.hidden, 0))
-    recurrent = mirror(shape, buffers, layer, 1)
+    recurrent = mirror(shape, buffers.mirror, layer, 1)
     last = shape.states - 1
     for t in range(sizes.steps - 1, -1, -1):
         step_backward(
             shape,
-            slots(shape, sizes, buffers, layer, t, batch),
-            state(shape, sizes, buffers, 0, layer, t, batch),
-            state(shape, sizes, buffers, 0, layer, t + 1, batch),
-            state(shape, sizes, buffers, last, layer, t, batch),
-            state(shape, sizes, buffers, last, layer, t + 1, batch),
+            slots(shape, sizes, buffers.slots, layer, t, batch),
+            state(shape, sizes, buffers.states, 0, layer, t, batch),
+            state(shape, sizes, buffers.states, 0, layer, t + 1, batch),
+            state(shape, sizes, buffers.states, last, layer, t, batch),
+            state(shape, sizes, buffers.states, last, layer, t + 1, batch),
             matrix(buffers.upper, t * batch * shape.hidden, batch, shape.hidden, shape.hidden),
             dh,
             dc,
         )
-        fed = fed_slots(shape, sizes, buffers, layer, t, batch, shape.recurrent)
+        fed = fed_slots(shape, sizes, buffers.slots, layer, t, batch, shape.recurrent)
         add_product(dh, fed, recurrent)
 
     inputs = layer_inputs(shape, sizes, buffers, layer)
     reads = sizes.channels if layer == 0 else shape.hidden
-    before = state(shape, sizes, buffers, 0, layer, 0, rows)
+    before = state(shape, sizes, buffers.states, 0, layer, 0, rows)
     ones = matrix(buffers.constants, 0, rows, 1, 0)  # biases are weights of a constant input
-    fed = fed_slots(shape, sizes, buffers, layer, 0, rows, 0)
+    fed = fed_slots(shape, sizes, buffers.slots, layer, 0, rows, 0)
     gradient = trained.gradient
     add_product(weights(shape, gradient, places[layer, 0], reads), transposed(inputs), fed)
     add_product(weights(shape, gradient, places[layer, 2], 1), transposed(ones), fed)
     if layer > 0:
         upper = matrix(buffers.upper, 0, rows, shape.hidden, shape.hidden)
         copy(upper, matrix(buffers.constants, 1, rows, shape.hidden, 0))
-        add_product(upper, fed, mirror(shape, buffers, layer, 0))
-    fed = fed_slots(shape, sizes, buffers, layer, 0, rows, shape.recurrent)
+        add_product(upper, fed, mirror(shape, buffers.mirror, layer, 0))
+    fed = fed_slots(shape, sizes, buffers.slots, layer, 0, rows, shape.recurrent)
     add_product(weights(shape, gradient, places[layer, 1], shape.hidden), transposed(before), fed)
     add_product(weights(shape, gradient, places[layer, 3], 1), transposed(ones), fed)
 

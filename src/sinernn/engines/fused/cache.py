@@ -206,8 +206,13 @@ class KernelCache(_Cache):
         """See `_Cache`; nothing to do, since a file is never used again under another key."""
 
 
-# contract, reassoc, arcp: faster sums and products. Never nnan or ninf: a NaN must show.
-_OPTIONS: dict[str, Any] = {"fastmath": {"contract", "reassoc", "arcp"}, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {
+    # contract, reassoc, arcp: faster sums and products. Never nnan or ninf: a NaN must show.
+    "fastmath": {"contract", "reassoc", "arcp"},
+    "error_model": "numpy",
+    # Kernels allocate nothing, and so need no code that counts who holds an array: less to compile.
+    "_nrt": False,
+}
 
 
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -63,7 +63,7 @@ def copy_transposed(out, a):
 
 def _emit_step(context, builder, sig, args, loads: str):
     """Loop over rows and vectors; hand the loaded lanes to the cell's formula."""
-    shape = sig.args[0]
+    shape = sig.args[0].value
     cell = CELLS[shape.cell]
     slots, *others = views_of(context, builder, sig, args)
     lanes = others[0].lanes()

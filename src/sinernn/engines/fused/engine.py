@@ -151,6 +151,7 @@ class FusedEngine:
             self._layout.shape,
             sizes,
             inputs,
+            np.zeros(sizes.batch, np.bool_),
             self._layout.places,
             self._trained.params,
             hidden,

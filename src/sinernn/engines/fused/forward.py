@@ -25,23 +25,25 @@ def layer_forward(shape, sizes, layer, params, places, buffers):
     """Run one layer over all steps from its state at step 0."""
     rows, batch = sizes.steps * sizes.batch, sizes.batch
     bias = matrix(buffers.bias, layer * shape.slots, rows, shape.slots, 0)
-    copy(slots(shape, sizes, buffers, layer, 0, rows), bias)
+    copy(slots(shape, sizes, buffers.slots, layer, 0, rows), bias)
     reads = sizes.channels if layer == 0 else shape.hidden
     add_product(
-        fed_slots(shape, sizes, buffers, layer, 0, rows, 0),
+        fed_slots(shape, sizes, buffers.slots, layer, 0, rows, 0),
         layer_inputs(shape, sizes, buffers, layer),
         weights(shape, params, places[layer, 0], reads),
     )
     recurrent = weights(shape, params, places[layer, 1], shape.hidden)
     last = shape.states - 1  # without a c, h is handed over in its place and not read
     for t in range(sizes.steps):
-        h = state(shape, sizes, buffers, 0, layer, t, batch)
-        c = state(shape, sizes, buffers, last, layer, t, batch)
-        h_after = state(shape, sizes, buffers, 0, layer, t + 1, batch)
-        c_after = state(shape, sizes, buffers, last, layer, t + 1, batch)
-        fed = fed_slots(shape, sizes, buffers, layer, t, batch, shape.recurrent)
+        h = state(shape, sizes, buffers.states, 0, layer, t, batch)
+        c = state(shape, sizes, buffers.states, last, layer, t, batch)
+        h_after = state(shape, sizes, buffers.states, 0, layer, t + 1, batch)
+        c_after = state(shape, sizes, buffers.states, last, layer, t + 1, batch)
+        fed = fed_slots(shape, sizes, buffers.slots, layer, t, batch, shape.recurrent)
         add_product(fed, h, recurrent)
-        step_forward(shape, slots(shape, sizes, buffers, layer, t, batch), h, h_after, c, c_after)
+        step_forward(
+            shape, slots(shape, sizes, buffers.slots, layer, t, batch), h, h_after, c, c_after
+        )
 
 
 @helper
@@ -56,6 +58,6 @@ def forward(shape, sizes, params, places, buffers):
             buffers.outputs[row * sizes.channels + d] = params[bias_at + d]
     add_inner_products(
         matrix(buffers.outputs, 0, rows, sizes.channels, sizes.channels),
-        state(shape, sizes, buffers, 0, sizes.layers - 1, 1, rows),
+        state(shape, sizes, buffers.states, 0, sizes.layers - 1, 1, rows),
         matrix(params, weight_at, sizes.channels, shape.hidden, shape.hidden),
     )

@@ -8,8 +8,6 @@ allocated, and one thread does everything in one order, so the bits are the same
 
 import math
 
-import numpy as np
-
 from sinernn.engines.fused.backward import (
     clip_factor,
     layer_backward,
@@ -101,7 +99,7 @@ def advance(
         for layer in range(sizes.layers):
             for which in range(0 if layer > 0 else 1, 2):  # no gradient by the window
                 weight = weights(shape, params, places[layer, which], shape.hidden)
-                copy_transposed(mirror(shape, buffers, layer, which), weight)
+                copy_transposed(mirror(shape, buffers.mirror, layer, which), weight)
         trained.gradient[:] = 0
         read_out_backward(shape, sizes, trained, places, buffers)
         for layer in range(sizes.layers - 1, -1, -1):
@@ -120,16 +118,16 @@ def advance(
 
 
 @kernel
-def run(shape, sizes, inputs, places, params, hidden, buffers, outputs):
+def run(shape, sizes, inputs, resets, places, params, hidden, buffers, outputs):
     """Run the network; where inputs end, outputs become inputs.
 
     Shapes:
         sizes: With one step, as the buffers.
         inputs: [W, B, D].
+        resets: [B] False.
         hidden: [h or c, L, B, H] state before; changed to that after.
         outputs: [steps, B, D] written, steps >= W.
     """
-    resets = np.zeros(sizes.batch, np.bool_)
     add_biases(shape, sizes, params, places, buffers)
     for t in range(outputs.shape[0]):
         for b in range(sizes.batch):

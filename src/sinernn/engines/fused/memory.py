@@ -6,6 +6,9 @@ In comments: D channels, L layers, T steps, B batch (all in `Sizes`), H hidden u
 vectors, G columns of a weight matrix and S slots' columns (all in `shape`). Rows of a window are
 time-major: row t * B + b. Padding starts as zero and stays zero: a padded unit has no weights, so
 its pre-activation, state and gradient are zero in every cell.
+
+Functions that cut matrices take the one array of `Buffers`, flat, that they cut: to hand on all of
+them at every step is the larger part of what compiling costs.
 """
 
 from typing import NamedTuple
@@ -56,31 +59,31 @@ def weights(shape, flat, at, rows):
 
 
 @helper
-def state(shape, sizes, buffers, kind, layer, step, rows):
+def state(shape, sizes, flat, kind, layer, step, rows):
     """View [rows, H] of a layer's h (kind 0) or c (1) from before a step on."""
     at = ((kind * sizes.layers + layer) * (sizes.steps + 1) + step) * sizes.batch
-    return matrix(buffers.states, at * shape.hidden, rows, shape.hidden, shape.hidden)
+    return matrix(flat, at * shape.hidden, rows, shape.hidden, shape.hidden)
 
 
 @helper
-def slots(shape, sizes, buffers, layer, step, rows):
+def slots(shape, sizes, flat, layer, step, rows):
     """View [rows, S] of a layer's slots from a step on."""
     at = (layer * sizes.steps + step) * sizes.batch * shape.slots
-    return matrix(buffers.slots, at, rows, shape.slots, shape.slots)
+    return matrix(flat, at, rows, shape.slots, shape.slots)
 
 
 @helper
-def fed_slots(shape, sizes, buffers, layer, step, rows, column):
+def fed_slots(shape, sizes, flat, layer, step, rows, column):
     """View [rows, G] of the slots that one weight matrix feeds, from their first column."""
     at = (layer * sizes.steps + step) * sizes.batch * shape.slots + column
-    return matrix(buffers.slots, at, rows, shape.gates, shape.slots)
+    return matrix(flat, at, rows, shape.gates, shape.slots)
 
 
 @helper
-def mirror(shape, buffers, layer, recurrent):
+def mirror(shape, flat, layer, recurrent):
     """View [G, H] of a layer's input (0) or recurrent (1) weights transposed."""
     at = (2 * layer + recurrent) * shape.gates * shape.hidden_step
-    return matrix(buffers.mirror, at, shape.gates, shape.hidden, shape.hidden_step)
+    return matrix(flat, at, shape.gates, shape.hidden, shape.hidden_step)
 
 
 @helper

@@ -1,23 +1,11 @@
-# pyright: basic
-# An extension of numba, whose own types are unknown to a type checker.
-"""What a kernel is compiled for: a cell and a width, as a value that numba sees as a type."""
+"""What a kernel is compiled for: a cell and a width."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numba.core import types
-from numba.core.typing.templates import AttributeTemplate
-from numba.extending import (
-    NativeValue,
-    infer_getattr,
-    lower_getattr_generic,
-    models,
-    register_model,
-    typeof_impl,
-    unbox,
-)
 
 from sinernn.engines.fused.cells import CELLS
+from sinernn.engines.fused.constants import compile_time
 
 PADDED_BYTES = 64  # rows are padded to this: the widest vector in use
 
@@ -27,6 +15,7 @@ def _step(columns: int) -> int:
     return columns + (PADDED_BYTES // 4 if columns % 256 == 0 else 0)
 
 
+@compile_time
 @dataclass(frozen=True)
 class Shape:
     """A cell and its width; each attribute is a constant in compiled code.
@@ -79,37 +68,3 @@ class Shape:
     def states(self) -> int:
         """1 (h) or 2 (h and c)."""
         return CELLS[self.cell].states
-
-
-class ShapeType(types.Type):
-    """The type of one particular `Shape`."""
-
-    def __init__(self, cell: str, hidden: int):
-        self.cell, self.hidden = cell, hidden
-        super().__init__(name=f"Shape({cell}, {hidden})")
-
-
-register_model(ShapeType)(models.OpaqueModel)
-
-
-@typeof_impl.register(Shape)
-def _typeof_shape(shape, context):
-    return ShapeType(shape.cell, shape.hidden)
-
-
-@unbox(ShapeType)
-def _unbox_shape(kind, value, context):
-    return NativeValue(context.context.get_dummy_value())
-
-
-@infer_getattr
-class _ShapeAttributes(AttributeTemplate):
-    key = ShapeType
-
-    def generic_resolve(self, kind, name):
-        return types.literal(getattr(Shape(kind.cell, kind.hidden), name))
-
-
-@lower_getattr_generic(ShapeType)
-def _shape_attribute(context, builder, kind, value, name):
-    return context.get_constant(types.intp, getattr(Shape(kind.cell, kind.hidden), name))

@@ -1,0 +1,356 @@
+"""A run that was cut short goes on to the bytes of one that was not, and to no others."""
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sinernn
+from conftest import Outcome, refined, tiny
+from sinernn import experiment, provenance
+from sinernn.config import Config, to_yaml
+from sinernn.errors import (
+    InterruptedRunError,
+    RunBusyError,
+    RunFileError,
+    TrainingDivergedError,
+    UsageError,
+)
+from sinernn.experiment import Watch
+from sinernn.runs import Run
+
+COMPARED = (
+    "metrics.csv", "model.safetensors", "evaluation.json", "evaluation.safetensors",
+    "checkpoints/last.safetensors", "checkpoints/best.safetensors",
+    "checkpoints/best_before_end.safetensors",
+)  # fmt: skip
+
+
+class Died(BaseException):
+    """The process ends here, and saves nothing."""
+
+
+def contents(run: Run) -> dict[str, bytes]:
+    return {name: (run.path / name).read_bytes() for name in COMPARED if (run.path / name).exists()}
+
+
+def dies_at(record: int) -> Watch:
+    """Let training die when this many records have been told."""
+    left = [record]
+
+    def count(_: object) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Died
+
+    return Watch(record=count)
+
+
+def begun(config: Config, watch: Watch) -> Run:
+    """Train until the watch puts an end to it."""
+    runs: list[Run] = []
+    with pytest.raises((Died, InterruptedRunError)):
+        experiment.train(
+            config,
+            figures=False,
+            watch=Watch(start=lambda run, *_: runs.append(run), record=watch.record),
+        )
+    return runs[0]
+
+
+def resumed(run: Run, *overrides: str) -> dict[str, bytes]:
+    return contents(experiment.resume(run, overrides, figures=False).run)
+
+
+def trained(config: Config) -> dict[str, bytes]:
+    return contents(experiment.train(config, figures=False).run)
+
+
+@pytest.mark.parametrize("intervals", [(3, 6, 5), (7, "null", 9)])
+def test_wherever_a_run_dies_it_goes_on_to_the_same_bytes(here: Path, intervals: tuple):
+    """At every record in turn, updates and refinement; and again at the next one."""
+    log, evaluate, checkpoint = intervals
+    config = refined(f"training.log_every={log}", f"training.evaluate_every={evaluate}",
+                     f"training.checkpoint_every={checkpoint}")  # fmt: skip
+    whole, records = trained(config), []
+    experiment.train(config, figures=False, watch=Watch(record=records.append))
+    for number in range(len(records)):
+        run = begun(config, dies_at(number))
+        with contextlib.suppress(Died):  # at the last record all is saved
+            experiment.resume(run, figures=False, watch=dies_at(0))
+        assert resumed(run) == whole, number
+    assert len(records) > 8
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("engine", ["fused", "torch"])
+def test_an_interrupted_run_goes_on_by_the_command_that_it_is_told(
+    here: Path, engine: str, number: signal.Signals
+):
+    def stop_at_7(record: object) -> None:
+        if record.step == 7:  # in the middle of a row, whose losses have to be kept
+            os.kill(os.getpid(), number)
+
+    config = tiny(f"engine={engine}", "training.log_every=10", "windows.order=random")
+    runs: list[Run] = []
+    # the first piece is one update; by then the rate is known, and the rest of the row is one piece
+    with pytest.raises(InterruptedRunError) as caught:
+        experiment.train(
+            config,
+            watch=Watch(
+                start=lambda run, *_: (runs.append(run), os.kill(os.getpid(), number)),
+                record=stop_at_7,
+            ),
+        )
+    assert runs[0].load_checkpoint("last").losses.size == 1
+    command = str(caught.value).split("go on with: ")[1]
+    assert command == f"sinernn resume {runs[0].path}"
+    assert resumed(Run(Path(shlex.split(command)[2]))) == trained(config)
+
+
+@pytest.mark.parametrize(
+    ("steps", "more", "intervals"),
+    [
+        (20, 40, (10, 20, 20)),  # all of a longer run is there
+        (20, 40, (7, 7, None)),  # a row, an evaluation and losses that only the end has brought
+        (20, 29, (7, 50, None)),  # the one evaluation comes at the end, of either
+        (3, 40, (10, 15, 4)),
+        (20, 40, (30, None, 9)),
+    ],
+)
+def test_a_finished_run_of_constant_rate_takes_more_steps(
+    here: Path, steps: int, more: int, intervals: tuple[int | None, ...]
+):
+    log, evaluate, checkpoint = ("null" if n is None else n for n in intervals)
+    config = tiny("training.schedule=constant", f"training.log_every={log}",
+                  f"training.evaluate_every={evaluate}", f"training.checkpoint_every={checkpoint}",
+                  f"training.steps={steps}")  # fmt: skip
+    longer = tiny("training.schedule=constant", f"training.log_every={log}",
+                  f"training.evaluate_every={evaluate}", f"training.checkpoint_every={checkpoint}",
+                  f"training.steps={more}")  # fmt: skip
+    run = experiment.train(config).run
+    assert resumed(run, f"training.steps={more}") == trained(longer)
+    assert run.read_json("run.json")["steps"] == run.read_json("run.json")["updates"] == more
+    assert f"  steps: {more}\n" in run.config_path.read_text(encoding="utf-8")
+
+
+def test_more_steps_that_are_cut_short_go_on_too(here: Path):
+    """However often, and at whatever record."""
+    settings = ("training.schedule=constant", "training.log_every=4", "training.evaluate_every=7")
+    whole = trained(tiny(*settings, "training.steps=33"))
+    for number in range(6):
+        run = experiment.train(tiny(*settings), figures=False).run
+        with pytest.raises(Died):
+            experiment.resume(run, ["training.steps=33"], figures=False, watch=dies_at(number))
+        assert resumed(run) == whole
+
+
+@pytest.mark.parametrize(
+    ("make", "overrides", "message"),
+    [
+        (tiny, ["training.steps=40"], "its schedule ends at the last update, and every rate"),
+        (refined, ["training.steps=40"], "refinement comes after the last update"),
+        (tiny, ["training.steps=10"], "training.steps is 20 already, more than asked for"),
+        (tiny, ["seed=3", "dtype=float64"], "seed is 0, not 3; dtype is float32, not float64"),
+        (tiny, ["engine=torch"], "engine is fused, not torch"),
+    ],
+)
+def test_what_would_make_another_run_of_it_is_refused_with_a_way_out(
+    here: Path, make: Callable[..., Config], overrides: list[str], message: str
+):
+    run = experiment.train(make(), figures=False).run
+    before = contents(run)
+    with pytest.raises(UsageError, match=f"would be another run: {message}") as caught:
+        experiment.resume(run, overrides)
+    words = shlex.split(str(caught.value).split("with: ")[1])
+    assert words[:3] == ["sinernn", "train", str(run.config_path)]
+    assert words[3:] == [*overrides, "--from", str(run.path)]
+    assert contents(run) == before
+
+
+def test_an_override_that_changes_nothing_is_no_other_run(here: Path):
+    run = experiment.train(tiny(), figures=False).run
+    assert resumed(run, "training.steps=20", "limits.hours=5") == contents(run)
+
+
+def test_a_run_that_diverged_is_not_let_do_it_again(here: Path):
+    runs: list[Run] = []
+    config = tiny("signal.amplitude=1e6", "windows.normalize=false", "model.cell=rnn_relu",
+                  "training.learning_rate=10", "training.gradient_clip=null")  # fmt: skip
+    with pytest.raises(TrainingDivergedError, match="diverged at update 2: the loss is nan"):
+        experiment.train(config, watch=Watch(start=lambda run, *_: runs.append(run)))
+    with pytest.raises(UsageError, match=r"diverged, and would do so again.*learning_rate=1$"):
+        experiment.resume(runs[0])
+
+
+def test_a_run_that_finished_is_judged_and_drawn_again(here: Path):
+    run = experiment.train(tiny()).run
+    before, figure = contents(run), run.path / "figures/overview.png"
+    (run.path / "evaluation.json").unlink()
+    figure.unlink()
+    experiment.resume(run)
+    assert contents(run) == before
+    assert figure.exists()
+
+
+def test_pictures_of_a_network_that_is_trained_further_are_removed(here: Path):
+    run = experiment.train(tiny("training.schedule=constant")).run
+    with pytest.raises(Died):
+        experiment.resume(run, ["training.steps=40"], watch=dies_at(0))
+    assert not list((run.path / "figures").glob("*"))
+    assert not (run.path / "evaluation.json").exists()
+
+
+def test_a_run_that_another_process_trains_is_left_alone(here: Path):
+    run = experiment.train(tiny(), figures=False).run
+    with (
+        run.held(),
+        pytest.raises(RunBusyError, match=r"tiny: another process is training this run; wait"),
+    ):
+        experiment.resume(run)
+    assert resumed(run) == contents(run)
+
+
+def test_what_a_killed_write_left_behind_is_removed(here: Path):
+    run = begun(tiny(), dies_at(3))
+    names = (".metrics.csv.0123abcd", ".run.json.0123abcd")
+    for name in names:
+        (run.path / name).write_text("half")
+    (run.path / ".mine").write_text("whole")
+    resumed(run)
+    assert not any((run.path / name).exists() for name in names)
+    assert (run.path / ".mine").exists()
+
+
+def test_times_and_counts_are_those_of_all_parts(here: Path):
+    run = begun(tiny("training.checkpoint_every=5"), dies_at(2))
+    first = run.read_json("run.json")
+    assert first["status"] == "failed"
+    facts = experiment.resume(run, figures=False).facts
+    assert facts["seconds"] > first["seconds"] > 0
+    assert facts["started"] == first["started"] <= facts["resumed"][0]["at"]
+    assert (facts["status"], facts["updates"]) == ("finished", 20)
+    assert facts == run.read_json("run.json")
+
+
+def test_another_environment_is_told_and_written_down(here: Path, monkeypatch: pytest.MonkeyPatch):
+    run = begun(tiny(), dies_at(3))
+    told: list[str] = []
+    now = provenance.environment()
+    monkeypatch.setattr(provenance, "environment", lambda: now | {"processor": "abacus"})
+    facts = experiment.resume(run, figures=False, watch=Watch(remark=told.append)).facts
+    assert told == [
+        f"processor was {now['processor']} and is abacus: the bits may differ from one run's"
+    ]
+    assert facts["resumed"][0]["changed"] == {"processor": (now["processor"], "abacus")}
+
+
+def cut_metrics(run: Run) -> None:
+    text = (run.path / "metrics.csv").read_text(encoding="utf-8")
+    (run.path / "metrics.csv").write_text("\n".join(text.splitlines()[:-1]) + "\n")
+
+
+def lose_metrics(run: Run) -> None:
+    (run.path / "metrics.csv").unlink()
+
+
+def blur_metrics(run: Run) -> None:
+    text = (run.path / "metrics.csv").read_text(encoding="utf-8")
+    (run.path / "metrics.csv").write_text(text.replace("training,10", "training,ten"))
+
+
+def swap_network(run: Run) -> None:
+    other = experiment.train(tiny("model.hidden_size=5"), figures=False).run
+    run.save_checkpoint("last", other.load_checkpoint("last"))
+
+
+def swap_batch(run: Run) -> None:
+    other = experiment.train(tiny("windows.batch_size=2"), figures=False).run
+    run.save_checkpoint("last", other.load_checkpoint("last"))
+
+
+def swap_longer(run: Run) -> None:
+    other = experiment.train(tiny("training.steps=30"), figures=False).run
+    run.save_checkpoint("last", other.load_checkpoint("last"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut_metrics, r"metrics.csv: its rows of training end at 15, and the last checkpoint's"),
+        (lose_metrics, r"metrics.csv: is missing"),
+        (blur_metrics, r"metrics.csv: is damaged: invalid literal"),
+        (swap_network, r"last.safetensors: is of another network, and does not go with"),
+        (swap_batch, r"last.safetensors: holds 2 rows of a batch, and does not go with"),
+        (swap_longer, r"last.safetensors: has seen 30 updates of 20, and does not go with"),
+    ],
+)
+def test_files_that_do_not_go_together_are_told_and_left_as_they_are(
+    here: Path, damage: Callable[[Run], None], message: str
+):
+    run = experiment.train(tiny(), figures=False).run
+    run.write_json("run.json", run.read_json("run.json") | {"status": "interrupted"})
+    damage(run)
+    before = contents(run)
+    with pytest.raises(RunFileError, match=message):
+        experiment.resume(run)
+    assert contents(run) == before
+
+
+def test_a_new_run_begins_with_anothers_best_weights(here: Path):
+    first = experiment.train(tiny("dtype=float64"), figures=False).run
+    second = experiment.train(tiny("training.steps=1"), start_from=first, figures=False).run
+    start, best = second.load_checkpoint("start"), first.best_checkpoint()[1]
+    for name, value in best.state.params.items():
+        np.testing.assert_array_equal(start.state.params[name], value.astype("float32"))
+    assert start.state.updates == 0
+    assert not any(moment.any() for moment in start.state.first_moment.values())
+    assert second.read_json("run.json")["start"] == {
+        "run": str(first.path), "checkpoint": "best", "updates": best.state.updates,
+    }  # fmt: skip
+    assert trained(tiny("training.steps=1")) != contents(second)
+
+
+def test_a_run_from_another_goes_on_and_is_had_again_when_that_one_is_gone(here: Path):
+    first = experiment.train(tiny("seed=3"), figures=False).run
+    whole = experiment.train(tiny(), start_from=first, figures=False)
+    runs: list[Run] = []
+    with pytest.raises(Died):
+        experiment.train(
+            tiny(),
+            start_from=first.path.name,
+            watch=Watch(start=lambda run, *_: runs.append(run), record=dies_at(0).record),
+        )
+    first.path.rename("elsewhere")
+    assert resumed(runs[0]) == contents(whole.run)
+    assert sinernn.verify(whole.run).agrees
+
+
+def test_another_network_is_not_begun_with(here: Path):
+    first = experiment.train(tiny(), figures=False).run
+    with pytest.raises(
+        UsageError, match=r"holds another network: cell is rnn_tanh there and gru here, hidden_size"
+    ):
+        experiment.train(tiny("model.cell=gru", "model.hidden_size=5"), start_from=first)
+    assert len(list(Path("runs").glob("[!.]*"))) == 2  # it, and latest
+
+
+def test_the_commands_resume_and_begin_from(sinernn: Callable[..., Outcome], here: Path):
+    Path("a.yaml").write_text(to_yaml(tiny("training.schedule=constant")), encoding="utf-8")
+    assert sinernn("train", "a.yaml", "--quiet", "--no-figures").code == 0
+    more = sinernn("resume", "latest", "training.steps=30", "--no-figures", "--json")
+    assert json.loads(more.out)["updates"] == 30
+    assert ", goes on at update 20 of 30" in more.err
+    refused = sinernn("resume", "latest", "model.hidden_size=5")
+    assert refused.code == 2
+    assert "would be another run: model.hidden_size is 4, not 5" in refused.err
+    begun = sinernn("train", "a.yaml", "--from", "latest", "--quiet", "--no-figures", "--json")
+    assert json.loads(begun.out)["start"]["updates"] == 30
+    lost = sinernn("train", "a.yaml", "--from", "nowhere")
+    assert (lost.code, "runs/nowhere: no such run" in lost.err) == (2, True)
