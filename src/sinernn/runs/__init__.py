@@ -141,7 +141,9 @@ class Run:
 
     def _require_own(self, folder: Path) -> None:
         """Make sure that a link leads nothing that is written or removed out of the directory."""
-        if folder != self.path and folder.is_symlink():
+        with telling(folder, "cannot be read"):
+            is_link = folder != self.path and folder.is_symlink()
+        if is_link:
             raise RunFileError(f"{folder}: is a link out of the run directory; remove it")
 
     def write_text(self, name: str, text: str) -> None:

@@ -157,10 +157,11 @@ class ArraysFile:
 
     @contextlib.contextmanager
     def _damage(self) -> Generator[None]:
-        try:
-            yield
-        except (SafetensorError, OSError, ValueError, TypeError) as error:
-            raise damaged(self._path, error) from error
+        with telling(self._path, "cannot be read"):
+            try:
+                yield
+            except (SafetensorError, ValueError, TypeError) as error:
+                raise damaged(self._path, error) from error
 
 
 def contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
