@@ -354,6 +354,9 @@ def test_compiling_is_told_while_it_lasts(installed, monkeypatch: pytest.MonkeyP
     assert first[2].startswith("update ")
     again = installed("train", TINY, "refine=null", "--no-figures").err.splitlines()
     assert again[1].startswith("update ")
+    shutil.rmtree("kernels")
+    told = "compiling for this network: some seconds, once\n"
+    assert [installed("eval", "latest").err for _ in range(2)] == [told, ""]
 
 
 def test_a_bar_is_drawn_on_a_terminal():

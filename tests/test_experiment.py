@@ -248,7 +248,7 @@ def test_plot_reads_files_alone(here: Path):
 
 def test_arrays_of_another_version_are_told(trained: Run):
     trained.write_arrays("evaluation.safetensors", {"time": np.zeros(3)})
-    with pytest.raises(RunFileError, match=r"of another version; run sinernn eval runs/"):
+    with pytest.raises(RunFileError, match=r"of another version: array .*; run sinernn eval runs/"):
         drawing.plot(trained)
 
 

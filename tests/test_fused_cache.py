@@ -223,6 +223,23 @@ def test_kernels_made_after_an_edit_are_not_stored(tmp_path: Path, monkeypatch: 
     assert list((tmp_path / "kernels").iterdir()) == [before]
 
 
+def test_kernels_that_nobody_reads_any_more_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
+    stored = cache.KernelCache("advance", cache.HERE)
+    stored.save_overload((), Kernel())
+    for name in ("old.kernel", "new.kernel", "old.pyc"):
+        (tmp_path / name).touch()
+    for path in tmp_path.iterdir():
+        if path.name != "new.kernel":
+            os.utime(path, (0, 0))
+    stored.load_overload((), cpu_target.target_context)  # which is to read one
+    cache.KernelCache("run", cache.HERE).save_overload((), Kernel())
+    left = {path.name.split("-")[0] for path in tmp_path.iterdir()}
+    assert left == {"advance", "run", "new.kernel", "old.pyc"}
+
+
 @pytest.mark.parametrize("name", ["SUMS", "VECTOR_BYTES", *cache.SETTINGS])
 def test_a_setting_that_changes_the_code_changes_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -259,11 +259,11 @@ def evaluate(
     Example: sinernn eval runs/latest evaluation.horizon=500
     """
     from sinernn import judging
-    from sinernn.reporting import print_scores
+    from sinernn.reporting import compiling, print_scores
     from sinernn.runs import open_run
 
     opened = open_run(run, runs_dir=runs_dir)
-    judgement = judging.judge(opened, overrides or [], data=data)
+    judgement = judging.judge(opened, overrides or [], data=data, on_compile=compiling)
     failure = None
     try:
         judgement.keep(opened)  # first, since a reader such as `head` may leave before the end

@@ -4,6 +4,7 @@ With `experiment`, the only place that unpacks a config.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,13 @@ class Judgement:
         run.write_json("evaluation.json", self.scores)
 
 
-def judge(run: Run, overrides: Sequence[str] = (), *, data: Path | str | None = None) -> Judgement:
+def judge(
+    run: Run,
+    overrides: Sequence[str] = (),
+    *,
+    data: Path | str | None = None,
+    on_compile: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Judgement:
     """Judge a run's best network in open and closed loop, beside baselines; write nothing.
 
     Args:
@@ -168,6 +175,7 @@ def judge(run: Run, overrides: Sequence[str] = (), *, data: Path | str | None = 
         overrides: `key=value` changes to what the network is judged on.
         data: Another config, on whose signal, split and evaluation it is judged, by that config's
             engine and device; default: the run's own.
+        on_compile: What it returns is entered while kernels are compiled, if they have to be.
 
     Raises:
         SinernnError: The run or the data cannot be read, or do not go together.
@@ -185,7 +193,12 @@ def judge(run: Run, overrides: Sequence[str] = (), *, data: Path | str | None = 
         )
         raise UsageError(f"{data}: signal: has {channels}; choose a signal with as many")
     origins, _ = place_origins(config, series, config.evaluation.part)
-    evidence = _gather_evidence(config, series, origins, checkpoint)
+    choice = engines.choose(config.engine, config.device, checkpoint.network)
+    engine = engines.build(choice, checkpoint.network, checkpoint.state)
+    if engine.needs_compiling:
+        with on_compile():
+            engine.compile()
+    evidence = _gather_evidence(config, engine, series, origins, checkpoint)
     scores = {
         "config": ", ".join([config.name, *changes]),
         "judged": config.model_dump(mode="json", include={"signal", "split", "evaluation"}),
@@ -207,12 +220,10 @@ def judge(run: Run, overrides: Sequence[str] = (), *, data: Path | str | None = 
 
 
 def _gather_evidence(
-    config: Config, series: Series, origins: Origins, checkpoint: Checkpoint
+    config: Config, engine: Engine, series: Series, origins: Origins, checkpoint: Checkpoint
 ) -> Evidence:
     """Run a network in open and closed loop, the baselines beside it, and look into its state."""
     settings, network, scale = config.evaluation, checkpoint.network, checkpoint.scale
-    choice = engines.choose(config.engine, config.device, network)
-    engine = engines.build(choice, network, checkpoint.state)
     warmup, begin, end = settings.warmup, *config.parts.bounds(settings.part)
     training = series.observed[:, : config.parts.train]
     state, start = checkpoint.state, settings.initial_state

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from rich import box
@@ -18,6 +18,8 @@ from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
 from sinernn.training import Record
 from sinernn.verification import Verification
+
+COMPILING = "compiling for this network: some seconds, once"
 
 
 class ProgressConsole(Console):
@@ -85,11 +87,10 @@ class TrainingProgress:
     @contextmanager
     def compiling(self) -> Generator[None]:
         """Tell that the engine compiles, and leave the time it takes out of the rate."""
-        news = "compiling for this network: some seconds, once"
         if self._bar:
-            self._bar.update(self._task, news=news)
+            self._bar.update(self._task, news=COMPILING)
         else:
-            self._print(news)
+            self._print(COMPILING)
         yield
         self._mark = (self._mark[0], time.perf_counter())
 
@@ -133,6 +134,12 @@ class TrainingProgress:
 
     def _print(self, line: str) -> None:
         self._console.print(printable(line, 2000), soft_wrap=True)
+
+
+def compiling() -> AbstractContextManager[None]:
+    """Tell that an engine compiles, where there is no progress to tell it in."""
+    ProgressConsole().print(COMPILING, soft_wrap=True)
+    return nullcontext()
 
 
 def show_problems(problems: Sequence[Problem], console: Console | None = None) -> None:

@@ -15,7 +15,9 @@ import os
 import pickle
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,8 @@ from sinernn.engines.fused.views import SUMS, VECTOR_BYTES
 
 HERE = Path(__file__).parent
 CHECKSUM_BYTES = 32  # of sha256
-
+UNUSED_DAYS = 30
+"""Kernels that nobody has read for so long are removed: of edited sources, of old versions."""
 
 # What of numba's settings changes the code that it makes.
 SETTINGS = (
@@ -112,6 +115,15 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
+def _remove_unused(folder: Path) -> None:
+    """Make room; a process that uses a kernel has read it whole, and needs the file no more."""
+    oldest = time.time() - UNUSED_DAYS * 24 * 3600
+    for file in folder.glob("*.kernel"):
+        with suppress(OSError):  # another process was faster
+            if file.stat().st_mtime < oldest:
+                file.unlink()
+
+
 def _hash_sources(sources: Path) -> bytes:
     """Return a hash of a kernel's folder and of this one, as they are now."""
     digest = hashlib.sha256()
@@ -166,8 +178,10 @@ class KernelCache(_Cache):
         path = self.file(sig)
         content = path and _read(path)
         # The checksum is against damage; against malice there is whose file it is.
-        if not content or not is_whole(content):
+        if not path or not content or not is_whole(content):
             return None
+        with suppress(OSError):
+            os.utime(path)  # it is in use: see `_remove_unused`
         try:
             stored = pickle.loads(content[CHECKSUM_BYTES:])
             return compiler.CompileResult._rebuild(target_context, *stored)
@@ -188,6 +202,7 @@ class KernelCache(_Cache):
                 temporary = Path(file.name)
                 file.write(hashlib.sha256(content).digest() + content)
             temporary.replace(path)
+            _remove_unused(path.parent)
         except OSError:
             pass
         finally:  # also when interrupted
