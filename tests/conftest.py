@@ -4,13 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import kills
+from nursery import Nursery
 from sinernn import cli, experiment
 from sinernn.config import Config, load_config
 from sinernn.evaluation import Evidence, Forecasts, OneStep
@@ -39,6 +42,20 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def folder_in_memory() -> tempfile.TemporaryDirectory[str]:
+    """A folder for which no disk is waited, if there is memory to mount: a kill loses none of it."""
+    shared = Path("/dev/shm")
+    return tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None)
+
+
+@pytest.fixture
+def in_memory(monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
+    """An empty folder in memory, which is the working folder."""
+    with folder_in_memory() as folder, monkeypatch.context() as patch:
+        patch.chdir(folder)
+        yield Path(folder)
+
+
 @pytest.fixture
 def sinernn(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -65,6 +82,15 @@ def installed(here: Path) -> Callable[..., Outcome]:
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def bench() -> Generator[kills.Bench]:
+    """A warm process from which trainings are forked to be killed, and what each must come to."""
+    cases = kills.CASES | kills.SHORT_CASES
+    warm = [kills.warming(case) for case in cases.values()]
+    with folder_in_memory() as folder, Nursery(Path(folder), warm) as nursery:
+        yield kills.Bench(Path(folder), nursery, cases)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ What is heavy to import waits inside the commands, so that `--help` is instant.
 import os
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -397,17 +397,34 @@ def main() -> None:
     try:
         app(prog_name="sinernn")
     except SinernnError as error:
-        if isinstance(error, ConfigError):
-            from sinernn.reporting import show_problems
+        with suppress(OSError):  # where nothing can be told, the exit code still tells
+            if isinstance(error, ConfigError):
+                from sinernn.reporting import show_problems
 
-            show_problems(error.problems)
-        else:
-            typer.echo(error, err=True)
+                show_problems(error.problems)
+            else:
+                typer.echo(error, err=True)
         sys.exit(error.exit_code)
+    except OSError as error:  # files of a run have messages of their own: this is the output
+        place = "the output" if error.filename is None else printable(str(error.filename), 300)
+        if isinstance(error, FileNotFoundError) and error.filename is None:
+            place = "the working folder"  # no other question names no file
+        _end_output(f"{place}: {error.strerror or error}; what was saved is still there")
+        sys.exit(1)
     except SystemExit as ended:
         if ended.code == 130:  # Typer's answer to Ctrl-C
             typer.echo("interrupted", err=True)
         raise
+
+
+def _end_output(message: str) -> None:
+    """Print a last message if that can be done, and nothing more: the flush at exit would fail."""
+    with suppress(OSError):
+        typer.echo(message, err=True)
+    with suppress(OSError, ValueError):  # an output of another kind than a file is not ours to end
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
 
 
 def _shipped_configs() -> Path:

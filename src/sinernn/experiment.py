@@ -211,7 +211,7 @@ def _starting_checkpoint(
 
 def recorded_start(run: Run) -> Checkpoint | None:
     """Return what a run that began with another run's weights started from."""
-    return run.load_checkpoint(START) if run.checkpoint_path(START).exists() else None
+    return run.load_checkpoint(START) if run.has_checkpoint(START) else None
 
 
 def _train_in(

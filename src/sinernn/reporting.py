@@ -23,14 +23,18 @@ COMPILING = "compiling for this network: some seconds, once"
 
 
 class ProgressConsole(Console):
-    """The console of stderr; a reader that leaves, as `head` does, must not end the training."""
+    """The console of stderr: that nobody reads it, or it has no room, must not end the training."""
 
     def __init__(self) -> None:
         super().__init__(stderr=True, highlight=False, markup=False, emoji=False)
 
-    def on_broken_pipe(self) -> None:
-        """Print no more, where Console itself would exit."""
-        self.quiet = True
+    def _write_buffer(self) -> None:
+        """Write what is to be shown, and no more once that fails: `| head`, or a full disk."""
+        try:
+            super()._write_buffer()
+        except OSError:
+            self.quiet = True
+            del self._buffer[:]
 
 
 class TrainingProgress:

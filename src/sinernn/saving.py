@@ -87,7 +87,7 @@ def train(
 
 def _best_rmse(run: Run, config: Config) -> float:
     """Return the error of the best network so far, without an end that is none any more."""
-    if not run.checkpoint_path("best").exists():
+    if not run.has_checkpoint("best"):
         return float("inf")
     best = run.load_checkpoint("best")
     updates = best.state.updates

@@ -116,12 +116,12 @@ def find_standing(experiment: Experiment, run: Run, start: Checkpoint) -> Standi
         RunFileError: A file is missing or damaged, or belongs to another run.
     """
     config = experiment.config
-    if not run.checkpoint_path("last").exists():
+    if not run.has_checkpoint("last"):
         return Standing(start, [])
     last = _load(run, "last", experiment)
     if last.state.hidden.shape != start.state.hidden.shape:
         raise _foreign(run, "last", f"holds {last.state.hidden.shape[2]} rows of a batch")
-    if run.checkpoint_path("best").exists():
+    if run.has_checkpoint("best"):
         _load(run, "best", experiment)
     return Standing(last, _rows_until(run, config, last.state))
 

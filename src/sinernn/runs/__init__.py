@@ -32,6 +32,7 @@ from sinernn.runs.files import (
     contiguous,
     damaged,
     is_temporary_of,
+    is_there,
     read_bytes,
     require_file,
     sync_directory,
@@ -131,7 +132,7 @@ class Run:
         """Write a file whole or not at all, making its subfolder; return its path."""
         path = self.path / name
         self._require_own(path.parent)
-        if path.parent != self.path and not path.parent.is_dir():
+        if path.parent != self.path and not is_there(path.parent):
             with telling(path, "cannot be written"):
                 path.parent.mkdir(exist_ok=True)
                 sync_directory(self.path)
@@ -140,7 +141,9 @@ class Run:
 
     def _require_own(self, folder: Path) -> None:
         """Make sure that a link leads nothing that is written or removed out of the directory."""
-        if folder != self.path and folder.is_symlink():
+        with telling(folder, "cannot be read"):
+            is_link = folder != self.path and folder.is_symlink()
+        if is_link:
             raise RunFileError(f"{folder}: is a link out of the run directory; remove it")
 
     def write_text(self, name: str, text: str) -> None:
@@ -253,15 +256,21 @@ class Run:
         Raises:
             RunFileError: It is missing, damaged, or from a future version.
         """
-        return load_checkpoint(self.checkpoint_path(name))
+        path = self.checkpoint_path(name)
+        with telling(path, "cannot be read"):
+            return load_checkpoint(path)
 
     def checkpoint_path(self, name: str) -> Path:
         """Return the path of `checkpoints/NAME.safetensors`, which need not be there."""
         return self.path / "checkpoints" / f"{name}.safetensors"
 
+    def has_checkpoint(self, name: str) -> bool:
+        """Whether there is `checkpoints/NAME.safetensors`."""
+        return is_there(self.checkpoint_path(name))
+
     def set_aside(self, name: str, aside: str) -> None:
         """Copy a checkpoint, or where there is none remove the copy of an earlier one."""
-        if self.checkpoint_path(name).exists():
+        if self.has_checkpoint(name):
             content = read_bytes(self.checkpoint_path(name))
             write_atomically(self.checkpoint_path(aside), content)
         else:
@@ -269,7 +278,7 @@ class Run:
 
     def put_back(self, aside: str, name: str) -> None:
         """Undo `set_aside`: what was copied, or that there was nothing."""
-        if not self.checkpoint_path(aside).exists():
+        if not self.has_checkpoint(aside):
             self._remove_checkpoint(name)
             return
         with telling(self.checkpoint_path(name), "cannot be replaced"):
@@ -287,7 +296,7 @@ class Run:
             RunFileError: There is none, or it is damaged.
         """
         for name in ("best", "last"):
-            if self.checkpoint_path(name).exists():
+            if self.has_checkpoint(name):
                 return name, self.load_checkpoint(name)
         status = self.read_facts()["status"]
         raise RunFileError(
@@ -305,11 +314,11 @@ def create_run(runs_dir: Path, name: str, *, now: datetime, files: Mapping[str, 
         RunFileError: The directory cannot be made.
     """
     latest = runs_dir / LATEST
-    if latest.is_dir() and not latest.is_symlink():
-        raise RunFileError(f"{latest}: is a folder, and must be free for a link; rename it")
     stem = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{_slug(name)}"
     made = Run(runs_dir / f".{stem}.{secrets.token_hex(4)}")
     with telling(runs_dir, "cannot hold a run directory", "; choose another --runs-dir"):
+        if latest.is_dir() and not latest.is_symlink():
+            raise RunFileError(f"{latest}: is a folder, and must be free for a link; rename it")
         runs_dir.mkdir(parents=True, exist_ok=True)
         made.path.mkdir()
     try:

@@ -28,12 +28,22 @@ def write_atomically(path: Path, content: bytes) -> None:
         RunFileError: The file cannot be written; what stood there before still does.
     """
     with telling(path, "cannot be written"), temporary_beside(path) as temporary:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_new(temporary, content)
         temporary.replace(path)
         sync_directory(path.parent)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Write a new file and flush it to the disk, by calls that tests can let fail one by one."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # Windows has modes
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(descriptor, left) :]  # a disk that is nearly full takes a part
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_bytes(path: Path, *, most: int | None = None) -> bytes:
@@ -45,6 +55,20 @@ def read_bytes(path: Path, *, most: int | None = None) -> bytes:
     require_file(path, most=most)
     with telling(path, "cannot be read"):
         return path.read_bytes()
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file; where nobody can tell, no answer would be right.
+
+    Raises:
+        RunFileError: The operating system cannot tell.
+    """
+    with telling(path, "cannot be read"):
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
 
 def require_file(path: Path, *, most: int | None = None) -> None:
@@ -134,10 +158,11 @@ class ArraysFile:
 
     @contextlib.contextmanager
     def _damage(self) -> Generator[None]:
-        try:
-            yield
-        except (SafetensorError, OSError, ValueError, TypeError) as error:
-            raise damaged(self._path, error) from error
+        with telling(self._path, "cannot be read"):
+            try:
+                yield
+            except (SafetensorError, ValueError, TypeError) as error:
+                raise damaged(self._path, error) from error
 
 
 def contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,0 +1,389 @@
+"""A full or broken disk, folders that vanish, odd names, a clock that jumps: told, and survived."""
+
+import errno
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import kills
+from conftest import TINY, Outcome, tiny
+from faults import FAULTS, Calls
+from sinernn import engines, experiment, saving
+from sinernn.engines import EngineChoice
+from sinernn.errors import RunFileError
+from sinernn.experiment import Watch
+from sinernn.interrupts import StopRequest
+from sinernn.preparation import Experiment, prepare
+from sinernn.runs import LATEST, Run, create_run, open_run
+from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
+from sinernn.runs.files import write_atomically
+from sinernn.standing import Standing, find_standing
+from sinernn.training import Record
+
+NOON = datetime(2026, 11, 24, 12, 0, 5, tzinfo=UTC)
+COMMAND = Path(sys.executable).with_name("sinernn")
+forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="a child is forked to be killed")
+
+
+def test_a_file_is_written_by_these_calls_of_the_system(here: Path):
+    """None is hidden in a buffer, so that the tests below meet them all."""
+    with Calls(here) as calls:
+        write_atomically(Path("a"), b"content")
+    assert calls.names == [
+        "open", "write", "fsync", "close", "replace",
+        "open", "fsync", "close",  # of the folder, which holds the name
+        "unlink",  # of the temporary name, which is gone
+    ]  # fmt: skip
+
+
+def test_a_disk_that_takes_a_part_is_asked_to_take_the_rest(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole = os.write
+    monkeypatch.setattr(os, "write", lambda to, content: whole(to, content[:3]))
+    write_atomically(Path("a"), b"0123456789")
+    assert Path("a").read_bytes() == b"0123456789"
+
+
+class Saving:
+    """A run with a checkpoint of update 10, about to save that of 13, which is its end."""
+
+    def __init__(self) -> None:
+        config = tiny("training.schedule=constant", "training.steps=13", "engine=fused")
+        self.experiment: Experiment = prepare(config)
+        network = self.experiment.network
+        state = network.initial_state(config.seed, batch_size=config.windows.batch_size)
+        self.start = Checkpoint(
+            network, state, self.experiment.scale, state.hidden.ravel()[:0], None
+        )
+        engine = engines.build(
+            EngineChoice("fused", "cpu"), network, state, self.experiment.objective
+        )
+        self.run: Run = create_run(Path("runs"), "a", now=NOON, files={"run.json": b"{}"})
+        standing = Standing(self.start, [])
+        self._records: Iterator[Record] = saving.train(
+            self.experiment, engine, self.run, standing, StopRequest()
+        )
+        self._go_to(10)
+
+    def _go_to(self, step: int) -> None:
+        while next(self._records).step < step:
+            pass
+
+    def save(self) -> None:
+        self._go_to(13)
+
+    def updates(self) -> int:
+        """How many the checkpoint has seen that training would go on from; all files are whole."""
+        with self.run.held():
+            standing = find_standing(self.experiment, self.run, self.start)
+        assert self.run.best_checkpoint()[0] == "best"
+        return standing.checkpoint.state.updates
+
+    def leftovers(self) -> list[str]:
+        return [path.name for path in self.run.path.rglob(".*") if path.name != ".lock"]
+
+
+def calls_of_saving() -> list[str]:
+    saving = Saving()
+    with Calls(saving.run.path) as calls:
+        saving.save()
+    shutil.rmtree("runs")
+    return calls.names
+
+
+def test_a_checkpoint_is_a_best_set_aside_a_best_metrics_a_last_and_a_model(in_memory: Path):
+    assert calls_of_saving().count("replace") == 5
+    saving = Saving()
+    saving.save()
+    assert saving.updates() == 13
+
+
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name != "kill"])
+def test_whatever_call_of_saving_a_checkpoint_fails_a_whole_one_is_left_and_one_message(
+    in_memory: Path, fault: str
+):
+    told = []
+    for at, call in enumerate(calls_of_saving()):
+        if fault == "short" and call != "write":
+            continue
+        saving = Saving()
+        with Calls(saving.run.path, at=at, fault=fault):
+            try:
+                saving.save()
+            except RunFileError as error:
+                told.append(str(error))
+        if fault != "broken" and call != "unlink":  # with these the temporary name stays
+            assert saving.leftovers() == [], f"{fault} at call {at}, {call}"
+        assert saving.updates() in (10, 13), f"{fault} at call {at}, {call}"
+        assert saving.leftovers() == [], f"{fault} at call {at}, {call}"  # the lock sweeps
+        shutil.rmtree("runs")
+    assert len(told) >= 5
+    place = re.escape(f"{Saving().run.path}{os.sep}")
+    for message in told:
+        assert re.fullmatch(
+            rf"{place}[\w./]+: cannot be (read|written): (No space left on device|Input/output error)",
+            message,
+        )
+
+
+@forking
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_killed_before_any_call_of_saving_a_checkpoint_a_whole_one_is_left(in_memory: Path):
+    seen = []
+    for at, call in enumerate(calls_of_saving()):
+        saving = Saving()
+        pid = os.fork()
+        if pid == 0:
+            with Calls(saving.run.path, at=at, fault="kill"):
+                saving.save()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == signal.SIGKILL, f"at call {at}, {call}"
+        seen.append(saving.updates())
+        assert saving.leftovers() == [], f"at call {at}, {call}"  # the lock sweeps
+        shutil.rmtree("runs")
+    assert seen == sorted(seen)
+    assert set(seen) == {10, 13}
+
+
+@forking
+@pytest.mark.parametrize("case", kills.SHORT_CASES)
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name != "kill"])
+def test_a_training_that_a_call_of_the_system_fails_says_so_and_resumes_to_the_same_bytes(
+    bench: kills.Bench, case: str, fault: str
+):
+    """One call in 89 here; `benchmarks/kills.py --every-call` takes them all."""
+    tally = kills.meet_every_call(bench, case, fault, stride=89)
+    assert tally.failures == []
+
+
+def in_a_namespace(script: str, folder: Path) -> Outcome:
+    """Run a shell script where it can mount what nobody else sees; skip where that is forbidden."""
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare here to mount a disk with")
+    words = ["unshare", "--user", "--map-root-user", "--mount", "bash", "-c"]
+    probe = "mount -t tmpfs -o size=64k none disk"
+    (folder / "disk").mkdir()
+    tried = subprocess.run([*words, probe], cwd=folder, capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"mounting a disk is not permitted here: {tried.stderr.strip()}")
+    done = subprocess.run(
+        [*words, f'sinernn() {{ "{COMMAND}" "$@"; }}; tiny="{TINY}"\n{script}'],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+@forking
+@pytest.mark.parametrize("room", [0, 16, 48])
+def test_a_disk_that_is_really_full_is_told_and_once_it_has_room_the_run_goes_on(
+    bench: kills.Bench, here: Path, room: int
+):
+    """From no room for a folder to none for what eval finds; a file takes 4 kB, a folder none."""
+    bench.expect("whole")
+    script = f"""
+        mount -t tmpfs -o size=400k none disk
+        head -c $((400 - {room}))k /dev/zero > disk/ballast
+        sinernn train "$tiny" --runs-dir disk/runs --quiet --no-figures; echo "ended with $?" >&2
+        rm disk/ballast
+        run=$(ls -d disk/runs/2* 2> /dev/null)
+        if [ -d "$run" ]
+        then sinernn resume "$run" --quiet --no-figures
+        else sinernn train "$tiny" --runs-dir disk/runs --quiet --no-figures
+        fi && cp -r disk/runs runs"""
+    outcome = in_a_namespace(script, here)
+    assert outcome.code == 0, outcome.err
+    told, ended = outcome.err.splitlines()
+    assert told.startswith("disk/runs")
+    assert "No space left on device" in told
+    assert ended == "ended with 1"
+    (run,) = kills.runs_in(here)
+    assert bench.agrees("whole", run)
+
+
+@forking
+@pytest.mark.parametrize("kilobytes", [2, 16])
+def test_a_file_that_grows_too_large_is_told_and_without_the_limit_the_run_goes_on(
+    bench: kills.Bench, here: Path, kilobytes: int
+):
+    """A limit of the system's, met in a checkpoint, and in what eval finds."""
+    bench.expect("whole")
+    limited = f'ulimit -f {kilobytes}; exec "{COMMAND}" train "{TINY}" --quiet --no-figures'
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "File too large" in done.stderr
+    tally = kills.Tally()
+    bench.finish("whole", here, tally, done.stderr)
+    assert tally.failures == []
+
+
+def test_on_a_disk_that_became_read_only_a_run_can_be_judged_and_nothing_else(here: Path):
+    script = """
+        mount -t tmpfs none disk
+        sinernn train "$tiny" --runs-dir disk/runs --quiet --no-figures > /dev/null || exit 9
+        mount -o remount,ro disk
+        for words in "train $tiny --runs-dir disk/runs" "resume disk/runs/latest training.steps=20" \
+            "plot disk/runs/latest" "eval disk/runs/latest"
+        do sinernn $words > out; echo "ended with $?, $(grep -c ahead out) tables" >&2
+        done"""
+    outcome = in_a_namespace(script, here)
+    train, one, resume, two, plot, three, judge, four = outcome.err.splitlines()
+    assert train == (
+        "disk/runs: cannot hold a run directory: Read-only file system; choose another --runs-dir"
+    )
+    assert resume.endswith("-tiny: cannot be written to: Read-only file system")
+    assert plot.endswith("figures/overview.png: cannot be written: Read-only file system")
+    assert judge.endswith("evaluation.safetensors: cannot be written: Read-only file system")
+    assert [one, two, three, four] == [*["ended with 1, 0 tables"] * 3, "ended with 1, 1 tables"]
+
+
+def test_an_output_without_room_is_told(installed: Callable[..., Outcome], here: Path):
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    words = f'"{COMMAND}" train "{TINY}" --quiet --no-figures > /dev/full'
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
+    assert done.stderr == "the output: No space left on device; what was saved is still there\n"
+    assert done.returncode == 1
+    assert open_run("latest").read_json("run.json")["status"] == "finished"
+
+
+def test_progress_without_room_does_not_end_the_training(here: Path):
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    words = f'"{COMMAND}" train "{TINY}" --no-figures 2> /dev/full'
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "one step ahead" in done.stdout
+
+
+def train_until(step: int, what: Callable[[Run], None], *overrides: str) -> Run:
+    """Train, and let something happen to the run at a record; return the run."""
+    runs: list[Run] = []
+
+    def happen(record: object) -> None:
+        if isinstance(record, Record) and record.step == step:
+            what(runs[0])
+
+    watch = Watch(start=lambda run, *_: runs.append(run), record=happen)
+    experiment.train(tiny("training.log_every=1", *overrides), figures=False, watch=watch)
+    return runs[0]
+
+
+def test_a_run_directory_deleted_during_training_is_told_and_not_made_again(here: Path):
+    with pytest.raises(RunFileError, match=r"runs/.*: cannot be written: No such file"):
+        train_until(7, lambda run: shutil.rmtree(run.path))
+    assert [path.name for path in Path("runs").iterdir()] == [LATEST]
+
+
+def test_a_working_folder_that_vanishes_during_training_is_told(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (here / "gone").mkdir()
+    monkeypatch.chdir(here / "gone")
+    with pytest.raises(RunFileError, match=r"runs/.*: cannot be written: No such file"):
+        train_until(7, lambda _: shutil.rmtree(here / "gone"))
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("train {tiny}", "the working folder: No such file or directory; what was saved is still "
+                         "there"),
+        ("resume latest", "runs/latest: no such run; there are none in runs"),
+    ],
+)  # fmt: skip
+def test_from_a_working_folder_that_is_gone_there_is_one_message(
+    here: Path, words: str, message: str
+):
+    command = f'mkdir gone; cd gone; rmdir "$PWD"; exec "{COMMAND}" {words.format(tiny=TINY)}'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == f"{message}\n"
+    assert done.returncode in (1, 2)
+
+
+def test_runs_that_is_a_file_is_told_by_the_command(sinernn: Callable[..., Outcome]):
+    Path("runs").write_text("mine")
+    outcome = sinernn("train", TINY, "--quiet", "--no-figures")
+    assert outcome == Outcome(
+        1, "", "runs: cannot hold a run directory: File exists; choose another --runs-dir\n"
+    )
+    assert Path("runs").read_text() == "mine"
+
+
+class Backwards(datetime):
+    """A clock that jumps back by a day at every look."""
+
+    seen = 0
+
+    @classmethod
+    def now(cls, tz: object = None) -> datetime:
+        cls.seen += 1
+        return NOON - timedelta(days=cls.seen)
+
+
+def test_a_clock_that_jumps_back_changes_no_bit_and_latest_is_the_run_made_last(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    first = experiment.train(tiny(), figures=False)
+    monkeypatch.setattr(experiment, "datetime", Backwards)
+    second = experiment.train(tiny(), figures=False)
+    assert second.run.path.name < first.run.path.name
+    assert open_run(LATEST).path.resolve() == second.run.path.resolve()
+    assert kills.contents(second.run.path) == kills.contents(first.run.path)
+    assert experiment.resume(LATEST, figures=False).scores == first.scores
+
+
+ODD_NAMES = {
+    "spaces": "a b  c ",
+    "quotes": """it's "so" `here`""",
+    "newline": "one\ntwo",
+    "emoji": "sine 🌊 wave",
+    "long": "x" * 200,
+    "dots": "..",
+    "option": "--quiet",
+    "latest": "latest",
+    "dollar": "$HOME;*?[a]%s{}\\",
+}
+
+
+@pytest.mark.parametrize("name", ODD_NAMES.values(), ids=ODD_NAMES)
+def test_a_run_of_an_odd_name_in_a_folder_of_it_is_trained_found_resumed_and_judged(
+    sinernn: Callable[..., Outcome], name: str
+):
+    Path("odd.yaml").write_text(f"name: {experiment.to_json(name)}{TINY.read_text()}", "utf-8")
+    Path("x").mkdir()  # so that the folder above is ours, too
+    folder = Path("x") / name / "runs"
+    plain = ("--quiet", "--no-figures")
+    assert sinernn("train", "odd.yaml", "--runs-dir", folder, *plain).code == 0
+    (run,) = [path for path in folder.iterdir() if path.name != LATEST]
+    assert open_run(run).read_json("run.json")["name"] == name
+    assert sinernn("resume", run.name, "--runs-dir", folder, *plain).code == 0
+    assert sinernn("eval", "latest", "--runs-dir", folder).code == 0
+    assert sinernn("plot", run, "--figure", "loss").code == 0
+
+
+def test_a_folder_of_runs_whose_name_is_too_long_is_told(sinernn: Callable[..., Outcome]):
+    outcome = sinernn("train", TINY, "--runs-dir", "x" * 300, "--quiet")
+    assert outcome.code == 1
+    assert outcome.err == (
+        f"{'x' * 300}: cannot hold a run directory: {os.strerror(errno.ENAMETOOLONG)}; "
+        "choose another --runs-dir\n"
+    )
+
+
+def test_a_checkpoint_reads_back_as_it_was_before_the_fault(in_memory: Path):
+    """What `Saving` is held against: the checkpoint of update 10 is that of a shorter run."""
+    saved = Saving().run.load_checkpoint("last")
+    shorter = tiny("training.schedule=constant", "training.steps=10", "engine=fused")
+    trained = experiment.train(shorter, figures=False).run.load_checkpoint("last")
+    assert checkpoint_bytes(saved) == checkpoint_bytes(trained)

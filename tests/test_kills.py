@@ -1,0 +1,98 @@
+"""Real processes are killed, resumed, and end in the bytes of a run that nothing interrupted."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kills
+from conftest import TINY
+from sinernn.runs import LATEST
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="trainings are forked")
+
+SEED = 20261124  # of the instants; benchmarks/kills.py takes another with --seed
+COMMAND = Path(sys.executable).with_name("sinernn")
+
+
+@pytest.mark.parametrize("case", kills.CASES)
+def test_killed_at_random_instants_and_resumed_a_run_ends_in_the_same_bytes(
+    bench: kills.Bench, case: str
+):
+    tally = kills.kill_at_random(bench, case, 8, SEED)
+    assert tally.failures == []
+    assert tally.kills.total() == 8
+
+
+@pytest.mark.parametrize("case", kills.SHORT_CASES)
+def test_killed_before_a_call_of_the_system_and_resumed_a_run_ends_in_the_same_bytes(
+    bench: kills.Bench, case: str
+):
+    """One call in 29 here; `benchmarks/kills.py --every-call` takes them all."""
+    tally = kills.meet_every_call(bench, case, "kill", stride=29)
+    assert tally.failures == []
+    assert tally.kills.total() == tally.runs > 5
+
+
+def test_the_installed_command_killed_three_times_ends_in_the_same_bytes(
+    bench: kills.Bench, tmp_path: Path
+):
+    bench.expect("fused")
+    random, delays = np.random.default_rng(SEED), []
+    for _ in range(3):
+        words = [COMMAND, *map(str, bench.command("fused", tmp_path))]
+        with subprocess.Popen(words, cwd=tmp_path) as process:
+            while process.poll() is None and not list(tmp_path.glob("runs/*/.lock")):
+                time.sleep(0.001)  # a second of imports, in which there is nothing to lose
+            delays.append(random.uniform(0, bench.seconds["fused"]))
+            time.sleep(delays[-1])
+            process.kill()
+    tally = kills.Tally()
+    bench.finish("fused", tmp_path, tally, f"killed after {delays} s")
+    assert tally.failures == []
+
+
+def test_a_second_process_that_resumes_a_run_is_told_so_until_the_first_is_dead(
+    bench: kills.Bench, tmp_path: Path
+):
+    bench.expect("fused")
+    first = bench.nursery.start(*bench.command("fused", tmp_path), cwd=tmp_path)
+    while not list(tmp_path.glob("runs/*/checkpoints/last.safetensors")):
+        time.sleep(0.001)
+    os.kill(first.pid, signal.SIGSTOP)  # it holds the run for as long as this takes
+    second = bench.nursery.run(*bench.command("fused", tmp_path), cwd=tmp_path)
+    (run,) = kills.runs_in(tmp_path)
+    assert second.code == 1
+    assert second.err == (
+        f"runs/{run.name}: another process is training this run; wait for its end\n"
+    )
+    first.kill()
+    assert first.wait().code == -signal.SIGKILL
+    tally = kills.Tally()
+    bench.finish("fused", tmp_path, tally, "resumed after the holder was killed")
+    assert tally.failures == []
+
+
+def test_twenty_trainings_of_the_same_instant_get_whole_runs_and_latest_is_one_of_them(
+    bench: kills.Bench, tmp_path: Path
+):
+    bench.expect("whole")
+    words = ("train", TINY, "--quiet", "--no-figures")
+    trainings = [bench.nursery.start(*words, cwd=tmp_path) for _ in range(20)]
+    latest, seen = tmp_path / "runs" / LATEST, set()
+    while len(kills.runs_in(tmp_path)) < 20:
+        if latest.exists():  # no wait: any look at it must find a whole run
+            seen.add(latest.resolve().name)
+            assert {path.name for path in latest.iterdir()} >= {"config.yaml", "run.json"}
+    assert [training.wait().code for training in trainings] == [0] * 20
+    runs = kills.runs_in(tmp_path)
+    assert all(bench.agrees("whole", run) for run in runs)
+    assert len(runs) == 20
+    assert latest.resolve() in runs
+    assert seen <= {run.name for run in runs}
+    assert list(tmp_path.glob("runs/.*")) == []
