@@ -19,7 +19,8 @@ from sinernn.config import Config, load_config
 from sinernn.evaluation import Evidence, Forecasts, OneStep
 from sinernn.evaluation.baselines import mean, persistence
 from sinernn.evaluation.dynamics import Dynamics
-from sinernn.runs import Run, open_run
+from sinernn.runs import Run
+from sinernn.runs.directory import open_run
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.yaml"))

@@ -22,8 +22,9 @@ from sinernn.errors import RunFileError
 from sinernn.experiment import Watch
 from sinernn.interrupts import StopRequest
 from sinernn.preparation import Experiment, prepare
-from sinernn.runs import LATEST, Run, create_run, open_run
+from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
+from sinernn.runs.directory import LATEST, create_run, open_run
 from sinernn.runs.files import write_atomically
 from sinernn.standing import Standing, find_standing
 from sinernn.training import Record

@@ -21,8 +21,9 @@ from sinernn import experiment
 from sinernn.config import load_config
 from sinernn.drawing import read_evidence
 from sinernn.errors import ConfigError, RunFileError, RunNotFoundError, SinernnError
-from sinernn.runs import METRICS_COLUMNS, Run, create_run, open_run
+from sinernn.runs import METRICS_COLUMNS, Run
 from sinernn.runs.checkpoints import METADATA_KEY, checkpoint_bytes, load_checkpoint
+from sinernn.runs.directory import create_run, open_run
 from sinernn.runs.files import MAX_HEADER_BYTES
 from test_runs import NOON, checkpoint_metadata, make_checkpoint, make_run, refining
 

@@ -12,7 +12,7 @@ import pytest
 
 import kills
 from conftest import TINY
-from sinernn.runs import LATEST
+from sinernn.runs.directory import LATEST
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="trainings are forked")
 

@@ -23,7 +23,8 @@ ROOMS = (
     "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.evidence",
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation",
     "plotting.style", "plotting.training", "plotting.waveforms", "plotting.comparisons",
-    "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.checkpoints", "runs", "preparation", "judging", "standing", "saving",
+    "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.checkpoints", "runs",
+    "runs.directory", "preparation", "judging", "standing", "saving",
     "drawing", "experiment", "verification", "reporting", "cli",
     "__main__",
 )  # fmt: skip

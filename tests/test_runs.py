@@ -9,8 +9,9 @@ from safetensors.numpy import load, save
 
 from sinernn.errors import RunFileError, RunNotFoundError
 from sinernn.network import GATES, Network, RefineState
-from sinernn.runs import Run, create_run, files, open_run
+from sinernn.runs import Run, files
 from sinernn.runs.checkpoints import METADATA_KEY, Checkpoint, checkpoint_bytes, load_checkpoint
+from sinernn.runs.directory import create_run, open_run
 from sinernn.runs.files import write_atomically
 from sinernn.training import Record
 from sinernn.windows import Scale

@@ -176,7 +176,7 @@ def resume(
     """
     from sinernn import experiment
     from sinernn.config import load_config
-    from sinernn.runs import open_run
+    from sinernn.runs.directory import open_run
 
     opened = open_run(run, runs_dir=runs_dir)
     with _progress(load_config(opened.config_path, overrides or []), quiet) as watch:
@@ -197,7 +197,7 @@ def verify(
     """
     from sinernn.config import load_config
     from sinernn.reporting import print_verification
-    from sinernn.runs import open_run
+    from sinernn.runs.directory import open_run
     from sinernn.verification import verify
 
     opened = open_run(run, runs_dir=runs_dir)
@@ -260,7 +260,7 @@ def evaluate(
     """
     from sinernn import judging
     from sinernn.reporting import compiling, print_scores
-    from sinernn.runs import open_run
+    from sinernn.runs.directory import open_run
 
     opened = open_run(run, runs_dir=runs_dir)
     judgement = judging.judge(opened, overrides or [], data=data, on_compile=compiling)
@@ -296,7 +296,7 @@ def plot(
     Example: sinernn plot runs/latest --format svg
     """
     from sinernn import drawing
-    from sinernn.runs import open_run
+    from sinernn.runs.directory import open_run
 
     if only_list:
         from sinernn.plotting import describe

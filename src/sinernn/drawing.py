@@ -5,7 +5,8 @@ from pathlib import Path
 
 from sinernn.errors import RunFileError, UsageError, command_line, printable
 from sinernn.evaluation import Evidence
-from sinernn.runs import Run, open_run
+from sinernn.runs import Run
+from sinernn.runs.directory import open_run
 
 
 def plot(

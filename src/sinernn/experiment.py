@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sinernn import drawing, engines, judging, provenance, runs, saving
+from sinernn import drawing, engines, judging, provenance, saving
 from sinernn.config import Config, to_yaml
 from sinernn.engines import Compiled, Engine, EngineChoice
 from sinernn.errors import (
@@ -26,8 +26,9 @@ from sinernn.errors import (
 from sinernn.interrupts import StopRequest, noting_stop_signals
 from sinernn.preparation import Experiment, prepare
 from sinernn.refine.records import RefineRecord
-from sinernn.runs import Run, open_run
+from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
+from sinernn.runs.directory import create_run, open_run
 from sinernn.runs.files import to_json
 from sinernn.standing import Standing, config_to_go_on, find_standing
 from sinernn.training import Record
@@ -101,7 +102,7 @@ def train(
     if origin is not None:
         files[f"checkpoints/{START}.safetensors"] = checkpoint_bytes(start)
     with noting_stop_signals() as stop:
-        run = runs.create_run(Path(runs_dir), config.name, now=datetime.now(UTC), files=files)
+        run = create_run(Path(runs_dir), config.name, now=datetime.now(UTC), files=files)
         with run.held():
             _train_in(run, experiment, engine, Standing(start, []), facts, watch, stop)
     return _judge_and_draw(run, facts, figures)

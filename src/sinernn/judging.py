@@ -21,8 +21,9 @@ from sinernn.evaluation.baselines import baselines
 from sinernn.evaluation.dynamics import follow
 from sinernn.network import Hidden, Network, Theta, TrainState
 from sinernn.recurrence import Recurrence
-from sinernn.runs import Run, open_run
+from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
+from sinernn.runs.directory import open_run
 from sinernn.signals import Series
 from sinernn.windows import Origins, Scale
 

@@ -9,7 +9,8 @@ from sinernn import experiment, judging, provenance
 from sinernn.config import load_config
 from sinernn.errors import UsageError, command_line
 from sinernn.experiment import Watch
-from sinernn.runs import Run, open_run
+from sinernn.runs import Run
+from sinernn.runs.directory import open_run
 from sinernn.runs.files import read_bytes
 
 COMPARED = (

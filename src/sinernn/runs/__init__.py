@@ -1,16 +1,12 @@
-"""The run directory: created once, written atomically, read without running any code."""
+"""The files of a run directory: written whole, read without running any code."""
 
 import contextlib
 import csv
 import io
 import json
-import re
-import secrets
-import shutil
 from array import array
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import from_json
 from safetensors.numpy import save
 
-from sinernn.errors import RunBusyError, RunFileError, RunNotFoundError
+from sinernn.errors import RunBusyError, RunFileError
 from sinernn.runs.checkpoints import (
     Checkpoint,
     checkpoint_bytes,
@@ -37,13 +33,11 @@ from sinernn.runs.files import (
     require_file,
     sync_directory,
     telling,
-    temporary_beside,
     to_json,
     validated,
     write_atomically,
 )
 
-LATEST = "latest"
 MAX_JSON_BYTES = 4_000_000  # 10,000 origins, the most there are, take a quarter of it
 MAX_LINE = 1000  # characters in a row of the metrics, which has 7 numbers at most
 METRICS_COLUMNS = (
@@ -302,111 +296,3 @@ class Run:
         raise RunFileError(
             f"{self.path}: has saved no network, its status is {status}; choose another run"
         )
-
-
-def create_run(runs_dir: Path, name: str, *, now: datetime, files: Mapping[str, bytes]) -> Run:
-    """Make a new directory `<UTC time>-<name>`, with `files` in it, and point `latest` to it.
-
-    It is made under another name and renamed when it is whole, so nobody sees a part of it; and
-    two runs that begin in the same second get two directories.
-
-    Raises:
-        RunFileError: The directory cannot be made.
-    """
-    latest = runs_dir / LATEST
-    stem = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{_slug(name)}"
-    made = Run(runs_dir / f".{stem}.{secrets.token_hex(4)}")
-    with telling(runs_dir, "cannot hold a run directory", "; choose another --runs-dir"):
-        if latest.is_dir() and not latest.is_symlink():
-            raise RunFileError(f"{latest}: is a folder, and must be free for a link; rename it")
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        made.path.mkdir()
-    try:
-        for file, content in files.items():
-            made.write(file, content)
-        with telling(runs_dir, "cannot hold a run directory"):
-            run = Run(_publish(made.path, runs_dir / stem))
-    except BaseException:
-        shutil.rmtree(made.path, ignore_errors=True)
-        raise
-    _point_latest(runs_dir, run.path.name)
-    return run
-
-
-def open_run(run: Path | str, *, runs_dir: Path | str = "runs") -> Run:
-    """Find a run by its folder, its name in `runs_dir`, or `latest`, also where that link is lost.
-
-    Raises:
-        RunNotFoundError: There is no such run.
-    """
-    path = Path(run)
-    if len(path.parts) == 1 and not _is_run(path):
-        path = Path(runs_dir) / path
-    found = _latest(path) if path.name == LATEST else path
-    if found is not None and _is_run(found):
-        return Run(found)
-    what = "no such run"
-    with contextlib.suppress(OSError):  # of a name that no file can have
-        if found is not None and path.is_dir():
-            what = "is not a run directory: it has no run.json"
-    newest = _newest(Path(runs_dir))
-    way_out = (
-        f"the newest in {runs_dir} is {newest.name}" if newest else f"there are none in {runs_dir}"
-    )
-    raise RunNotFoundError(f"{path}: {what}; {way_out}")
-
-
-def _slug(name: str) -> str:
-    """Return a name as part of a folder's: letters, digits, dots and dashes, 80 bytes at most."""
-    safe = re.sub(r"[^\w.-]+", "-", name).strip(".-")
-    return safe.encode()[:80].decode(errors="ignore") or "run"
-
-
-def _publish(made: Path, path: Path) -> Path:
-    """Rename a folder that is whole to a name that is free: `path`, or with a number behind it."""
-    stem, number = path.name, 1
-    while True:
-        try:
-            made.rename(path)
-        except OSError:
-            if not path.exists():
-                raise
-            number += 1
-            path = path.with_name(f"{stem}-{number}")
-        else:
-            sync_directory(path.parent)
-            return path
-
-
-def _point_latest(runs_dir: Path, name: str) -> None:
-    latest = runs_dir / LATEST
-    try:
-        with temporary_beside(latest) as temporary:
-            temporary.symlink_to(name, target_is_directory=True)
-            temporary.replace(latest)
-    except OSError:  # no links on this file system: a text file holds the name
-        write_atomically(latest, f"{name}\n".encode())
-
-
-def _latest(path: Path) -> Path | None:
-    """Return the run beside `path` that a link or a text file names; the newest if that is lost."""
-    if path.is_symlink():
-        name = path.readlink().name
-    elif path.is_file():
-        name = Path(read_bytes(path, most=MAX_LINE).decode(errors="replace").strip()).name
-    else:
-        return path if _is_run(path) else _newest(path.parent)
-    named = path.with_name(name) if name not in ("", "..", LATEST) else None
-    return named if named and _is_run(named) else _newest(path.parent)
-
-
-def _newest(runs_dir: Path) -> Path | None:
-    known = [path for path in runs_dir.glob("[!.]*") if path.name != LATEST and _is_run(path)]
-    return max(known, default=None, key=lambda path: path.name)
-
-
-def _is_run(path: Path) -> bool:
-    try:
-        return (path / "run.json").is_file()
-    except OSError:  # no file can have such a name
-        return False
