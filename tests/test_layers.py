@@ -25,7 +25,7 @@ ROOMS = (
     "plotting.style", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.checkpoints", "runs",
     "runs.directory", "preparation", "judging", "standing", "saving",
-    "drawing", "experiment", "verification", "reporting", "cli",
+    "drawing", "experiment", "verification", "reporting", "commands", "cli",
     "__main__",
 )  # fmt: skip
 """From the top of the house to its bottom."""
