@@ -504,3 +504,17 @@ def test_no_message_holds_what_a_file_says_raw(sinernn, stranger: Run):
             outcome = sinernn(command, "x\x1b[31m")
             assert outcome.code in (1, 2)
             assert "\x1b" not in outcome.err + outcome.out
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_lock_that_is_a_link_is_refused_and_what_it_leads_to_stays(here: Path, is_there: bool):
+    run = experiment.train(tiny(), figures=False).run
+    victim = here / "victim"
+    if is_there:
+        victim.write_text("mine")
+    (run.path / ".lock").unlink()
+    (run.path / ".lock").symlink_to(victim)
+    with pytest.raises(RunFileError, match=r"\.lock: is a link out of the run directory; remove"):
+        experiment.resume(run)
+    assert victim.exists() == is_there
+    assert not is_there or victim.read_text() == "mine"

@@ -66,3 +66,18 @@ def test_the_links_of_the_readme_lead_somewhere():
     prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)#]+)\)", prose):
         assert target.startswith("https://") or (REPOSITORY / target).exists(), target
+
+
+@pytest.mark.parametrize("page", ["SECURITY.md", "docs/reliability.md"])
+def test_every_test_that_is_said_to_hold_a_promise_is_there(page: str):
+    suite = {
+        path.name: path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("*.py")
+    }
+    told = re.findall(r"\btest_\w+\*?(?:\.py)?", (REPOSITORY / page).read_text(encoding="utf-8"))
+    assert len(told) > 10
+    for name in told:
+        if name.endswith(".py"):
+            assert name in suite
+        else:
+            text = f"def {name.removesuffix('*')}" + ("" if name.endswith("*") else "(")
+            assert any(text in source for source in suite.values()), name

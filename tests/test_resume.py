@@ -13,7 +13,7 @@ import pytest
 
 import sinernn
 from conftest import Outcome, refined, tiny
-from sinernn import experiment, provenance
+from sinernn import experiment, judging, provenance
 from sinernn.config import Config, to_yaml
 from sinernn.errors import (
     InterruptedRunError,
@@ -246,7 +246,7 @@ def test_another_environment_is_told_and_written_down(here: Path, monkeypatch: p
     monkeypatch.setattr(provenance, "environment", lambda: now | {"processor": "abacus"})
     facts = experiment.resume(run, figures=False, watch=Watch(remark=told.append)).facts
     assert told == [
-        f"processor was {now['processor']} and is abacus: the bits may differ from one run's"
+        f"processor was {now['processor']} and is abacus: the bits may come out otherwise"
     ]
     assert facts["resumed"][0]["changed"] == {"processor": (now["processor"], "abacus")}
 
@@ -354,3 +354,97 @@ def test_the_commands_resume_and_begin_from(sinernn: Callable[..., Outcome], her
     assert json.loads(begun.out)["start"]["updates"] == 30
     lost = sinernn("train", "a.yaml", "--from", "nowhere")
     assert (lost.code, "runs/nowhere: no such run" in lost.err) == (2, True)
+
+
+def lose_last(run: Run) -> None:
+    (run.path / "checkpoints/last.safetensors").unlink()
+
+
+def lose_best(run: Run) -> None:
+    (run.path / "checkpoints/best.safetensors").unlink()
+
+
+@pytest.mark.parametrize(
+    ("lose", "message"),
+    [
+        (lose_last, r"last.safetensors: is missing, and was there; put it back, or start anew"),
+        (lose_best, r"best.safetensors: is missing"),
+    ],
+)
+def test_a_checkpoint_that_was_there_is_missed(
+    here: Path, lose: Callable[[Run], None], message: str
+):
+    run = begun(refined(), dies_at(5))
+    lose(run)
+    before = contents(run)
+    with pytest.raises(RunFileError, match=message):
+        experiment.resume(run)
+    assert contents(run) == before
+
+
+def test_what_a_run_started_from_is_missed(here: Path):
+    first = experiment.train(tiny(), figures=False).run
+    run = experiment.train(tiny(), start_from=first, figures=False).run
+    run.checkpoint_path("start").unlink()
+    for again in (experiment.resume, sinernn.verify):
+        with pytest.raises(RunFileError, match=r"start.safetensors: is missing"):
+            again(run)
+
+
+def test_only_figures_are_removed_from_their_folder(here: Path):
+    run = experiment.train(tiny("training.schedule=constant")).run
+    mine = run.path / "figures/notes.txt"
+    mine.write_text("mine")
+    (run.path / "figures/sub").mkdir()
+    experiment.resume(run, ["training.steps=30"], figures=False)
+    assert sorted(path.name for path in mine.parent.iterdir()) == ["notes.txt", "sub"]
+
+
+def test_nobody_trains_a_run_further_while_it_is_judged(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def judged_while_held(run: Run) -> dict:
+        with pytest.raises(RunBusyError, match="another process is training this run"):
+            experiment.resume(run)
+        return {}
+
+    monkeypatch.setattr(judging, "evaluate", judged_while_held)
+    run = experiment.train(tiny(), figures=False).run
+    experiment.resume(run, figures=False)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_signal_ends_judging_at_once_and_tells_how_to_go_on(
+    here: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+):
+    def stopped(_: Run) -> dict:
+        os.kill(os.getpid(), number)
+        raise AssertionError("judging went on")
+
+    runs: list[Run] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(judging, "evaluate", stopped)
+        with pytest.raises(InterruptedRunError, match="when training was done; go on") as caught:
+            experiment.train(tiny(), watch=Watch(start=lambda run, *_: runs.append(run)))
+    assert caught.value.exit_code == code
+    assert runs[0].read_json("run.json")["status"] == "finished"
+    assert resumed(runs[0]) == trained(tiny())
+
+
+def test_a_stop_signal_during_verify_names_the_run_and_not_its_copy(here: Path):
+    run = experiment.train(tiny(), figures=False).run
+    stop = Watch(start=lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(InterruptedRunError) as caught:
+        sinernn.verify(run, watch=stop)
+    assert str(caught.value) == f"interrupted; begin again with: sinernn verify {run.path}"
+    assert caught.value.exit_code == 130
+
+
+def test_a_network_that_errs_without_bound_is_judged_and_drawn(here: Path):
+    config = tiny("windows.normalize=false", "model.cell=rnn_relu", "training.learning_rate=10",
+                  "training.gradient_clip=null", "training.evaluate_every=null",
+                  "training.log_every=1", "training.steps=1", "dtype=float64",
+                  "signal.amplitude=1000")  # fmt: skip
+    summary = experiment.train(config)
+    assert summary.scores["open_loop"]["rmse"] > 1e100
+    assert len(sinernn.plot(summary.run)) > 5

@@ -112,7 +112,7 @@ def test_a_constant_schedule_is_constant():
 
 
 def test_a_loss_that_is_not_finite_ends_training_and_names_the_update():
-    with pytest.raises(TrainingDivergedError, match=r"update 13: the loss is nan; try a smaller"):
+    with pytest.raises(TrainingDivergedError, match=r"update 13: the loss is nan$"):
         records(CountingEngine(bad_at=12))
 
 

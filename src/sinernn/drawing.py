@@ -54,6 +54,17 @@ def plot(
     ]
 
 
+def erase(run: Run) -> None:
+    """Remove the figures of a network that is trained further, and nothing else that is there."""
+    there = list((run.path / "figures").glob("*"))
+    if there:
+        from sinernn import plotting
+
+        for path in there:
+            if path.stem in plotting.FIGURES and not path.is_dir():
+                run.remove(f"figures/{path.name}")
+
+
 def read_evidence(run: Run) -> Evidence:
     """Read what a run's last judgement rests on.
 

@@ -5,7 +5,7 @@ other modules take plain numbers and arrays.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -18,18 +18,18 @@ from sinernn import drawing, engines, judging, provenance, saving
 from sinernn.config import Config, to_yaml
 from sinernn.engines import Compiled, Engine, EngineChoice
 from sinernn.errors import (
-    InterruptedRunError,
     RunFileError,
     UsageError,
     command_line,
 )
-from sinernn.interrupts import StopRequest, noting_stop_signals
+from sinernn.interrupts import Stopped, StopRequest, noting_stop_signals
 from sinernn.preparation import Experiment, prepare
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
 from sinernn.runs.directory import create_run, open_run
-from sinernn.runs.files import to_json
+from sinernn.runs.files import is_there, to_json
+from sinernn.saving import interrupted
 from sinernn.standing import Standing, config_to_go_on, find_standing
 from sinernn.training import Record
 
@@ -105,7 +105,7 @@ def train(
         run = create_run(Path(runs_dir), config.name, now=datetime.now(UTC), files=files)
         with run.held():
             _train_in(run, experiment, engine, Standing(start, []), facts, watch, stop)
-    return _judge_and_draw(run, facts, figures)
+            return _judge_and_draw(run, facts, figures, stop)
 
 
 def resume(
@@ -136,7 +136,7 @@ def resume(
         recorded = run.read_facts()
         config = config_to_go_on(run, recorded, overrides)
         experiment = prepare(config)
-        start, _ = _starting_checkpoint(experiment, recorded_start(run), runs_dir)
+        start, _ = _starting_checkpoint(experiment, recorded_start(run, recorded), runs_dir)
         standing = find_standing(experiment, run, start)
         choice = engines.choose(config.engine, config.device, experiment.network)
         facts = recorded | asdict(choice) | {"steps": config.training.steps} | standing.counts
@@ -144,11 +144,12 @@ def resume(
             state = standing.checkpoint.state
             engine = engines.build(choice, experiment.network, state, experiment.objective)
             run.forget_judgement()
+            drawing.erase(run)
             run.write("config.yaml", _resolved(config))
             _note_resumption(facts, watch)
             run.write_json("run.json", facts | {"status": "running", "ended": None})
             _train_in(run, experiment, engine, standing, facts, watch, stop)
-    return _judge_and_draw(run, facts, figures)
+        return _judge_and_draw(run, facts, figures, stop)
 
 
 def _facts(
@@ -177,7 +178,7 @@ def _note_resumption(facts: dict[str, Any], watch: Watch) -> None:
     """Write down that a run goes on, and tell what of the environment may change its bits."""
     changed = provenance.differences(facts, facts | provenance.environment())
     for name, (then, now) in changed.items():
-        watch.remark(f"{name} was {then} and is {now}: the bits may differ from one run's")
+        watch.remark(f"{name} was {then} and is {now}: the bits may come out otherwise")
     facts["resumed"] = [*facts["resumed"], {"at": _now(), "changed": changed}]
 
 
@@ -210,9 +211,13 @@ def _starting_checkpoint(
     }
 
 
-def recorded_start(run: Run) -> Checkpoint | None:
-    """Return what a run that began with another run's weights started from."""
-    return run.load_checkpoint(START) if run.has_checkpoint(START) else None
+def recorded_start(run: Run, facts: Mapping[str, Any]) -> Checkpoint | None:
+    """Return what a run started from that began with another run's weights, by its run.json.
+
+    Raises:
+        RunFileError: It is missing or damaged.
+    """
+    return run.load_checkpoint(START) if facts.get("start") else None
 
 
 def _train_in(
@@ -246,13 +251,11 @@ def _train_in(
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(RunFileError):  # what went wrong first is what matters
             close(getattr(error, "run_status", status))
+        if isinstance(error, RunFileError) and is_there(run.path):
+            way_out = f"then go on with: {command_line('resume', run.path)}"
+            raise RunFileError(f"{error}; mend that, {way_out}") from error
         raise
     close("finished")
-    if stop.signal_number is not None:
-        message = (
-            f"interrupted when training was done; go on with: {command_line('eval', run.path)}"
-        )
-        raise InterruptedRunError(message, signal_number=stop.signal_number)
 
 
 def _compile(experiment: Experiment, engine: Engine, watch: Watch) -> None:
@@ -268,9 +271,15 @@ def _compile(experiment: Experiment, engine: Engine, watch: Watch) -> None:
                 each.compile()
 
 
-def _judge_and_draw(run: Run, facts: dict[str, Any], figures: bool) -> Summary:
-    scores = judging.evaluate(run)
-    return Summary(run, facts, scores, drawing.plot(run, names=["overview"]) if figures else [])
+def _judge_and_draw(run: Run, facts: dict[str, Any], figures: bool, stop: StopRequest) -> Summary:
+    """Judge and draw a run that this process holds: nobody trains it further meanwhile."""
+    try:
+        with stop.obeyed_at_once():
+            scores = judging.evaluate(run)
+            drawn = drawing.plot(run, names=["overview"]) if figures else []
+    except Stopped:
+        raise interrupted(run, "interrupted when training was done", stop) from None
+    return Summary(run, facts, scores, drawn)
 
 
 def _resolved(config: Config) -> bytes:

@@ -11,6 +11,9 @@ from typing import Any, cast
 
 PACKAGES = ("sinernn", "torch", "numba", "numpy", "matplotlib", "pydantic", "pyyaml", "safetensors")
 
+WITHOUT_EFFECT = ("matplotlib", "pydantic", "pyyaml", "safetensors")
+"""What of them changes no bit of a training."""
+
 
 def environment() -> dict[str, Any]:
     """Return versions, machine and the commit of the working folder's repository."""
@@ -29,18 +32,23 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tu
     flat_then, flat_now = _flat(then), _flat(now)
     return {
         name: (flat_then.get(name), flat_now.get(name))
-        for name in {**flat_then, **flat_now}
-        if flat_then.get(name) != flat_now.get(name)
+        for name in flat_now
+        if name in flat_then and flat_then[name] != flat_now.get(name)
     }
 
 
 def _flat(facts: Mapping[str, Any]) -> dict[str, Any]:
-    found = {name: facts.get(name) for name in ("engine", "device", "platform", "processor")}
+    names = ("engine", "device", "platform", "processor")
+    found = {name: facts[name] for name in names if name in facts}
     for group in ("versions", "threads"):
         value: Any = facts.get(group)
         if isinstance(value, dict):
             within = cast("dict[str, Any]", value)
-            found |= {f"{group}.{name}": each for name, each in within.items()}
+            found |= {
+                f"{group}.{name}": each
+                for name, each in within.items()
+                if name not in WITHOUT_EFFECT
+            }
     return found
 
 
@@ -50,7 +58,7 @@ def _threads() -> dict[str, Any]:
     torch = sys.modules.get("torch")  # if it is not loaded, it computes nothing
     return {name: os.environ.get(name) for name in names} | {
         "processors": os.cpu_count(),
-        "torch": torch.get_num_threads() if torch else None,
+        **({"torch": torch.get_num_threads()} if torch else {}),
     }
 
 

@@ -176,7 +176,7 @@ def print_scores(scores: dict[str, Any]) -> None:
     open_loop = scores["open_loop"]
     say(
         f"one step ahead: RMSE {_error(open_loop['rmse'])}, "
-        f"NRMSE {_number(open_loop['nrmse'], '.2e')}, R² {_number(open_loop['r2'], '.6f')}"
+        f"NRMSE {_number(open_loop['nrmse'], '.2e')}, R² {_number(open_loop['r2'], '.6g')}"
     )
     console.print(_closed_loop_table(scores))
     for line in (_valid_time(scores), _oscillation(scores), _dynamics(scores)):
@@ -204,7 +204,8 @@ def print_verification(verification: Verification) -> None:
     wrong = ", ".join(name for name, agrees in verification.files.items() if not agrees)
     say(f"{verification.run}: trained again, and other bits came out: {wrong}")
     for name, (then, now) in verification.scores.items():
-        say(f"{name}: was {_number(then, '.6e')}, is {_number(now, '.6e')}")
+        is_same = "is the same" if then == now else f"is {_number(now, '.6e')}"
+        say(f"{name}: was {_number(then, '.6e')}, {is_same}")
     for name, (then, now) in verification.environment.items():
         say(f"{name}: was {then}, is {now}")
     if not verification.environment:

@@ -79,7 +79,7 @@ def train(
                 config.refine is None and record.step == settings.steps
             ):
                 where = f"interrupted at update {record.step} of {settings.steps}"
-                raise _interrupted(run, where, signal_number)
+                raise interrupted(run, where, stop)
     except TrainingDivergedError as error:
         run.write_metrics(standing.rows)  # how it came about is worth seeing
         raise _diverged(error, config, run, saved) from error
@@ -139,12 +139,13 @@ def refine(
         yield record
         if signal_number is not None and not is_done:
             where = f"interrupted in stage {record.stage + 1} of {len(stages)} of refine"
-            raise _interrupted(run, where, signal_number)
+            raise interrupted(run, where, stop)
 
 
-def _interrupted(run: Run, where: str, signal_number: int) -> InterruptedRunError:
+def interrupted(run: Run, where: str, stop: StopRequest) -> InterruptedRunError:
+    """Return what is told of a signal, with the command that goes on."""
     message = f"{where}; go on with: {command_line('resume', run.path)}"
-    return InterruptedRunError(message, signal_number=signal_number)
+    return InterruptedRunError(message, signal_number=stop.signal_number or 0)
 
 
 def _diverged(

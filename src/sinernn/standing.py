@@ -42,7 +42,7 @@ def config_to_go_on(run: Run, facts: Mapping[str, Any], overrides: Sequence[str]
     """
     recorded, wanted = load_config(run.config_path), load_config(run.config_path, overrides)
     again = command_line("train", run.config_path)
-    if facts.get("status") == TrainingDivergedError.run_status:
+    if facts["status"] == TrainingDivergedError.run_status:
         raise UsageError(
             f"{run.path}: diverged, and would do so again; change a setting, as in: "
             f"{again} {calmer_settings(recorded)[0]}"
@@ -117,13 +117,31 @@ def find_standing(experiment: Experiment, run: Run, start: Checkpoint) -> Standi
     """
     config = experiment.config
     if not run.has_checkpoint("last"):
+        if run.has_checkpoint("best"):
+            _require_beginning(_load(run, "best", experiment), run, config)
         return Standing(start, [])
     last = _load(run, "last", experiment)
     if last.state.hidden.shape != start.state.hidden.shape:
         raise _foreign(run, "last", f"holds {last.state.hidden.shape[2]} rows of a batch")
-    if run.has_checkpoint("best"):
+    rows = _rows_until(run, config, last.state)
+    if run.has_checkpoint("best") or any(_is_number(row["closed_loop_rmse"]) for row in rows):
         _load(run, "best", experiment)
-    return Standing(last, _rows_until(run, config, last.state))
+    return Standing(last, rows)
+
+
+def _require_beginning(best: Checkpoint, run: Run, config: Config) -> None:
+    """Make sure that `best` may have come before the first `last`."""
+    first = min(config.training.checkpoint_every or best.state.updates, config.training.steps)
+    if best.state.refine is not None or best.state.updates > first:
+        raise RunFileError(
+            f"{run.checkpoint_path('last')}: is missing, and was there; put it back, or start anew "
+            f"with: {command_line('train', run.config_path)}"
+        )
+
+
+def _is_number(text: str) -> bool:
+    """Whether a cell of the metrics holds an error, and not that of a free run that diverged."""
+    return text not in ("", "inf", "nan")
 
 
 def _load(run: Run, name: str, experiment: Experiment) -> Checkpoint:

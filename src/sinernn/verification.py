@@ -1,13 +1,21 @@
 """Whether a run can be had again: its recorded config trained anew, and compared to the bit."""
 
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sinernn import experiment, judging, provenance
 from sinernn.config import load_config
-from sinernn.errors import UsageError, command_line
+from sinernn.errors import (
+    InterruptedRunError,
+    RunFileError,
+    TrainingDivergedError,
+    UsageError,
+    command_line,
+)
 from sinernn.experiment import Watch
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
@@ -64,18 +72,16 @@ def verify(
     facts = run.read_facts()
     if facts["status"] != "finished":
         raise UsageError(
-            f"{run.path}: is not finished, its status is {facts.get('status')}; "
-            f"finish it with: {command_line('resume', run.path)}"
+            f"{run.path}: is not finished, its status is {facts['status']}; "
+            f"{_way_out(run, facts['status'])}"
         )
     config = load_config(run.config_path)
+    start = experiment.recorded_start(run, facts)
     with tempfile.TemporaryDirectory(prefix="sinernn-") as folder:
-        again = experiment.train(
-            config,
-            runs_dir=folder,
-            start_from=experiment.recorded_start(run),
-            figures=False,
-            watch=watch,
-        )
+        with _telling_of(run):
+            again = experiment.train(
+                config, runs_dir=folder, start_from=start, figures=False, watch=watch
+            )
         files = {name: _content(run, name) == _content(again.run, name) for name in COMPARED}
         return Verification(
             run=str(run.path),
@@ -83,6 +89,29 @@ def verify(
             environment=provenance.differences(facts, again.facts),
             scores={} if all(files.values()) else _scores(run, again.scores),
         )
+
+
+def _way_out(run: Run, status: str) -> str:
+    if status == TrainingDivergedError.run_status:
+        return "only a run that ended well can be had again"
+    return f"finish it with: {command_line('resume', run.path)}"
+
+
+@contextmanager
+def _telling_of(run: Run) -> Generator[None]:
+    """Tell what ends a training of the run it was for, not of its folder that is gone then."""
+    try:
+        yield
+    except InterruptedRunError as error:
+        raise InterruptedRunError(
+            f"interrupted; begin again with: {command_line('verify', run.path)}",
+            signal_number=error.exit_code - 128,
+        ) from error
+    except TrainingDivergedError as error:
+        raise TrainingDivergedError(f"{run.path}: diverged when trained again") from error
+    except RunFileError as error:
+        cause = error.__cause__ if isinstance(error.__cause__, RunFileError) else error
+        raise RunFileError(f"{cause}; set TMPDIR to a folder with more room") from error
 
 
 def _content(run: Run, name: str) -> bytes | None:

@@ -135,7 +135,7 @@ class Evidence:
         groups: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
         for name, value in arrays.items():
             group, _, member = name.partition(".")
-            groups[group][member] = value
+            groups[group][member] = _within_sight(value) if name in _UNBOUNDED else value
         time_step, period = arrays["times"].tolist()
         evidence = cls(
             closed_loop=Forecasts(**groups["closed_loop"]),
@@ -152,6 +152,9 @@ class Evidence:
 
 _GROUPS = {"closed_loop": Forecasts, "open_loop": OneStep, "dynamics": Dynamics}
 _HIGHEST = 1e100  # of what a series measures: its squares must not overflow
+_UNBOUNDED = ("closed_loop.prediction", "open_loop.prediction", "dynamics.outputs")
+"""What a network gives out, which may err without bound."""
+
 _LONGEST = 1e9  # samples in a period
 
 
@@ -173,11 +176,20 @@ def _require_shapes(arrays: dict[str, np.ndarray]) -> None:
                 raise ValueError(f"array {printable(name, 60)} is {shape}")
 
 
+def _within_sight(values: np.ndarray) -> np.ndarray:
+    """Return values with NaN where no axis reaches."""
+    return np.where(np.abs(values) < _HIGHEST, values, np.nan)
+
+
 def _require_sense(evidence: Evidence) -> None:
     closed_loop, dynamics = evidence.closed_loop, evidence.dynamics
     measured = {
         **{name: value for name, value in vars(closed_loop).items() if name != "prediction"},
-        **{f"one step ahead: {name}": value for name, value in vars(evidence.open_loop).items()},
+        **{
+            f"one step ahead: {name}": value
+            for name, value in vars(evidence.open_loop).items()
+            if name != "prediction"
+        },
         "driven": dynamics.driven,
         "explained": dynamics.explained,
         "driven_eigenvalues": dynamics.driven_eigenvalues,

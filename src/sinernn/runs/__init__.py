@@ -90,10 +90,10 @@ class Run:
         """
         from filelock import FileLock, Timeout
 
-        for folder in ("checkpoints", "figures"):
-            self._require_own(self.path / folder)
+        for name in ("checkpoints", "figures", ".lock"):
+            self._require_own(self.path / name)
         lock = FileLock(self.path / ".lock", timeout=0)
-        with telling(self.path, "cannot be written to"):
+        with telling(self.path / ".lock", "cannot be locked"):
             try:
                 lock.acquire()
             except Timeout as error:
@@ -116,11 +116,16 @@ class Run:
                         leftover.unlink()
 
     def forget_judgement(self) -> None:
-        """Remove scores and figures, which show a network that is trained further."""
-        drawn = (self.path / "figures").glob("*")
-        for path in (*drawn, *(self.path / name for name in JUDGED)):
-            with telling(path, "cannot be removed"):
-                path.unlink(missing_ok=True)
+        """Remove the scores of a network that is trained further."""
+        for name in JUDGED:
+            self.remove(name)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        path = self.path / name
+        self._require_own(path.parent)
+        with telling(path, "cannot be removed"):
+            path.unlink(missing_ok=True)
 
     def write(self, name: str, content: bytes) -> Path:
         """Write a file whole or not at all, making its subfolder; return its path."""
@@ -133,12 +138,12 @@ class Run:
         write_atomically(path, content)
         return path
 
-    def _require_own(self, folder: Path) -> None:
+    def _require_own(self, path: Path) -> None:
         """Make sure that a link leads nothing that is written or removed out of the directory."""
-        with telling(folder, "cannot be read"):
-            is_link = folder != self.path and folder.is_symlink()
+        with telling(path, "cannot be read"):
+            is_link = path != self.path and path.is_symlink()
         if is_link:
-            raise RunFileError(f"{folder}: is a link out of the run directory; remove it")
+            raise RunFileError(f"{path}: is a link out of the run directory; remove it")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file whole or not at all."""
@@ -268,20 +273,16 @@ class Run:
             content = read_bytes(self.checkpoint_path(name))
             write_atomically(self.checkpoint_path(aside), content)
         else:
-            self._remove_checkpoint(aside)
+            self.remove(f"checkpoints/{aside}.safetensors")
 
     def put_back(self, aside: str, name: str) -> None:
         """Undo `set_aside`: what was copied, or that there was nothing."""
         if not self.has_checkpoint(aside):
-            self._remove_checkpoint(name)
+            self.remove(f"checkpoints/{name}.safetensors")
             return
         with telling(self.checkpoint_path(name), "cannot be replaced"):
             self.checkpoint_path(aside).replace(self.checkpoint_path(name))
             sync_directory(self.checkpoint_path(name).parent)
-
-    def _remove_checkpoint(self, name: str) -> None:
-        with telling(self.checkpoint_path(name), "cannot be removed"):
-            self.checkpoint_path(name).unlink(missing_ok=True)
 
     def best_checkpoint(self) -> tuple[str, Checkpoint]:
         """Read the best checkpoint, or the last where none was chosen as best; and its name.
