@@ -30,7 +30,8 @@ class Stage(Section):
     nearly in proportion. Best without a common factor with the signal's period."""
 
     iterations: Whole = Field(default=10, ge=1, le=100_000)
-    """Levenberg-Marquardt steps at most; a stage also ends when none lowers its error."""
+    """Levenberg-Marquardt steps at most; a stage also ends when none lowers its error, not even
+    with the noise that `redraw_every` has yet to draw."""
 
     target_loss: Annotated[float, Field(gt=0, le=1e6)] | None = None
     """Mean squared error, in squares of scaled units, at which the stage ends before its last
