@@ -60,6 +60,7 @@ def _signal(config: Config) -> list[Contradiction]:
 
 
 MAX_INTEGRATION_STEPS = 3_000_000  # a second or so, and the memory of a small laptop
+MAX_STRETCHES = 100_000  # of integration steps taken at once: a few seconds
 
 
 def _integration(signal: MackeyGlass) -> list[Contradiction]:
@@ -96,6 +97,15 @@ def _integration(signal: MackeyGlass) -> list[Contradiction]:
         settings = ("signal.integration_step", "signal.length", "signal.time_step")
         others = ("signal.starts", "signal.transient")
         return [Contradiction((*settings, *others), message)]
+    stretches = length / step / signal.stretch
+    if stretches > MAX_STRETCHES:
+        message = (
+            f"with so short a delay only {signal.stretch} integration steps are taken at once, and "
+            f"the series would take {stretches:.3g} such stretches, at most {MAX_STRETCHES:,}; "
+            "choose a longer one, or a shorter series"
+        )
+        settings = ("signal.delay", "signal.length", "signal.time_step", "signal.integration_step")
+        return [Contradiction((*settings, "signal.starts", "signal.transient"), message)]
     return []
 
 
