@@ -3,18 +3,22 @@
 import io
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
+from safetensors.numpy import load_file
 
 from conftest import CONFIGS, TINY, refined
 from sinernn import experiment, judging
 from sinernn.config import load_config
 from sinernn.errors import ConfigError, InterruptedRunError
 from sinernn.experiment import Watch
+from sinernn.network import RefineState
 from sinernn.preparation import prepare
 from sinernn.refine import loop, problem
 from sinernn.refine.records import RefineRecord
@@ -43,6 +47,60 @@ def test_what_is_judged_is_the_best_of_refinement(here: Path):
     assert best.closed_loop_rmse <= np.nanmin(run.read_metrics()["closed_loop_rmse"]) * (1 + 1e-9)
     flat = problem.flatten(best.state.params, best.network)
     np.testing.assert_array_equal(flat, best.state.refine.best_theta)
+
+
+def test_what_a_stage_came_to_is_kept_at_its_end(here: Path):
+    """The checkpoint to go on from, the metrics, and the weights to use."""
+    runs: list[Run] = []
+
+    def look(record: object) -> None:
+        if isinstance(record, RefineRecord) and (record.is_stage_end or record.iteration < 0):
+            run = runs[0]
+            assert run.load_checkpoint("last").state.refine.step == record.step
+            assert run.read_metrics("refine")["step"][-1] == record.step
+            weights, network = (
+                load_file(run.path / "model.safetensors"),
+                run.best_checkpoint()[1].network,
+            )
+            np.testing.assert_array_equal(
+                problem.flatten(weights, network), record.state.best_theta
+            )
+            seen.append(record.step)
+
+    seen: list[int] = []
+    experiment.train(
+        refined(),
+        figures=False,
+        watch=Watch(start=lambda run, *_: runs.append(run), record=look),
+    )
+    assert seen == [0, 2, 4]
+
+
+def test_refinement_begins_with_the_best_of_the_updates(here: Path):
+    """With so large a learning rate the last network is not the best."""
+    run = experiment.train(
+        refined(
+            "training.learning_rate=0.3", "training.schedule=constant", "training.evaluate_every=5"
+        ),
+        figures=False,
+    ).run
+    errors = run.read_metrics()["closed_loop_rmse"]
+    assert np.nanmin(errors) < 0.99 * errors[-1]
+    assert run.read_metrics("refine")["closed_loop_rmse"][0] == pytest.approx(np.nanmin(errors))
+
+
+def test_refinement_is_measured_from_as_many_origins_as_it_asks_for(here: Path):
+    config = refined("refine.origins=2")
+    run = experiment.train(config, figures=False).run
+    prepared = prepare(config)
+    errors = [
+        judging.validation_measure(
+            config, prepared.series, prepared.scale, prepared.network, origins=origins
+        )(run.load_checkpoint("best").state.refine.best_theta)
+        for origins in (2, None)
+    ]
+    assert errors[0] != errors[1]
+    assert run.load_checkpoint("best").closed_loop_rmse == errors[0]
 
 
 @pytest.mark.parametrize("engine", ["fused", "torch"])
@@ -140,21 +198,65 @@ def test_the_default_recipe_follows_a_sine_over_65_periods(here: Path):
     assert scores["closed_loop_rmse"][-1]["worst"] < 1e-4
 
 
-def record(**changes) -> RefineRecord:
-    facts = dict(
-        stage=1, iteration=2, step=5, loss=0.25, damping=0.01, is_stage_end=False,
-        closed_loop_rmse=0.5, is_best=True, state=None,
-    )  # fmt: skip
-    return RefineRecord.__new__(RefineRecord), facts | changes
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["signal.amplitude=250", "signal.offset=1000"],
+        ["signal.period=0.02", "signal.time_step=0.0005"],
+        ["signal.time_step=0.5235987755982988"],
+        ["signal.starts=[0, 1000, 2000]", "signal.length=4000"],
+    ],
+    ids=["amplitude 250 around 1000", "40 samples a period", "12 a period", "three segments"],
+)
+def test_the_default_recipe_follows_other_sines(here: Path, overrides: list[str]):
+    """With half its units and a sixth of its updates; of all of it benchmarks/quality.py tells."""
+    plain = [
+        "device=cpu", "training.steps=1000", "model.hidden_size=8",
+        "evaluation.horizon=500", "evaluation.origins=2",
+    ]  # fmt: skip
+    config = load_config(
+        CONFIGS[[path.stem for path in CONFIGS].index("default")], plain + overrides
+    )
+    scores = experiment.train(config, figures=False).scores
+    assert scores["closed_loop_rmse"][-1]["worst"] < 1e-4 * config.signal.amplitude
+
+
+def test_refinement_has_the_same_bits_whatever_the_number_of_threads(here: Path):
+    """As large as the default's network, where a library would share the work."""
+    code = (
+        "import hashlib, pathlib, sys\n"
+        "from sinernn import experiment\n"
+        "from sinernn.config import load_config\n"
+        "config = load_config(sys.argv[1], ['device=cpu', 'model.hidden_size=16'])\n"
+        "run = experiment.train(config, runs_dir=sys.argv[2], figures=False).run\n"
+        "files = [run.checkpoint_path('last'), run.path / 'metrics.csv']\n"
+        "print(*[hashlib.sha256(path.read_bytes()).hexdigest() for path in files])\n"
+    )
+    hashes = [
+        subprocess.run(
+            [sys.executable, "-c", code, str(TINY), f"runs{threads}"],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for threads in ("1", "2")
+    ]  # fmt: skip
+    assert hashes[0] == hashes[1]
+
+
+STATE = RefineState(
+    theta=np.zeros(1), stage=1, iteration=3, step=5, damping=0.01, best_theta=np.zeros(1),
+    best_error=0.5,
+)  # fmt: skip
+RECORD = RefineRecord(
+    stage=1, iteration=2, step=5, loss=0.25, damping=0.01, is_stage_end=False,
+    closed_loop_rmse=0.5, is_best=True, state=STATE,
+)  # fmt: skip
 
 
 def shown(is_terminal: bool, **changes) -> str:
-    empty, facts = record(**changes)
-    for name, value in facts.items():
-        object.__setattr__(empty, name, value)
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=120)
     with TrainingProgress(20, [4, 6], console) as progress:
-        progress.show(empty)
+        progress.show(replace(RECORD, **changes))
     return console.file.getvalue()
 
 
@@ -228,6 +330,11 @@ def test_what_contradicts_refinement_is_told_with_its_place(overrides: list[str]
         ("delay: 0.3", r"signal.delay: must be at least 4 steps"),
         ("starts: [-1001]", r"signal.starts: must not be before signal.transient, 1000, is over"),
         ("length: 1e6", r"would take 1e\+07 integration steps, at most 3,000,000"),
+        (
+            "delay: 0.4, transient: 0",
+            r"signal.delay: with so short a delay only 2 integration steps are taken at once, and "
+            r"the series would take 1.25e\+05 such stretches, at most 100,000",
+        ),
     ],
 )
 def test_what_mackey_glass_cannot_be_is_told(here: Path, settings: str, message: str):
