@@ -301,6 +301,17 @@ def test_where_refinement_stands_is_told_by_a_bar_on_a_terminal():
         (["refine.stages=[{horizon: 9, redraw_every: 1}]"],
          "refine.stages=[{horizon: 9, redraw_every: 1}]: refine.stages.0.redraw_every: there is no noise to draw "
          "anew; set it to null, or warmup_noise above 0"),
+        (["refine.stages=[{horizon: 9, stride: 10}]"],
+         "refine.stages=[{horizon: 9, stride: 10}]: refine.stages.0.stride: must not exceed the stage's horizon, 9, "
+         "whose last step alone counts then; got 10"),
+        (["refine.stages=[{horizon: 9, iterations: 4, measure_every: 5}]"],
+         "refine.stages=[{horizon: 9, iterations: 4, measure_every: 5}]: refine.stages.0.measure_every: the stage "
+         "has 4 iterations, got 5; set it to null"),
+        (["refine.stages=[{horizon: 9, iterations: 4, redraw_every: 5, warmup_noise: 1}]"],
+         "refine.stages=[{horizon: 9, iterations: 4, redraw_every: 5, warmup_noise: 1}]: refine.stages.0.redraw_every: "
+         "the stage has 4 iterations, got 5; set it to null"),
+        (["refine.origins=12"],
+         "refine.origins=12: refine.origins: the validation part has room for 11, got 12"),
         (["refine.stages=3"],
          "refine.stages=3: refine.stages: must be a list of sections with keys such as loop, sequences, warmup, "
          "horizon, got 3"),
@@ -316,6 +327,23 @@ def test_what_contradicts_refinement_is_told_with_its_place(overrides: list[str]
     with pytest.raises(ConfigError) as caught:
         load_config(TINY, overrides + limits)
     assert str(caught.value) == message
+
+
+def test_refinement_takes_the_same_hours_on_every_device():
+    """It is computed on the CPU."""
+    stages = "refine.stages=[{sequences: 3000, horizon: 400, warmup: 20, iterations: 10000}]"
+    told: list[str] = []
+    for device in ("cpu", "cuda"):
+        with pytest.raises(ConfigError, match=r"refine.stages: the run would take about") as caught:
+            load_config(TINY, [stages, f"device={device}", "limits.hours=1"])
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+
+
+def test_memory_grows_with_the_origins_that_refinement_asks_for():
+    data = ["signal.length=1e6", "evaluation.horizon=1000", "limits.memory_gb=0.5"]
+    with pytest.raises(ConfigError, match=r"refine.origins: the run would take about 0.8 GB"):
+        load_config(TINY, [*data, "refine.origins=10000"])
 
 
 @pytest.mark.parametrize(
