@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -242,6 +243,14 @@ def test_damping_rises_until_the_step_is_short_enough():
     step = levenberg_marquardt_step(np.array([3.0]), 1e-16, Cliff())
     assert step.accepted_damping > 1e8
     assert step.loss < 25
+
+
+def test_a_step_that_overflows_warns_nobody():
+    """To where a slope of 1e-150 meets a residual of 1e150, whose distance squared is too far."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        far = Linear(np.array([[1e-150]]), np.array([1e150]))
+        levenberg_marquardt_step(np.zeros(1), 1e-14, far)
 
 
 def test_a_search_for_a_step_ends_where_none_is_short_enough():

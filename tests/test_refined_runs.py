@@ -22,9 +22,10 @@ from sinernn.network import RefineState
 from sinernn.preparation import prepare
 from sinernn.refine import loop, problem
 from sinernn.refine.records import RefineRecord
-from sinernn.reporting import TrainingProgress
+from sinernn.reporting import TrainingProgress, print_scores
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import checkpoint_bytes
+from sinernn.runs.directory import open_run
 from sinernn.training import Record
 
 ONE_STAGE = "refine.stages=[{loop: open, sequences: 4, warmup: 20, horizon: 30, iterations: 2}]"
@@ -74,6 +75,38 @@ def test_what_a_stage_came_to_is_kept_at_its_end(here: Path):
         watch=Watch(start=lambda run, *_: runs.append(run), record=look),
     )
     assert seen == [0, 2, 4]
+
+
+def test_an_error_in_refinement_leaves_the_rows_before_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Of the second iteration of the second stage; the checkpoint is of the first stage's end."""
+    step, calls = loop.levenberg_marquardt_step, iter(range(4))
+
+    def fourth_time_unlucky(*arguments):
+        if next(calls) == 3:
+            raise MemoryError
+        return step(*arguments)
+
+    monkeypatch.setattr(loop, "levenberg_marquardt_step", fourth_time_unlucky)
+    with pytest.raises(MemoryError):
+        experiment.train(refined(), figures=False)
+    run = open_run("latest")
+    assert run.read_metrics("refine")["step"].tolist() == [0, 1, 2, 3]
+    assert run.load_checkpoint("last").state.refine.step == 2
+    monkeypatch.setattr(loop, "levenberg_marquardt_step", step)
+    assert experiment.resume(run, figures=False).facts["refine_iterations"] == 4
+
+
+def test_scores_tell_of_the_iterations_behind_the_network(
+    here: Path, capsys: pytest.CaptureFixture[str]
+):
+    summary = experiment.train(refined(), figures=False)
+    iterations = summary.run.best_checkpoint()[1].state.refine.step
+    assert summary.scores["refine_iterations"] == iterations > 0
+    print_scores(summary.scores)
+    told = f"best checkpoint, after 20 updates and {iterations} iterations of refinement; errors"
+    assert told in capsys.readouterr().out
 
 
 def test_refinement_begins_with_the_best_of_the_updates(here: Path):

@@ -72,6 +72,7 @@ class Step:
     """With which the step was found; None if there was none."""
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of a step that goes too far, and is not taken
 def levenberg_marquardt_step(theta: Theta, damping: float, problem: LeastSquares) -> Step:
     """Raise the damping until a step lowers the sum of squares, or is too short for that to show.
 

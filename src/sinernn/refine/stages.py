@@ -77,7 +77,8 @@ class Refine(Section):
     stages: Annotated[tuple[Stage, ...], Field(strict=False)] = Field(
         default=DEFAULT_STAGES, min_length=1, max_length=100
     )
-    """One after the other, with a horizon that grows; more than a dozen have never helped."""
+    """One after the other, with a horizon that grows; more than a dozen have never helped. Settings
+    and metrics count them from 0 (`refine.stages.0.horizon`), the progress from 1."""
 
     origins: Annotated[int, Field(ge=1, le=10_000), whole] | None = None
     """Forecasts on the validation part, with the warm-up and horizon of `evaluation` as far as they
