@@ -224,7 +224,7 @@ def test_a_refinement_that_is_lost_costs_nothing(here: Path, monkeypatch: pytest
 
 
 def test_the_default_recipe_follows_a_sine_over_65_periods(here: Path):
-    """Measured over 20 seeds: 5e-7, the worst 4e-6 (benchmarks/quality.py)."""
+    """Measured over 20 seeds: 1e-6, the worst forecast 4e-6 (benchmarks/quality.py)."""
     config = load_config(CONFIGS[[path.stem for path in CONFIGS].index("default")], ["device=cpu"])
     scores = experiment.train(config, figures=False).scores
     assert scores["closed_loop_rmse"][-1]["horizon"] == 2000
