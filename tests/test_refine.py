@@ -253,6 +253,17 @@ def test_a_step_that_overflows_warns_nobody():
         levenberg_marquardt_step(np.zeros(1), 1e-14, far)
 
 
+@pytest.mark.parametrize("slope", [0.0, np.inf, np.nan])
+def test_where_the_jacobian_tells_nothing_no_step_is_found(slope):
+    class Flat(Curved):
+        def linearise(self, theta):
+            return self.residuals(theta), np.full((1, 1), slope)
+
+    step = levenberg_marquardt_step(np.array([3.0]), 1e-2, Flat())
+    assert step.accepted_damping is None
+    assert step.loss == 25
+
+
 def test_a_search_for_a_step_ends_where_none_is_short_enough():
     class Lost(Curved):
         def residuals(self, theta):
@@ -268,6 +279,10 @@ STAGES = (
     Stage(sequences=4, horizon=60, warmup=20, stride=7, iterations=3),
 )
 SEGMENTS = np.stack([sine(500), sine(500, amplitude=0.5)])
+
+
+def replace_stage(stage: Stage, **changes) -> Stage:
+    return stage.model_copy(update=changes)
 
 
 def run(network: Network, state, stages=STAGES, seed: int = 7):
@@ -379,10 +394,6 @@ def test_a_stage_ends_when_its_loss_is_small_enough():
     stage = replace_stage(STAGES[1], target_loss=1e6)
     records, _ = run(network, start(network.initial_params(0), network), (stage,))
     assert [record.is_stage_end for record in records] == [False, True]
-
-
-def replace_stage(stage: Stage, **changes) -> Stage:
-    return stage.model_copy(update=changes)
 
 
 @pytest.mark.parametrize(("every", "measured"), [(None, [5]), (1, [1, 2, 3, 4, 5]), (2, [2, 4, 5])])

@@ -93,9 +93,11 @@ def levenberg_marquardt_step(theta: Theta, damping: float, problem: LeastSquares
     gradient = algebra.times(jacobian, errors)
     matrix = algebra.gauss_newton(jacobian)
     diagonal = np.diag(matrix)
+    if not np.isfinite(diagonal).all():  # then nor need the rest of it be
+        return Step(theta, loss, damping, None)
     scale = np.maximum(diagonal, _SCALE_FLOOR * diagonal.max())
     tries = 0
-    while np.isfinite(damping):  # it overflows only where the Jacobian did
+    while np.isfinite(damping):  # it overflows where no parameter has any influence
         factor, is_definite = algebra.factorise(matrix, damping * scale)
         if is_definite:
             velocity = -algebra.solve(factor, gradient)
