@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -60,6 +62,23 @@ def test_the_loss_figure_shows_losses_evaluations_and_learning_rates():
     np.testing.assert_array_equal(bottom.lines[0].get_ydata(), [0.3, 0.2, 0.1])
     assert top.get_yscale() == "log"
     assert bottom.get_xlabel() == "updates"
+
+
+def test_the_loss_figure_shows_the_iterations_of_refinement_beside_the_updates():
+    refinement = {
+        "step": np.arange(5.0),
+        "loss": np.array([np.nan, 1e-2, 1e-3, 1e-5, 1e-6]),
+        "stage": np.array([0.0, 0, 0, 1, 1]),
+        "closed_loop_rmse": np.array([0.4, np.nan, 0.1, np.nan, 1e-3]),
+    }
+    updates, beside, _ = loss(replace(make_story(), refinement=refinement)).axes
+    assert_draws(updates.lines[0], [10, 20, 30], [1, 0.1, 0.01])
+    lines = [line for line in beside.lines if line.get_linestyle() != ":"]  # these part stages
+    assert_draws(lines[0], [1, 2], [1e-2, 1e-3])
+    assert_draws(lines[1], [3, 4], [1e-5, 1e-6])
+    assert_draws(lines[2], [0, 2, 4], [0.4, 0.1, 1e-3])
+    assert beside.get_xlabel() == "iterations of refinement"
+    assert beside.get_ylim() == updates.get_ylim()
 
 
 def test_a_run_that_was_never_evaluated_has_a_loss_figure():

@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from sinernn.engines.torch_engine import RecurrentNetwork
 from sinernn.network import Network
-from sinernn.refine import algebra
+from sinernn.refine import algebra, loop
 from sinernn.refine.lift import lifted
 from sinernn.refine.loop import refine, start
 from sinernn.refine.problem import (
@@ -24,7 +25,7 @@ from sinernn.refine.problem import (
     unflatten,
     with_noise,
 )
-from sinernn.refine.solver import levenberg_marquardt_step
+from sinernn.refine.solver import INITIAL_DAMPING, Step, levenberg_marquardt_step
 from sinernn.refine.stages import Stage
 
 CELLS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
@@ -212,12 +213,76 @@ def test_at_a_minimum_no_step_is_found():
     np.testing.assert_array_equal(step.theta, 0)
 
 
+@dataclass
+class Curved:
+    """residual = theta^2 - 4, one of each."""
+
+    def residuals(self, theta):
+        return theta**2 - 4
+
+    def linearise(self, theta):
+        return self.residuals(theta), 2 * theta[:, None]
+
+
+def test_a_step_is_the_velocity_and_half_the_acceleration():
+    """At 3: residual 5, slope 6, second derivative along the velocity 2 v^2."""
+    step = levenberg_marquardt_step(np.array([3.0]), 1e-14, Curved())
+    velocity = -5 / 6
+    # The finite difference is exact for a parabola.
+    np.testing.assert_allclose(step.theta, 3 + velocity - velocity**2 / 6, rtol=1e-12)
+
+
+class Cliff(Curved):
+    """theta^2 - 4 within 1e-9 of 3, and lost beyond."""
+
+    def residuals(self, theta):
+        return np.where(np.abs(theta - 3) < 1e-9, theta**2 - 4, np.nan)
+
+
+def test_damping_rises_until_the_step_is_short_enough():
+    step = levenberg_marquardt_step(np.array([3.0]), 1e-16, Cliff())
+    assert step.accepted_damping > 1e8
+    assert step.loss < 25
+
+
+def test_a_step_that_overflows_warns_nobody():
+    """To where a slope of 1e-150 meets a residual of 1e150, whose distance squared is too far."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        far = Linear(np.array([[1e-150]]), np.array([1e150]))
+        levenberg_marquardt_step(np.zeros(1), 1e-14, far)
+
+
+@pytest.mark.parametrize("slope", [0.0, np.inf, np.nan])
+def test_where_the_jacobian_tells_nothing_no_step_is_found(slope):
+    class Flat(Curved):
+        def linearise(self, theta):
+            return self.residuals(theta), np.full((1, 1), slope)
+
+    step = levenberg_marquardt_step(np.array([3.0]), 1e-2, Flat())
+    assert step.accepted_damping is None
+    assert step.loss == 25
+
+
+def test_a_search_for_a_step_ends_where_none_is_short_enough():
+    class Lost(Curved):
+        def residuals(self, theta):
+            return np.where(theta == 3, theta**2 - 4, np.nan)
+
+    step = levenberg_marquardt_step(np.array([3.0]), 1e-16, Lost())
+    assert step.accepted_damping is None
+
+
 STAGES = (
     Stage(sequences=4, horizon=30, warmup=20, iterations=3, warmup_noise=0.05, redraw_every=2),
     Stage(loop="open", sequences=4, horizon=30, warmup=20, iterations=3, measure_every=1),
     Stage(sequences=4, horizon=60, warmup=20, stride=7, iterations=3),
 )
 SEGMENTS = np.stack([sine(500), sine(500, amplitude=0.5)])
+
+
+def replace_stage(stage: Stage, **changes) -> Stage:
+    return stage.model_copy(update=changes)
 
 
 def run(network: Network, state, stages=STAGES, seed: int = 7):
@@ -272,6 +337,88 @@ def test_a_start_that_diverges_ends_its_stages_and_keeps_the_start():
     np.testing.assert_array_equal(records[-1].state.best_theta, begin.theta)
 
 
+def test_a_lost_free_run_leads_on_from_the_best():
+    network = make_network("rnn_relu")
+    params = network.initial_params(0)
+    good = flatten(params, network)
+    params["rnn.weight_hh_l0"] = 1e6 * np.eye(5)
+    params["rnn.bias_ih_l0"] = np.ones(5)
+    lost = replace(start(params, network), iteration=0, best_theta=good, best_error=0.5)
+    records, _ = run(network, lost, STAGES[:1])
+    assert [record.iteration for record in records] == [0, 2]  # the next draw is lost as well
+    np.testing.assert_array_equal(records[-1].state.theta, good)
+
+
+def test_a_stage_after_an_overly_polished_one_lowers_its_loss():
+    """What one stage leaves as damping is far too little for another's noise."""
+    network = make_network("rnn_tanh", hidden=8)
+    stages = (
+        Stage(loop="open", sequences=4, warmup=20, horizon=40, iterations=60),
+        Stage(sequences=8, warmup=20, horizon=100, warmup_noise=0.3, iterations=5),
+    )
+    records, _ = run(network, start(network.initial_params(0), network), stages)
+    handed_on = next(record.state for record in records if record.is_stage_end)
+    losses = [record.loss for record in records if record.stage == 1]
+    assert handed_on.damping < 1e-6
+    assert len(losses) == 5
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def dead_end(theta, damping, problem):
+    return Step(theta, 0.25, 1e3, None)
+
+
+def test_a_dead_end_hands_no_damping_on(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop, "levenberg_marquardt_step", dead_end)
+    network = make_network("rnn_tanh")
+    records, _ = run(network, start(network.initial_params(0), network), STAGES[1:])
+    assert [record.is_stage_end for record in records] == [False, True, True]
+    assert {record.state.damping for record in records} == {INITIAL_DAMPING}
+
+
+def test_where_noise_is_drawn_anew_a_dead_end_costs_one_draw(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loop, "levenberg_marquardt_step", dead_end)
+    network = make_network("rnn_tanh")
+    stage = Stage(
+        sequences=4, horizon=30, warmup=20, iterations=8, warmup_noise=0.1, redraw_every=3,
+        measure_every=3,
+    )  # fmt: skip
+    records, _ = run(network, start(network.initial_params(0), network), (stage,))
+    assert [record.iteration for record in records] == [-1, 0, 3, 6]
+    assert [record.is_stage_end for record in records] == [False, False, False, True]
+    assert all(record.closed_loop_rmse is not None for record in records)
+
+
+def test_a_stage_ends_when_its_loss_is_small_enough():
+    network = make_network("rnn_tanh")
+    stage = replace_stage(STAGES[1], target_loss=1e6)
+    records, _ = run(network, start(network.initial_params(0), network), (stage,))
+    assert [record.is_stage_end for record in records] == [False, True]
+
+
+@pytest.mark.parametrize(("every", "measured"), [(None, [5]), (1, [1, 2, 3, 4, 5]), (2, [2, 4, 5])])
+def test_the_validation_part_is_measured_as_often_as_asked_for(every, measured):
+    network = make_network("rnn_tanh")
+    stage = replace_stage(STAGES[1], iterations=5, measure_every=every)
+    records, _ = run(network, start(network.initial_params(0), network), (stage,))
+    assert [r.step for r in records if r.closed_loop_rmse is not None] == [0, *measured]
+
+
+def test_a_stage_begins_with_its_lift():
+    network = make_network("rnn_relu")
+    stage = replace_stage(STAGES[1], iterations=1, lift=2.0)
+    begin = start(network.initial_params(0), network)
+    moved = lifted(
+        begin.theta, network, stage_samples(SEGMENTS, stage), warmup=stage.warmup, margin=2.0
+    )
+
+    records, _ = run(network, begin, (stage,))
+    expected, _ = run(network, replace(begin, theta=moved), (replace_stage(stage, lift=0.0),))
+
+    assert not np.allclose(moved, begin.theta)
+    np.testing.assert_array_equal(records[-1].state.theta, expected[-1].state.theta)
+
+
 def test_the_loss_falls_within_a_stage_without_new_noise():
     network = make_network("rnn_tanh")
     records, _ = run(network, start(network.initial_params(0), network), STAGES[1:2])
@@ -291,6 +438,14 @@ def test_the_seed_decides_the_noise():
     begin = start(network.initial_params(0), network)
     one, other = (run(network, begin, STAGES[:1], seed=seed)[0][-1] for seed in (1, 2))
     assert (one.state.theta != other.state.theta).all()
+
+
+def test_each_stage_has_noise_of_its_own():
+    samples = np.zeros((2, 50, 1))
+    one, other = (
+        with_noise(samples, STAGES[0], seed=0, number=number, iteration=0) for number in (0, 1)
+    )
+    assert not np.isclose(one[:, :20], other[:, :20]).any()
 
 
 def test_noise_is_on_the_warmup_alone_and_drawn_anew_when_it_is_due():
@@ -315,6 +470,12 @@ def test_sequences_stay_inside_their_segments(segments, count, warmup, horizon):
     sequences = stage_samples(series[:, :, None], stage)
     assert sequences.shape == (count, warmup + horizon, 1)
     np.testing.assert_array_equal(np.diff(sequences[:, :, 0]), 1.0)
+
+
+def test_sequences_are_spread_over_all_segments():
+    series = np.arange(110.0) + 1000 * np.arange(2)[:, None]  # 100 places in each
+    sequences = stage_samples(series[:, :, None], Stage(sequences=5, warmup=6, horizon=5))
+    assert sequences[:, 0, 0].tolist() == [0, 49, 99, 1049, 1099]
 
 
 def test_kernels_compute_the_same_without_the_compiler():

@@ -100,10 +100,60 @@ def test_segments_of_mackey_glass_are_parts_of_one_trajectory():
     np.testing.assert_array_equal(two, [one[0, :50], one[0, 10:]])
 
 
-def test_mackey_glass_forgets_nothing_at_the_seams_of_its_stretches():
-    """However long the stretches that are integrated at once, the series is the same."""
-    settings = dict(count=500, delay=40, step=0.1, growth=0.2, exponent=10.0, initial_value=1.2)
-    whole = integrate_mackey_glass(**settings, decay=0.1)
-    delays = [integrate_mackey_glass(**{**settings, "count": n}, decay=0.1) for n in (1, 39, 77)]
-    for part in delays:
-        np.testing.assert_array_equal(part, whole[: len(part)])
+def mackey_glass_step_by_step(
+    count, *, delay, step, growth, decay, exponent, initial_value
+) -> np.ndarray:
+    """Classical Runge-Kutta steps, one after the other."""
+    x = [float(initial_value)] * (delay + 1)  # the last is time 0
+
+    def delayed(twice: int) -> float:
+        """The delayed term at `twice` / 2, an index of `x`."""
+        at, is_between = divmod(twice, 2)
+        y = x[at]
+        if is_between:
+            # Beside time 0 and one delay later x is not smooth: nodes of one side.
+            jumps = (delay, 2 * delay)
+            first = at - 2 if at + 1 in jumps else at if at in jumps else at - 1
+            nodes = np.arange(first, first + 4)
+            values = [x[max(node, 0)] for node in nodes]  # before the history, the history
+            y = np.polyval(np.polyfit(nodes - at, values, 3), 0.5)
+        return growth * y / (1 + y**exponent)
+
+    for n in range(count):
+        begin, middle, end = (delayed(2 * n + half) for half in (0, 1, 2))
+        now = x[-1]
+        k1 = begin - decay * now
+        k2 = middle - decay * (now + step / 2 * k1)
+        k3 = middle - decay * (now + step / 2 * k2)
+        k4 = end - decay * (now + step * k3)
+        x.append(now + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4))
+    return np.array(x[delay:])
+
+
+@pytest.mark.parametrize(
+    ("delay", "step", "decay"),
+    [(4, 0.1, 0.1), (5, 0.1, 0.1), (17, 1.0, 0.1), (40, 0.1, 0.1), (40, 1.0, 1.0), (170, 0.1, 0.1)],
+)
+def test_mackey_glass_is_the_same_in_stretches_of_any_length_as_step_by_step(delay, step, decay):
+    """Tolerance: a stretch divides by powers down to 1e-6, of rounding 1e-16."""
+    settings = dict(
+        delay=delay, step=step, decay=decay, growth=0.2, exponent=10.0, initial_value=1.2
+    )
+    expected = mackey_glass_step_by_step(200, **settings)
+    for count in (1, 2, 3, 39, 200):
+        actual = integrate_mackey_glass(count, **settings)
+        np.testing.assert_allclose(actual, expected[: count + 1], rtol=1e-9)
+
+
+def test_mackey_glass_errs_with_the_fourth_power_of_the_step():
+    """From a constant history as well, whose end is a kink."""
+
+    def to_time_60(steps: int) -> np.ndarray:
+        return integrate_mackey_glass(
+            60 * steps, delay=17 * steps, step=1 / steps,
+            growth=0.2, decay=0.1, exponent=10.0, initial_value=1.2,
+        )[::steps]  # fmt: skip
+
+    best = to_time_60(80)
+    coarse, fine = (np.abs(to_time_60(steps) - best).max() for steps in (5, 10))
+    assert 14 < coarse / fine < 18

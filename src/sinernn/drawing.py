@@ -35,7 +35,10 @@ def plot(
         title = title if judged == name else f"{title} on {printable(judged, 60)}"
         evidence = read_evidence(run)
     story = plotting.Story(
-        title=title.replace("$", r"\$"), metrics=run.read_metrics(), evidence=evidence
+        title=title.replace("$", r"\$"),
+        metrics=run.read_metrics(),
+        evidence=evidence,
+        refinement=run.read_metrics("refine"),
     )
     drawable = [
         name

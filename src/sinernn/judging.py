@@ -205,6 +205,7 @@ def judge(
         "judged": config.model_dump(mode="json", include={"signal", "split", "evaluation"}),
         "checkpoint": name,
         "updates": checkpoint.state.updates,
+        "refine_iterations": checkpoint.state.refine.step if checkpoint.state.refine else 0,
         "part": config.evaluation.part,
         "warmup": config.evaluation.warmup,
         "initial_state": config.evaluation.initial_state,

@@ -169,9 +169,12 @@ def print_scores(scores: dict[str, Any]) -> None:
     def say(line: str) -> None:
         console.print(printable(line, 2000), soft_wrap=True)
 
+    taken = f"{scores['updates']} updates"
+    if scores["refine_iterations"]:
+        taken += f" and {scores['refine_iterations']} iterations of refinement"
     say(
         f"{scores['config']}, {scores['part']} part: {scores['checkpoint']} checkpoint, "
-        f"after {scores['updates']} updates; errors in signal units"
+        f"after {taken}; errors in signal units"
     )
     open_loop = scores["open_loop"]
     say(

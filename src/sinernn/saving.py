@@ -5,6 +5,7 @@ The order of writing is what survives a kill at any instant: first `best`, then 
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,12 @@ import numpy as np
 from sinernn import evaluation, judging, training
 from sinernn.config import Config
 from sinernn.engines import Engine
-from sinernn.errors import InterruptedRunError, TrainingDivergedError, command_line
+from sinernn.errors import (
+    InterruptedRunError,
+    RunFileError,
+    TrainingDivergedError,
+    command_line,
+)
 from sinernn.interrupts import StopRequest
 from sinernn.network import RefineState, Theta, TrainState
 from sinernn.preparation import Experiment
@@ -116,30 +122,35 @@ def refine(
         refined = replace(trained, params=params, refine=state)
         run.save_checkpoint(name, Checkpoint(network, refined, scale, np.empty(0), rmse))
 
-    for record in loop.refine(
-        standing.refine or loop.start(run.best_checkpoint()[1].state.params, network),
-        scale.apply(experiment.series.observed[:, training_part]),
-        network=network,
-        stages=stages,
-        seed=config.seed,
-        measure=judging.validation_measure(
-            config, experiment.series, scale, network, origins=config.refine.origins
-        ),
-    ):
-        signal_number, state = stop.signal_number, record.state
-        is_done = state.stage == len(stages)
-        standing.rows.append(record.metrics)
-        if record.is_best:
-            save("best", state.best_theta, state, evaluation.finite(state.best_error))
-        # The start as well: from then on `best` is no longer what refinement began with.
-        if record.is_stage_end or record.iteration < 0 or signal_number is not None:
-            run.write_metrics(standing.rows)
-            save("last", state.theta, state, None)
-            run.save_model(run.best_checkpoint()[1])
-        yield record
-        if signal_number is not None and not is_done:
-            where = f"interrupted in stage {record.stage + 1} of {len(stages)} of refine"
-            raise interrupted(run, where, stop)
+    try:
+        for record in loop.refine(
+            standing.refine or loop.start(run.best_checkpoint()[1].state.params, network),
+            scale.apply(experiment.series.observed[:, training_part]),
+            network=network,
+            stages=stages,
+            seed=config.seed,
+            measure=judging.validation_measure(
+                config, experiment.series, scale, network, origins=config.refine.origins
+            ),
+        ):
+            signal_number, state = stop.signal_number, record.state
+            is_done = state.stage == len(stages)
+            standing.rows.append(record.metrics)
+            if record.is_best:
+                save("best", state.best_theta, state, evaluation.finite(state.best_error))
+            # The start as well: from then on `best` is no longer what refinement began with.
+            if record.is_stage_end or record.iteration < 0 or signal_number is not None:
+                run.write_metrics(standing.rows)
+                save("last", state.theta, state, None)
+                run.save_model(run.best_checkpoint()[1])
+            yield record
+            if signal_number is not None and not is_done:
+                where = f"interrupted in stage {record.stage + 1} of {len(stages)} of refine"
+                raise interrupted(run, where, stop)
+    except Exception:
+        with suppress(RunFileError):  # what went wrong first is what matters
+            run.write_metrics(standing.rows)  # how it came about is worth seeing
+        raise
 
 
 def interrupted(run: Run, where: str, stop: StopRequest) -> InterruptedRunError:

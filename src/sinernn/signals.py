@@ -180,9 +180,11 @@ class MackeyGlass(Section):
 
     Source:
         Mackey and Glass (1977), "Oscillation and chaos in physiological control systems", Science
-        197, 287-289. Constant history 1.2, as in the data set of reservoirpy; classical
-        Runge-Kutta steps of `integration_step`, the delayed value at mid-step from the cubic
-        through its four neighbours.
+        197, 287-289; parameters, a step of 1/10 and one sample a time unit: Jaeger (2001), "The
+        'echo state' approach to analysing and training recurrent neural networks", GMD Report 148,
+        section 6.1, who takes Euler steps and squashes the series by tanh(x - 1), as this does not.
+        Our own: the constant history, and classical Runge-Kutta steps, for which a delayed value at
+        mid-step comes from the cubic through four of its neighbours.
     """
 
     kind: Literal["mackey_glass"]
@@ -222,6 +224,11 @@ class MackeyGlass(Section):
         """Return how many integration steps a time is, rounded."""
         return round(time / self.integration_step)
 
+    @property
+    def stretch(self) -> int:
+        """How many integration steps are taken at once; time grows with the number of stretches."""
+        return stretch_of(self.steps(self.delay), self.decay * self.integration_step)
+
     def samples(self) -> Series:
         """Integrate once, take every segment out of it, and add the noise of `noise_seed`."""
         first = [self.steps(self.transient + start) for start in self.starts]
@@ -242,6 +249,25 @@ class MackeyGlass(Section):
 AnySignal = Sine | SumOfSines | MackeyGlass
 Signal = Annotated[AnySignal, Field(discriminator="kind"), default_kind("sine")]
 """Any kind of signal."""
+
+
+def stretch_of(delay: int, z: float) -> int:
+    """Return how many integration steps can be taken at once.
+
+    Args:
+        delay: In steps, at least 4.
+        z: Decay in a step, at most 1.
+    """
+    # Powers of the factor must keep their digits when a sum over a stretch is divided by them.
+    return min(delay - 2, math.floor(math.log(1e-6) / math.log(_decay_in_a_step(z))))
+
+
+def _decay_in_a_step(z: float) -> float:
+    return 1 - z + z**2 / 2 - z**3 / 6 + z**4 / 24
+
+
+_BESIDE_END = np.array([1, -5, 15, 5]) / 16
+"""A cubic through four values, in the middle of the last two."""
 
 
 def integrate_mackey_glass(
@@ -269,14 +295,20 @@ def integrate_mackey_glass(
         initial_value: The constant history.
     """
     z = decay * step
-    factor = 1 - z + z**2 / 2 - z**3 / 6 + z**4 / 24
-    # Its powers must keep their digits when a sum over a stretch is divided by them.
-    stretch = min(delay - 2, math.floor(math.log(1e-6) / math.log(factor)))
+    factor = _decay_in_a_step(z)
+    stretch = stretch_of(delay, z)
     x = np.full(delay + 1 + count, initial_value)  # x[delay] is time 0
     for begin in range(1, count + 1, stretch):
         n = min(stretch, count + 1 - begin)
         known = x[begin - 2 : begin + n + 1] if begin > 1 else np.append(x[0], x[: n + 2])
         middle = (-known[:-3] + 9 * known[1:-2] + 9 * known[2:-1] - known[3:]) / 16
+        # x' has a jump at time 0, x'' one at the delay: there the cubic is of one side alone.
+        for jump in (delay, 2 * delay):
+            at = jump - begin + 1
+            if 1 <= at <= n:
+                middle[at - 1] = _BESIDE_END @ x[jump - 3 : jump + 1]
+            if 0 <= at < n:
+                middle[at] = _BESIDE_END[::-1] @ x[jump : jump + 4]
         with np.errstate(over="ignore"):  # then the term is 0
             from_known, from_middle = (
                 growth * y / (1 + y**exponent) for y in (known[1:-1], middle)

@@ -60,6 +60,7 @@ def _signal(config: Config) -> list[Contradiction]:
 
 
 MAX_INTEGRATION_STEPS = 3_000_000  # a second or so, and the memory of a small laptop
+MAX_STRETCHES = 100_000  # of integration steps taken at once: a few seconds
 
 
 def _integration(signal: MackeyGlass) -> list[Contradiction]:
@@ -96,6 +97,15 @@ def _integration(signal: MackeyGlass) -> list[Contradiction]:
         settings = ("signal.integration_step", "signal.length", "signal.time_step")
         others = ("signal.starts", "signal.transient")
         return [Contradiction((*settings, *others), message)]
+    stretches = length / step / signal.stretch
+    if stretches > MAX_STRETCHES:
+        message = (
+            f"with so short a delay only {signal.stretch} integration steps are taken at once, and "
+            f"the series would take {stretches:.3g} such stretches, at most {MAX_STRETCHES:,}; "
+            "choose a longer one, or a shorter series"
+        )
+        settings = ("signal.delay", "signal.length", "signal.time_step", "signal.integration_step")
+        return [Contradiction((*settings, "signal.starts", "signal.transient"), message)]
     return []
 
 
@@ -211,6 +221,12 @@ def _refine(config: Config) -> list[Contradiction]:
         )
         settings = ("split.validation", "evaluation.warmup", "refine")
         tell(f"{message}; enlarge it, or {way_out}", *settings)
+    elif config.refine.origins is not None:
+        room = _validation_room(config)
+        if config.refine.origins > room:
+            message = f"the validation part has room for {room}, got {config.refine.origins}"
+            sizes = ("evaluation.horizon", "evaluation.warmup", "split.validation", "signal.length")
+            tell(message, "refine.origins", *sizes)
     for number, stage in enumerate(config.refine.stages):
         here = f"refine.stages.{number}"
         if stage.warmup + stage.horizon > samples:
@@ -221,6 +237,19 @@ def _refine(config: Config) -> list[Contradiction]:
             )
             settings = (f"{here}.horizon", f"{here}.warmup", "refine", *_SIZES)
             tell(message, *settings)
+        if stage.stride > stage.horizon:
+            message = (
+                f"must not exceed the stage's horizon, {stage.horizon}, whose last step alone "
+                f"counts then; got {stage.stride}"
+            )
+            tell(message, f"{here}.stride", f"{here}.horizon")
+        for setting in ("measure_every", "redraw_every"):
+            every = getattr(stage, setting)
+            if every is not None and every > stage.iterations:
+                message = (
+                    f"the stage has {stage.iterations} iterations, got {every}; set it to null"
+                )
+                tell(message, f"{here}.{setting}", f"{here}.iterations")
         if stage.lift and config.model.cell != "rnn_relu":
             message = f"only rnn_relu has a kink to be lifted from, and this is {config.model.cell}"
             tell(f"{message}; set it to 0", f"{here}.lift", "model.cell")
@@ -228,6 +257,14 @@ def _refine(config: Config) -> list[Contradiction]:
             message = "there is no noise to draw anew; set it to null, or warmup_noise above 0"
             tell(message, f"{here}.redraw_every", f"{here}.warmup_noise")
     return found
+
+
+def _validation_room(config: Config) -> int:
+    """Return how many forecasts refinement can be judged by."""
+    settings, (begin, end) = config.evaluation, config.parts.bounds("validation")
+    horizon = min(settings.horizon, end - begin - settings.warmup)
+    room = room_for_origins((begin, end), warmup=settings.warmup, horizon=horizon)
+    return room * len(config.signal.starts)
 
 
 _SIZES = ("split.train", "signal.length")
@@ -262,18 +299,17 @@ _CAUSES = {
     "training.steps": ("model.hidden_size", "windows.length", "windows.batch_size"),
     "evaluation.part": ("signal.length", "model.hidden_size"),
     "refine.stages": ("refine", "model.hidden_size"),
+    "refine.origins": ("evaluation.origins", "evaluation.horizon"),
 }
 """Other settings that make the same thing large."""
 
 
 def _seconds(config: Config) -> dict[str, float]:
-    if config.device not in ("auto", "cpu"):
-        return {"training.steps": 0.0}  # nobody has measured an accelerator
     settings, judged, network = config.training, config.evaluation, _network(config)
     engine = config.engine
     if engine == "auto":
         engine = "fused" if is_faster_fused(network) else "torch"
-    return seconds(
+    spent = seconds(
         network,
         RATES[engine],
         steps=settings.steps,
@@ -286,6 +322,9 @@ def _seconds(config: Config) -> dict[str, float]:
         origins=judged.origins,
         refine=config.refine,
     )
+    if config.device not in ("auto", "cpu"):  # nobody has measured an accelerator
+        return {"refine.stages": spent["refine.stages"]}  # is computed on the CPU all the same
+    return spent
 
 
 def _gigabytes(config: Config) -> dict[str, float]:

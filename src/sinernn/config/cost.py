@@ -165,6 +165,10 @@ def gigabytes(
         "refine.stages": max(_jacobian_bytes(network, stage) for stage in refine.stages)
         if refine
         else 0,
+        # Samples, forecasts, and these scaled and subtracted; the network is run for one at a time.
+        "refine.origins": 8 * 8 * network.channels * (refine.origins or origins) * free_steps
+        if refine
+        else 0,
     }
     return {setting: count / GIGABYTE for setting, count in taken.items()}
 

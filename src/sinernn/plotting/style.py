@@ -1,6 +1,6 @@
 """What all figures share: the style, in one place, and what a run has to show."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,10 +50,20 @@ class Story:
 
     title: str
     metrics: dict[str, Float[np.ndarray, " row"]]
-    """Columns of metrics.csv."""
+    """Columns of metrics.csv, of the updates."""
 
     evidence: Evidence | None
     """Of the last evaluation; None before any."""
+
+    refinement: dict[str, Float[np.ndarray, " iteration"]] = field(
+        default_factory=dict[str, Float[np.ndarray, " iteration"]]
+    )
+    """Columns of metrics.csv, of the refinement; of no rows if there is none."""
+
+    @property
+    def is_refined(self) -> bool:
+        """Whether there is a refinement to show."""
+        return bool(len(self.refinement.get("step", ())))
 
     @property
     def judged(self) -> Evidence:

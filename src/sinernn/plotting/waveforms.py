@@ -12,6 +12,7 @@ from sinernn.plotting.style import (
     ACCENT,
     FAINT,
     MODEL,
+    PURPLE,
     TRUTH,
     Story,
     count_steps,
@@ -22,7 +23,7 @@ from sinernn.plotting.style import (
     use_decades,
     valid_limit,
 )
-from sinernn.plotting.training import draw_losses
+from sinernn.plotting.training import draw_training
 
 DETAIL_STEPS = 150  # a panel of a waveform reads well up to about this many samples
 _ORIGINS_SHOWN = 20  # lines, at most
@@ -34,22 +35,24 @@ def overview(story: Story) -> Figure:
     figure = Figure(figsize=(10, 6))
     grid = figure.add_gridspec(2, 1, height_ratios=[1.1, 1])
     first = _draw_waveform(figure, grid[0], story)
-    bottom = grid[1].subgridspec(1, 2, width_ratios=[1.7, 1])
+    bottom = grid[1].subgridspec(1, 2, width_ratios=[1.4 if story.is_refined else 1.7, 1])
     errors = figure.add_subplot(bottom[0])
     _draw_errors(errors, story.judged)
-    losses = figure.add_subplot(bottom[1])
-    draw_losses(losses, story)
-    losses.set(xlabel="updates", title="training\n")
-    lines = losses.get_lines()
-    losses.legend(
-        lines,
-        ("one-step loss", "closed-loop RMSE")[: len(lines)],
+    panels = draw_training(figure, bottom[1], story)
+    panels[0].set(xlabel="updates", title="training\n\n" if story.is_refined else "training\n")
+    found = {line.get_color(): line for axes in panels for line in axes.get_lines()}
+    names = {MODEL: "one-step loss", PURPLE: "loss of a stage", ACCENT: "closed-loop RMSE"}
+    panels[-1].set(xlabel="iterations" if story.is_refined else "updates")
+    legend = panels[0].legend(
+        [found[color] for color in names if color in found],
+        [name for color, name in names.items() if color in found],
         loc="lower left",
         bbox_to_anchor=(0, 1),
         ncols=2,
         borderaxespad=0,
         fontsize="small",
     )
+    legend.set_in_layout(False)  # it may reach over the panel beside; the title makes room for it
     _add_legend(figure, first, errors)
     return figure
 

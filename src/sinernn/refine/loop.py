@@ -89,24 +89,25 @@ def _iterate(
     noisy = with_noise(samples, stage, seed=seed, number=number, iteration=iteration)
     step = levenberg_marquardt_step(theta, state.damping, Problem(network, noisy, stage))
     found = step.accepted_damping is not None
+    after = iteration + 1 if found else _next_draw(stage, iteration)
     is_enough = stage.target_loss is not None and step.loss <= stage.target_loss
-    is_end = not found or is_enough or iteration + 1 == stage.iterations
+    is_end = is_enough or after == stage.iterations
     every = stage.measure_every
-    is_due = is_end or (every is not None and (iteration + 1) % every == 0)
+    is_due = is_end or (every is not None and after // every > iteration // every)
     error = measure(step.theta) if is_due else None
     state = replace(
-        state, theta=step.theta, damping=step.damping, iteration=iteration + 1, step=state.step + 1
+        state, theta=step.theta, damping=step.damping, iteration=after, step=state.step + 1
     )
     is_best = error is not None and error < state.best_error
     if is_best:
         state = replace(state, best_theta=step.theta, best_error=error)
+    if not found:
+        # A dead end says nothing about the next problem's damping.
+        state = replace(state, damping=INITIAL_DAMPING)
     if is_end:
-        state = replace(state, stage=number + 1, iteration=0)
-        if not found:
-            # A dead end says nothing about the next problem's damping; and from where the free run
-            # is lost, only the best state leads on.
-            theta = state.theta if np.isfinite(step.loss) else state.best_theta
-            state = replace(state, theta=theta, damping=INITIAL_DAMPING)
+        # From where the free run is lost, only the best state leads on.
+        theta = state.theta if np.isfinite(step.loss) else state.best_theta
+        state = replace(state, theta=theta, stage=number + 1, iteration=0)
     return RefineRecord(
         stage=number,
         iteration=iteration,
@@ -118,3 +119,9 @@ def _iterate(
         is_best=is_best,
         state=state,
     )
+
+
+def _next_draw(stage: Stage, iteration: int) -> int:
+    """Return the iteration that draws noise anew, or the stage's end: before it nothing changes."""
+    every = stage.redraw_every or stage.iterations
+    return min((iteration // every + 1) * every, stage.iterations)

@@ -18,7 +18,16 @@ INITIAL_DAMPING = 1e-2
 _DAMPING_DOWN = 3.0
 _DAMPING_UP = 4.0
 _MIN_DAMPING = 1e-16
-_MAX_TRIES = 10
+
+_NEAR_TRIES = 10
+"""So often the damping rises slowly, which finds long steps; then it was meant for another problem,
+such as the stage before, and rises fast."""
+
+_DAMPING_UP_FAR = 16.0
+
+_ROUNDING = 2.0**-53
+"""A step that is a smaller part of the parameters, or promises to lower the sum of squares by a
+smaller part of it, is none."""
 
 _SCALE_FLOOR = 1e-3
 """A parameter's scale is its entry on the diagonal of J^T J, but at least this part of the largest:
@@ -63,8 +72,9 @@ class Step:
     """With which the step was found; None if there was none."""
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of a step that goes too far, and is not taken
 def levenberg_marquardt_step(theta: Theta, damping: float, problem: LeastSquares) -> Step:
-    """Raise the damping until a step lowers the sum of squares.
+    """Raise the damping until a step lowers the sum of squares, or is too short for that to show.
 
     Args:
         theta: Parameters.
@@ -83,11 +93,17 @@ def levenberg_marquardt_step(theta: Theta, damping: float, problem: LeastSquares
     gradient = algebra.times(jacobian, errors)
     matrix = algebra.gauss_newton(jacobian)
     diagonal = np.diag(matrix)
+    if not np.isfinite(diagonal).all():  # then nor need the rest of it be
+        return Step(theta, loss, damping, None)
     scale = np.maximum(diagonal, _SCALE_FLOOR * diagonal.max())
-    for _ in range(_MAX_TRIES):
+    tries = 0
+    while np.isfinite(damping):  # it overflows where no parameter has any influence
         factor, is_definite = algebra.factorise(matrix, damping * scale)
         if is_definite:
             velocity = -algebra.solve(factor, gradient)
+            gain, length = -algebra.dot(gradient, velocity), _length(velocity, scale)
+            if not (gain > _ROUNDING * loss and length > _ROUNDING * _length(theta, scale)):
+                break  # NaN is no step either
             step = _accelerate(theta, velocity, errors, jacobian, factor, scale, problem)
             if step is not None:
                 trial = problem.residuals(theta + step)
@@ -95,7 +111,8 @@ def levenberg_marquardt_step(theta: Theta, damping: float, problem: LeastSquares
                 if trial_loss < loss:  # false for NaN
                     after = max(damping / _DAMPING_DOWN, _MIN_DAMPING)
                     return Step(theta + step, trial_loss, after, damping)
-        damping *= _DAMPING_UP
+        tries += 1
+        damping *= _DAMPING_UP if tries < _NEAR_TRIES else _DAMPING_UP_FAR
     return Step(theta, loss, damping, None)
 
 

@@ -30,7 +30,8 @@ class Stage(Section):
     nearly in proportion. Best without a common factor with the signal's period."""
 
     iterations: Whole = Field(default=10, ge=1, le=100_000)
-    """Levenberg-Marquardt steps at most; a stage also ends when none lowers its error."""
+    """Levenberg-Marquardt steps at most; a stage also ends when none lowers its error, not even
+    with the noise that `redraw_every` has yet to draw."""
 
     target_loss: Annotated[float, Field(gt=0, le=1e6)] | None = None
     """Mean squared error, in squares of scaled units, at which the stage ends before its last
@@ -76,7 +77,8 @@ class Refine(Section):
     stages: Annotated[tuple[Stage, ...], Field(strict=False)] = Field(
         default=DEFAULT_STAGES, min_length=1, max_length=100
     )
-    """One after the other, with a horizon that grows; more than a dozen have never helped."""
+    """One after the other, with a horizon that grows; more than a dozen have never helped. Settings
+    and metrics count them from 0 (`refine.stages.0.horizon`), the progress from 1."""
 
     origins: Annotated[int, Field(ge=1, le=10_000), whole] | None = None
     """Forecasts on the validation part, with the warm-up and horizon of `evaluation` as far as they
