@@ -3,12 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test lint types bench quality clean
+.PHONY: train test coverage lint types bench quality clean
 
 train: $(INSTALLED)
 	$(VENV)/bin/sinernn train configs/default.yaml
 
 test: $(INSTALLED)
+	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4
+
+coverage: $(INSTALLED)
 	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term:skip-covered
 
 lint: $(INSTALLED)
