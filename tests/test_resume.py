@@ -68,6 +68,13 @@ def resumed(run: Run, *overrides: str) -> dict[str, bytes]:
     return contents(experiment.resume(run, overrides, figures=False).run)
 
 
+def resume_is_refused(run: Run, message: str) -> None:
+    before = contents(run)
+    with pytest.raises(RunFileError, match=message):
+        experiment.resume(run)
+    assert contents(run) == before
+
+
 def trained(config: Config) -> dict[str, bytes]:
     return contents(experiment.train(config, figures=False).run)
 
@@ -297,10 +304,7 @@ def test_files_that_do_not_go_together_are_told_and_left_as_they_are(
     run = experiment.train(tiny(), figures=False).run
     run.write_json("run.json", run.read_json("run.json") | {"status": "interrupted"})
     damage(run)
-    before = contents(run)
-    with pytest.raises(RunFileError, match=message):
-        experiment.resume(run)
-    assert contents(run) == before
+    resume_is_refused(run, message)
 
 
 def test_a_new_run_begins_with_anothers_best_weights(here: Path):
@@ -376,10 +380,7 @@ def test_a_checkpoint_that_was_there_is_missed(
 ):
     run = begun(refined(), dies_at(5))
     lose(run)
-    before = contents(run)
-    with pytest.raises(RunFileError, match=message):
-        experiment.resume(run)
-    assert contents(run) == before
+    resume_is_refused(run, message)
 
 
 def test_what_a_run_started_from_is_missed(here: Path):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from rich import box
@@ -133,7 +134,7 @@ class TrainingProgress:
             )
 
     def _print(self, line: str) -> None:
-        self._console.print(printable(line, 2000), soft_wrap=True)
+        _say(self._console, line)
 
 
 def compiling() -> AbstractContextManager[None]:
@@ -162,13 +163,20 @@ def show_problems(problems: Sequence[Problem], console: Console | None = None) -
         console.print(Text(" " * (len(margin) + cell_len(before)) + "^", "bold red"))
 
 
+def _results_console() -> Console:
+    """Return the console of stdout."""
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def _say(console: Console, line: str) -> None:
+    """Print one line, whose names and values may hold any character."""
+    console.print(printable(line, 2000), soft_wrap=True)
+
+
 def print_scores(scores: dict[str, Any]) -> None:
     """Print the content of evaluation.json: first a table, then what it means in words."""
-    console = Console(highlight=False, markup=False, emoji=False)
-
-    def say(line: str) -> None:
-        console.print(printable(line, 2000), soft_wrap=True)
-
+    console = _results_console()
+    say = partial(_say, console)
     taken = f"{scores['updates']} updates"
     if scores["refine_iterations"]:
         taken += f" and {scores['refine_iterations']} iterations of refinement"
@@ -196,11 +204,7 @@ def print_scores(scores: dict[str, Any]) -> None:
 
 def print_verification(verification: Verification) -> None:
     """Print whether a run was had again, and where not, what may be the reason."""
-    console = Console(highlight=False, markup=False, emoji=False)
-
-    def say(line: str) -> None:
-        console.print(printable(line, 2000), soft_wrap=True)
-
+    say = partial(_say, _results_console())
     if verification.agrees:
         say(f"{verification.run}: trained again to the same bits")
         return

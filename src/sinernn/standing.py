@@ -11,6 +11,7 @@ from sinernn.network import RefineState, TrainState
 from sinernn.preparation import Experiment
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
+from sinernn.training import is_due
 
 BEFORE_END = "best_before_end"
 """What was best before an evaluation that came only because the run ended there: the best of a
@@ -195,9 +196,8 @@ def _rows_until(run: Run, config: Config, state: TrainState) -> list[Mapping[str
 
 
 def is_evaluated(config: Config, updates: int) -> bool:
-    """Whether a run is evaluated after so many updates: at each multiple, and at its own end."""
-    every = config.training.evaluate_every
-    return every is not None and (updates % every == 0 or updates == config.training.steps)
+    """Whether a run is evaluated after so many updates."""
+    return is_due(config.training.evaluate_every, updates, steps=config.training.steps)
 
 
 def _last_row(config: Config, updates: int) -> int:

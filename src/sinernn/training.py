@@ -127,10 +127,6 @@ def train(
         _require_finite(new, done)
         done += n
         pending = np.concatenate([pending, new])
-
-        def is_due(every: int | None, done: int = done) -> bool:
-            return every is not None and (done == steps or done % every == 0)
-
         is_row = done == boundary
         if not engine.state.is_finite():
             raise _diverged(done, "a weight is no longer finite")
@@ -139,11 +135,16 @@ def train(
             losses=pending,
             learning_rate=float(rates[-1]),
             is_row=is_row,
-            is_checkpoint=done == steps or is_due(checkpoint_every),
-            closed_loop_rmse=evaluate() if is_due(evaluate_every) else None,
+            is_checkpoint=done == steps or is_due(checkpoint_every, done, steps=steps),
+            closed_loop_rmse=evaluate() if is_due(evaluate_every, done, steps=steps) else None,
         )
         if is_row:
             pending = np.empty(0)
+
+
+def is_due(every: int | None, done: int, *, steps: int) -> bool:
+    """Whether what comes every so many updates comes now: at each multiple, and at the end."""
+    return every is not None and (done == steps or done % every == 0)
 
 
 def next_multiple(every: int, done: int) -> int:
