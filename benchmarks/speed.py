@@ -33,7 +33,7 @@ import typer
 
 from sinernn import engines, provenance
 from sinernn.engines import EngineChoice, Objective
-from sinernn.network import Network, TrainState
+from sinernn.model.network import Network, TrainState
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests" / "support"))

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from sinernn import drawing, engines, judging, provenance, saving
+from sinernn import compilation, drawing, engines, judging, provenance, saving
 from sinernn.config import Config, to_yaml
-from sinernn.engines import Compiled, Engine, EngineChoice
+from sinernn.engines import Engine, EngineChoice
 from sinernn.errors import (
     RunFileError,
     UsageError,
@@ -260,15 +260,14 @@ def _train_in(
 
 def _compile(experiment: Experiment, engine: Engine, watch: Watch) -> None:
     """Compile what is not compiled yet, before any clock runs."""
-    compiled: list[Compiled] = [engine]
+    calls = engine.kernel_calls()
     if experiment.config.refine is not None:
-        from sinernn.refine.problem import Kernels
+        from sinernn.refine.problem import kernel_calls
 
-        compiled.append(Kernels(experiment.network))
-    if any(each.needs_compiling for each in compiled):
+        calls += kernel_calls(experiment.network)
+    if missing := compilation.missing(calls):
         with watch.compiling():
-            for each in compiled:
-                each.compile()
+            compilation.compile_kernels(experiment.network, missing)
 
 
 def _judge_and_draw(run: Run, facts: dict[str, Any], figures: bool, stop: StopRequest) -> Summary:

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from sinernn import engines, evaluation, windows
+from sinernn import compilation, engines, evaluation, windows
 from sinernn.config import Config, load_config
 from sinernn.engines import Engine
 from sinernn.errors import RunFileError, UsageError
 from sinernn.evaluation import Evidence, Forecasts, OneStep, Setting
 from sinernn.evaluation.baselines import baselines
 from sinernn.evaluation.dynamics import follow
-from sinernn.network import Hidden, Network, Theta, TrainState
-from sinernn.recurrence import Recurrence
+from sinernn.model.linearization import StateMap
+from sinernn.model.network import Hidden, Network, Theta, TrainState
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
 from sinernn.runs.directory import open_run
@@ -196,9 +196,9 @@ def judge(
     origins, _ = place_origins(config, series, config.evaluation.part)
     choice = engines.choose(config.engine, config.device, checkpoint.network)
     engine = engines.build(choice, checkpoint.network, checkpoint.state)
-    if engine.needs_compiling:
+    if missing := compilation.missing(engine.kernel_calls()):
         with on_compile():
-            engine.compile()
+            compilation.compile_kernels(checkpoint.network, missing)
     evidence = _gather_evidence(config, engine, series, origins, checkpoint)
     scores = {
         "config": ", ".join([config.name, *changes]),
@@ -259,7 +259,7 @@ def _gather_evidence(
             season=series.period and series.period / series.time_step,
         ),
         dynamics=follow(
-            Recurrence(network, checkpoint.state.params),
+            StateMap(network, checkpoint.state.params),
             warmup=scale.apply(forecasts.observed[:, :warmup]),
             future=scale.apply(forecasts.observed[:, warmup:]),
             hidden=hidden,

@@ -7,7 +7,7 @@ from sinernn import windows
 from sinernn.config import Config
 from sinernn.engines import Objective
 from sinernn.errors import ConfigError
-from sinernn.network import Network
+from sinernn.model.network import Network
 from sinernn.signals import Series
 from sinernn.windows import Planner, Scale
 

@@ -20,7 +20,7 @@ from sinernn.errors import (
     command_line,
 )
 from sinernn.interrupts import StopRequest
-from sinernn.network import RefineState, Theta, TrainState
+from sinernn.model.network import RefineState, Theta, TrainState
 from sinernn.preparation import Experiment
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run

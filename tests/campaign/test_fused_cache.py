@@ -22,7 +22,7 @@ SCRIPT = """
 import numpy as np
 from sinernn.engines import Objective
 from sinernn.engines.fused.engine import FusedEngine
-from sinernn.network import Network
+from sinernn.model.network import Network
 network = Network("rnn_tanh", 1, HIDDEN, 1, "float32")
 state = network.initial_state(0, batch_size=1)
 engine = FusedEngine(network, state, Objective(np.ones((9, 1), "float32"), 5, 0, None))

@@ -24,9 +24,9 @@ from sinernn.errors import (
 )
 from sinernn.evaluation import Evidence
 from sinernn.experiment import Watch
+from sinernn.model.linearization import StateMap
 from sinernn.plotting import FIGURES
 from sinernn.preparation import prepare
-from sinernn.recurrence import Recurrence
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
 from sinernn.training import Record
@@ -434,7 +434,7 @@ def test_scores_do_not_depend_on_what_the_network_was_looked_into_with(here: Pat
     run = experiment.train(tiny("dtype=float64", "evaluation.horizon=50"), figures=False).run
     evidence = Evidence.from_arrays(run.read_arrays("evaluation.safetensors"))
     checkpoint = run.best_checkpoint()[1]
-    model = Recurrence(checkpoint.network, checkpoint.state.params)
+    model = StateMap(checkpoint.network, checkpoint.state.params)
     forecasts, hidden = evidence.closed_loop, checkpoint.network.zero_hidden(3)
     for sample in range(forecasts.warmup):
         hidden = model.step(checkpoint.scale.apply(forecasts.observed[:, sample]), hidden)

@@ -18,7 +18,7 @@ from sinernn import experiment, judging
 from sinernn.config import load_config
 from sinernn.errors import ConfigError, InterruptedRunError
 from sinernn.experiment import Watch
-from sinernn.network import RefineState
+from sinernn.model.network import RefineState
 from sinernn.preparation import prepare
 from sinernn.refine import loop, problem
 from sinernn.refine.records import RefineRecord

@@ -5,7 +5,7 @@ import pytest
 from examples import REPOSITORY
 from sinernn.config import Config, setting_paths
 from sinernn.config.cost import RATES, gigabytes, seconds
-from sinernn.network import Network
+from sinernn.model.network import Network
 
 
 def network(

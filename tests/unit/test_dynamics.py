@@ -11,8 +11,8 @@ from sinernn.evaluation.dynamics import (
     largest_exponent,
     settled,
 )
-from sinernn.network import Network
-from sinernn.recurrence import Recurrence
+from sinernn.model.linearization import StateMap
+from sinernn.model.network import Network
 
 STEPS = np.arange(MEASURED_STEPS)
 SINE = np.sin(10 / 49 * STEPS)[:, None]
@@ -114,7 +114,7 @@ def test_a_series_without_spread_can_be_settled_too(value: float, place: str):
     assert settled(np.full((2000, 1), value), -0.1, std=0.0) == Settled(place)
 
 
-def sine_network(angle_rad: float, *, radius: float) -> Recurrence:
+def sine_network(angle_rad: float, *, radius: float) -> StateMap:
     """A network whose free run turns by an angle a step: linear while its states are small."""
     matrix = radius * rotation(angle_rad)
     params = {
@@ -125,10 +125,10 @@ def sine_network(angle_rad: float, *, radius: float) -> Recurrence:
         "readout.weight": np.array([[1.0, 0.0]]),
         "readout.bias": np.zeros(1),
     }
-    return Recurrence(Network("rnn_tanh", 1, 2, 1, "float64"), params)
+    return StateMap(Network("rnn_tanh", 1, 2, 1, "float64"), params)
 
 
-def follow_sine(model: Recurrence, *, steps: int = 300, origins: int = 3):
+def follow_sine(model: StateMap, *, steps: int = 300, origins: int = 3):
     hidden = np.random.default_rng(0).uniform(-0.5, 0.5, size=(1, 1, origins, 2))
     return follow(
         model,
@@ -173,7 +173,7 @@ def test_eigenvalues_at_rest_are_those_of_the_recurrent_weights():
 
 def test_a_network_that_runs_away_is_followed_to_where_it_diverges():
     model = sine_network(0.0, radius=2.0)
-    relu = Recurrence(Network("rnn_relu", 1, 2, 1, "float64"), model.params)
+    relu = StateMap(Network("rnn_relu", 1, 2, 1, "float64"), model.params)
     found = follow(
         relu,
         warmup=np.zeros((1, 4, 1)),

@@ -10,7 +10,7 @@ import pytest
 from examples import tiny
 from sinernn import engines, experiment, judging
 from sinernn.engines import Engine, EngineChoice
-from sinernn.network import Network
+from sinernn.model.network import Network
 from sinernn.preparation import prepare
 
 NAMES = ("fused", "torch")
@@ -92,7 +92,7 @@ def test_a_run_is_judged_alike_by_both_engines(here: Path):
 
 def test_choosing_fused_loads_neither_engine():
     code = (
-        "import sys; from sinernn import engines; from sinernn.network import Network\n"
+        "import sys; from sinernn import engines; from sinernn.model.network import Network\n"
         "engines.choose('auto', 'auto', Network('gru', 1, 16, 1, 'float32'))\n"
         "assert not {'torch', 'numba'} & set(sys.modules)"
     )

@@ -23,11 +23,11 @@ from sinernn.engines import Engine, Objective, require_plan
 from sinernn.engines.fused.engine import FusedEngine
 from sinernn.engines.fused.kernels import advance, run
 from sinernn.engines.torch_engine import TorchEngine
-from sinernn.network import GATES, Network, TrainState
+from sinernn.model.cells import CELLS
+from sinernn.model.network import Network, TrainState
 
 IS_PLAIN = bool(config.DISABLE_JIT)
 compiled_only = pytest.mark.skipif(IS_PLAIN, reason="about compiled code")
-CELLS = sorted(GATES)
 
 
 def random_state(network: Network, *, batch: int, seed: int = 0) -> TrainState:

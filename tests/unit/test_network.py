@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from sinernn.engines.torch_engine import RecurrentNetwork
-from sinernn.network import GATES, Network
+from sinernn.model.cells import CELLS
+from sinernn.model.network import Network
 
 
 def make(cell: str = "rnn_tanh", layers: int = 2, dtype: str = "float32") -> Network:
@@ -11,7 +12,7 @@ def make(cell: str = "rnn_tanh", layers: int = 2, dtype: str = "float32") -> Net
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("cell", CELLS)
 def test_names_shapes_and_order_are_those_of_torch(cell: str, layers: int):
     network = make(cell, layers)
     expected = {

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinernn.engines.torch_engine import RecurrentNetwork
-from sinernn.network import Network
+from sinernn.model.network import Network
 from sinernn.refine import algebra, loop
 from sinernn.refine.lift import lifted
 from sinernn.refine.loop import refine, start
@@ -481,7 +481,7 @@ def test_sequences_are_spread_over_all_segments():
 def test_kernels_compute_the_same_without_the_compiler():
     code = (
         "import numpy as np\n"
-        "from sinernn.network import Network\n"
+        "from sinernn.model.network import Network\n"
         "from sinernn.refine import algebra\n"
         "from sinernn.refine.problem import Problem, flatten\n"
         "from sinernn.refine.stages import Stage\n"

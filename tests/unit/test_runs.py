@@ -9,7 +9,7 @@ from safetensors.numpy import load, save
 
 from examples import NOON, checkpoint_metadata, make_checkpoint, make_run, refining
 from sinernn.errors import RunFileError, RunNotFoundError
-from sinernn.network import GATES
+from sinernn.model.cells import CELLS
 from sinernn.runs import files
 from sinernn.runs.checkpoints import METADATA_KEY, checkpoint_bytes, load_checkpoint
 from sinernn.runs.directory import create_run, open_run
@@ -191,7 +191,7 @@ def test_damaged_json_is_told(here: Path, text: str):
         run.read_json("run.json")
 
 
-@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("cell", CELLS)
 def test_a_checkpoint_reads_back_to_the_bit(here: Path, cell: str):
     run, checkpoint = make_run(), make_checkpoint(cell)
     run.save_checkpoint("last", checkpoint)

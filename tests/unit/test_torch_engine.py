@@ -15,7 +15,8 @@ from sinernn.engines.torch_engine import (
 )
 from sinernn.errors import DeviceError
 from sinernn.experiment import prepare
-from sinernn.network import GATES, Network
+from sinernn.model.cells import CELLS
+from sinernn.model.network import Network
 from sinernn.windows import contiguous_planner
 
 SAMPLES, LENGTH, ROWS = 60, 7, 2
@@ -82,7 +83,7 @@ def test_the_tutorial_config_equals_the_straight_line_script(dtype: str):
         np.testing.assert_allclose(actual, losses, rtol=1e-10)
 
 
-@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("cell", CELLS)
 def test_advancing_by_7_then_13_equals_20_to_the_bit(cell: str):
     network = make_network(cell, dtype="float32", layers=2)
     whole, pieces = (make_engine(network, washout=2, gradient_clip=0.5) for _ in range(2))
@@ -92,7 +93,7 @@ def test_advancing_by_7_then_13_equals_20_to_the_bit(cell: str):
     assert_equal_states(pieces, whole)
 
 
-@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("cell", CELLS)
 def test_an_engine_made_from_a_state_goes_on_with_the_same_bits(cell: str):
     network = make_network(cell, dtype="float32")
     whole = make_engine(network)
@@ -160,7 +161,7 @@ def test_the_gradient_is_clipped_to_its_global_norm():
     np.testing.assert_array_equal(gradient(1e6), free)
 
 
-@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("cell", CELLS)
 def test_closed_loop_is_open_loop_fed_with_its_own_outputs(cell: str):
     network = make_network(cell, layers=2)
     engine = make_engine(network)

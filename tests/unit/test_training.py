@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sinernn.errors import TrainingDivergedError
-from sinernn.network import Network
+from sinernn.model.network import Network
 from sinernn.training import schedule, train
 from sinernn.windows import Plan
 

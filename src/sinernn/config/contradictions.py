@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sinernn.config.cost import RATES, gigabytes, seconds
 from sinernn.config.sections import HIGHEST_LIMIT, Config
 from sinernn.engines import is_faster_fused
-from sinernn.network import Network
+from sinernn.model.network import Network
 from sinernn.signals import MackeyGlass
 from sinernn.windows import room_for_origins, whole_windows
 

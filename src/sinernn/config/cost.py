@@ -6,7 +6,8 @@ enough to tell an hour from a month.
 
 from dataclasses import dataclass
 
-from sinernn.network import GATES, Network
+from sinernn.model.cells import CELLS
+from sinernn.model.network import Network
 from sinernn.refine.stages import Refine, Stage
 
 GIGABYTE = 1e9
@@ -50,7 +51,7 @@ RATES = {
     ),
     "fused": Rates(
         update=5e-7,
-        step=dict.fromkeys(GATES, 3e-8),
+        step=dict.fromkeys(CELLS, 3e-8),
         parameter=4e-9,
         activation={"float32": 1e-9, "float64": 8e-9},
         operation={"float32": 1 / 70e9, "float64": 1 / 35e9},
@@ -98,7 +99,7 @@ def seconds(
     """
     layers, parameters = network.num_layers, network.parameter_count
     operation = rates.operation[network.dtype]
-    values = layers * length * batch_size * network.hidden_size * GATES[network.cell]
+    values = layers * length * batch_size * network.hidden_size * CELLS[network.cell].gates
     # A product and a sum for every weight and step, and twice that again for the gradients.
     products = 6 * parameters * length * batch_size
     update = (
@@ -149,7 +150,7 @@ def gigabytes(
         origins: Forecasts side by side.
         refine: What follows the updates.
     """
-    width, gates = _width(network), GATES[network.cell]
+    width, gates = _width(network), CELLS[network.cell].gates
     units = network.num_layers * network.hidden_size
     taken = {
         # Time, clean and observed samples stay; making, scaling and judging them takes the rest.

@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from safetensors.numpy import save
 
 from sinernn.errors import RunFileError, printable
-from sinernn.network import Network, Params, RefineState, TrainState
+from sinernn.model.network import Network, Params, RefineState, TrainState
 from sinernn.runs.files import ArraysFile, contiguous, damaged, validated
 from sinernn.schema import Section
 from sinernn.windows import Scale

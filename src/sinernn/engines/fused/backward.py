@@ -87,7 +87,7 @@ def layer_backward(shape, sizes, layer, trained, places, buffers):
         fed = fed_slots(shape, sizes, buffers.slots, layer, t, batch, shape.recurrent)
         add_product(dh, fed, recurrent)
 
-    inputs = layer_inputs(shape, sizes, buffers, layer)
+    inputs = layer_inputs(shape, sizes, buffers, layer, 0, rows)
     reads = sizes.channels if layer == 0 else shape.hidden
     before = state(shape, sizes, buffers.states, 0, layer, 0, rows)
     ones = matrix(buffers.constants, 0, rows, 1, 0)  # biases are weights of a constant input

@@ -1,4 +1,4 @@
-# pyright: basic
+# pyright: basic, reportCallIssue=false
 # Code generation for numba: its types and llvmlite's are unknown to a type checker.
 """Copies, and the steps of a cell and of Adam, a vector at a time; `views` tells how it is done."""
 
@@ -8,9 +8,10 @@ import numpy as np
 from llvmlite import ir
 from numba.core import types
 
-from sinernn.engines.fused.cells import CELLS
-from sinernn.engines.fused.lanes import Lanes, sqrt
+from sinernn.engines.fused.lanes import Lanes
 from sinernn.engines.fused.views import VECTOR_BYTES, emitted, integer, loop, splat, views_of
+from sinernn.model.cells import CELLS
+from sinernn.model.functions import sqrt
 
 
 def _emit_copy(context, builder, sig, args):
@@ -137,6 +138,51 @@ def step_backward(shape, slots, h, h_after, c, c_after, upper, dh, dc):
     slots[...] = np.concatenate(new, axis=1)
     for target, value in zip([dh, dc][: cell.states], states, strict=False):
         target[...] = value
+
+
+def _emit_differentiate_steps(context, builder, sig, args):
+    shape = sig.args[0].value
+    cell, width = CELLS[shape.cell], shape.hidden
+    slots, h, h_after, c, c_after, out = views_of(context, builder, sig, args)
+    lanes = h.lanes()
+    with (
+        loop(builder, integer(0), slots.rows, 1) as (row, _),
+        loop(builder, integer(0), integer(width), lanes) as (column, _),
+    ):
+        kept = tuple(
+            slots.load(row, builder.add(column, integer(s * width)), lanes)
+            for s in range(cell.slots)
+        )
+        values = [view.load(row, column, lanes) for view in (h, h_after, c, c_after)]
+        kind = values[0].type
+        one, zero = (Lanes(builder, ir.Constant(kind, [x] * lanes)) for x in (1.0, 0.0))
+        place = 0
+        for direction in ((one, zero), (zero, one)):
+            gradients, *before = cell.backward(kept, *values, *direction)
+            for value in (*gradients, *before):
+                out.store(row, builder.add(column, integer(place * width)), value, lanes)
+                place += 1
+    return context.get_dummy_value()
+
+
+@emitted(lambda shape, slots, h, h_after, c, c_after, out: types.void, _emit_differentiate_steps)
+def differentiate_steps(shape, slots, h, h_after, c, c_after, out):
+    """Derivatives of the state after each step, unit by unit.
+
+    Shapes:
+        slots: [T, slots * H] what `step_forward` left.
+        h, h_after, c, c_after: [T, H] state before and after the steps.
+        out: [T, 2 * (slots + 2) * H] written: of h, then of c, by every slot, by the h before
+            (past the recurrent weights) and by the c before.
+    """
+    cell = CELLS[shape.cell]
+    kept = np.split(slots, cell.slots, axis=1)
+    one, zero = np.ones_like(h), np.zeros_like(h)
+    parts = []
+    for direction in ((one, zero), (zero, one)):
+        gradients, *before = cell.backward(kept, h, h_after, c, c_after, *direction)
+        parts += [zero + value for value in (*gradients, *before)]
+    out[...] = np.concatenate(parts, axis=1)
 
 
 def _adam(p, g, m, v, scale, rate, root):

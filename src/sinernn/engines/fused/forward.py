@@ -21,43 +21,40 @@ def add_biases(shape, sizes, params, places, buffers):
 
 
 @helper
-def layer_forward(shape, sizes, layer, params, places, buffers):
-    """Run one layer over all steps from its state at step 0."""
-    rows, batch = sizes.steps * sizes.batch, sizes.batch
-    bias = matrix(buffers.bias, layer * shape.slots, rows, shape.slots, 0)
-    copy(slots(shape, sizes, buffers.slots, layer, 0, rows), bias)
-    reads = sizes.channels if layer == 0 else shape.hidden
-    add_product(
-        fed_slots(shape, sizes, buffers.slots, layer, 0, rows, 0),
-        layer_inputs(shape, sizes, buffers, layer),
-        weights(shape, params, places[layer, 0], reads),
-    )
-    recurrent = weights(shape, params, places[layer, 1], shape.hidden)
-    last = shape.states - 1  # without a c, h is handed over in its place and not read
-    for t in range(sizes.steps):
-        h = state(shape, sizes, buffers.states, 0, layer, t, batch)
-        c = state(shape, sizes, buffers.states, last, layer, t, batch)
-        h_after = state(shape, sizes, buffers.states, 0, layer, t + 1, batch)
-        c_after = state(shape, sizes, buffers.states, last, layer, t + 1, batch)
-        fed = fed_slots(shape, sizes, buffers.slots, layer, t, batch, shape.recurrent)
-        add_product(fed, h, recurrent)
-        step_forward(
-            shape, slots(shape, sizes, buffers.slots, layer, t, batch), h, h_after, c, c_after
-        )
+def forward(shape, sizes, first, steps, params, places, buffers):
+    """Compute the states and outputs of some steps from the window and the states before them.
 
-
-@helper
-def forward(shape, sizes, params, places, buffers):
-    """From the window and the states at step 0 to all states and outputs."""
+    Layer by layer, so that the inputs of all these steps meet a layer's weights in one product.
+    """
+    rows, batch = steps * sizes.batch, sizes.batch
+    last = shape.states - 1  # without a c, h is passed in its place and not read
     for layer in range(sizes.layers):
-        layer_forward(shape, sizes, layer, params, places, buffers)
-    rows = sizes.steps * sizes.batch
+        bias = matrix(buffers.bias, layer * shape.slots, rows, shape.slots, 0)
+        copy(slots(shape, sizes, buffers.slots, layer, first, rows), bias)
+        reads = sizes.channels if layer == 0 else shape.hidden
+        add_product(
+            fed_slots(shape, sizes, buffers.slots, layer, first, rows, 0),
+            layer_inputs(shape, sizes, buffers, layer, first, rows),
+            weights(shape, params, places[layer, 0], reads),
+        )
+        recurrent = weights(shape, params, places[layer, 1], shape.hidden)
+        for t in range(first, first + steps):
+            h = state(shape, sizes, buffers.states, 0, layer, t, batch)
+            c = state(shape, sizes, buffers.states, last, layer, t, batch)
+            h_after = state(shape, sizes, buffers.states, 0, layer, t + 1, batch)
+            c_after = state(shape, sizes, buffers.states, last, layer, t + 1, batch)
+            fed = fed_slots(shape, sizes, buffers.slots, layer, t, batch, shape.recurrent)
+            add_product(fed, h, recurrent)
+            step_forward(
+                shape, slots(shape, sizes, buffers.slots, layer, t, batch), h, h_after, c, c_after
+            )
     weight_at, bias_at = places[sizes.layers, 0], places[sizes.layers, 1]
-    for row in range(rows):
+    start = first * batch
+    for row in range(start, start + rows):
         for d in range(sizes.channels):
             buffers.outputs[row * sizes.channels + d] = params[bias_at + d]
     add_inner_products(
-        matrix(buffers.outputs, 0, rows, sizes.channels, sizes.channels),
-        state(shape, sizes, buffers.states, 0, sizes.layers - 1, 1, rows),
+        matrix(buffers.outputs, start * sizes.channels, rows, sizes.channels, sizes.channels),
+        state(shape, sizes, buffers.states, 0, sizes.layers - 1, first + 1, rows),
         matrix(params, weight_at, sizes.channels, shape.hidden, shape.hidden),
     )

@@ -44,13 +44,13 @@ def carry_in(shape, sizes, resets, hidden, buffers):
 
 
 @helper
-def carry_out(shape, sizes, hidden, buffers):
-    """Keep the states after the last step."""
+def move_states(shape, sizes, source, source_steps, from_step, target, target_steps, to_step):
+    """Copy all states of one step between arrays of states [h or c, L, steps, B, H]."""
     size = sizes.batch * shape.hidden
     for part in range(shape.states * sizes.layers):
-        at = (part * (sizes.steps + 1) + sizes.steps) * size
         for place in range(size):
-            hidden[part * size + place] = buffers.states[at + place]
+            value = source[(part * source_steps + from_step) * size + place]
+            target[(part * target_steps + to_step) * size + place] = value
 
 
 @kernel
@@ -92,9 +92,10 @@ def advance(
         fill_window(sizes, samples, starts[update], buffers)
         carry_in(shape, sizes, resets[update], trained.hidden, buffers)
         add_biases(shape, sizes, params, places, buffers)
-        forward(shape, sizes, params, places, buffers)
+        forward(shape, sizes, 0, sizes.steps, params, places, buffers)
         losses[update] = square_errors(sizes, washout, resets[update], buffers)
-        carry_out(shape, sizes, trained.hidden, buffers)
+        held = sizes.steps + 1
+        move_states(shape, sizes, buffers.states, held, sizes.steps, trained.hidden, 1, 0)
 
         for layer in range(sizes.layers):
             for which in range(0 if layer > 0 else 1, 2):  # no gradient by the window
@@ -118,25 +119,32 @@ def advance(
 
 
 @kernel
-def run(shape, sizes, inputs, resets, places, params, hidden, buffers, outputs):
+def run(shape, sizes, inputs, places, params, hidden, buffers, outputs):
     """Run the network; where inputs end, outputs become inputs.
 
     Shapes:
-        sizes: With one step, as the buffers.
+        sizes: `Sizes`; its steps are one, or as many as there are outputs: then the window, the
+            states and the slots of every step are left in `buffers`.
         inputs: [W, B, D].
-        resets: [B] False.
         hidden: [h or c, L, B, H] state before; changed to that after.
         outputs: [steps, B, D] written, steps >= W.
     """
+    steps, held = outputs.shape[0], sizes.steps + 1
     add_biases(shape, sizes, params, places, buffers)
-    for t in range(outputs.shape[0]):
+    move_states(shape, sizes, hidden, 1, 0, buffers.states, held, 0)
+    step = 0
+    for t in range(steps):
+        start = step * sizes.batch * sizes.channels
         for b in range(sizes.batch):
             for d in range(sizes.channels):
                 value = inputs[t, b, d] if t < inputs.shape[0] else outputs[t - 1, b, d]
-                buffers.window[b * sizes.channels + d] = value
-        carry_in(shape, sizes, resets, hidden, buffers)
-        forward(shape, sizes, params, places, buffers)
-        carry_out(shape, sizes, hidden, buffers)
+                buffers.window[start + b * sizes.channels + d] = value
+        forward(shape, sizes, step, 1, params, places, buffers)
         for b in range(sizes.batch):
             for d in range(sizes.channels):
-                outputs[t, b, d] = buffers.outputs[b * sizes.channels + d]
+                outputs[t, b, d] = buffers.outputs[start + b * sizes.channels + d]
+        step += 1
+        if step == sizes.steps and t < steps - 1:  # the buffers hold one step
+            move_states(shape, sizes, buffers.states, held, step, buffers.states, held, 0)
+            step = 0
+    move_states(shape, sizes, buffers.states, held, step, hidden, 1, 0)
