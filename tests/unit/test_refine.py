@@ -1,8 +1,6 @@
 """Refinement: the Jacobian, the solver, what keeps units off their kink, and the generator."""
 
 import os
-import subprocess
-import sys
 import warnings
 from dataclasses import dataclass, replace
 
@@ -12,9 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commands import run_python
 from sinernn.engines.torch_engine import RecurrentNetwork
 from sinernn.model.network import Network
-from sinernn.refine import algebra, loop
+from sinernn.refine import loop
 from sinernn.refine.lift import lifted
 from sinernn.refine.loop import refine, start
 from sinernn.refine.problem import (
@@ -25,7 +24,13 @@ from sinernn.refine.problem import (
     unflatten,
     with_noise,
 )
-from sinernn.refine.solver import INITIAL_DAMPING, Step, levenberg_marquardt_step
+from sinernn.refine.solver import (
+    INITIAL_DAMPING,
+    Step,
+    factorise,
+    levenberg_marquardt_step,
+    solve,
+)
 from sinernn.refine.stages import Stage
 
 CELLS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
@@ -168,19 +173,19 @@ def test_cholesky_solves_as_numpy_does(size):
     damping = generator.uniform(0.1, 1, size)
     right = generator.normal(size=size)
 
-    factor, is_definite = algebra.factorise(algebra.gauss_newton(root), damping)
+    factor = factorise(root @ root.T, damping)
 
-    assert is_definite
+    assert factor is not None
     expected = np.linalg.solve(root @ root.T + np.diag(damping), right)
     # The condition number is at most some thousands here.
-    np.testing.assert_allclose(algebra.solve(factor, right), expected, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(solve(factor, right), expected, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("bad", [-1.0, np.nan])
 def test_cholesky_tells_that_a_matrix_is_not_positive_definite(bad):
     matrix = np.eye(40)
     matrix[35, 35] = bad
-    assert not algebra.factorise(matrix, np.zeros(40))[1]
+    assert factorise(matrix, np.zeros(40)) is None
 
 
 @dataclass
@@ -482,8 +487,8 @@ def test_kernels_compute_the_same_without_the_compiler():
     code = (
         "import numpy as np\n"
         "from sinernn.model.network import Network\n"
-        "from sinernn.refine import algebra\n"
         "from sinernn.refine.problem import Problem, flatten\n"
+        "from sinernn.refine.solver import factorise, solve\n"
         "from sinernn.refine.stages import Stage\n"
         "for cell in ('rnn_tanh', 'rnn_relu', 'gru', 'lstm'):\n"
         "    network = Network(cell, 2, 3, 1, 'float64')\n"
@@ -491,16 +496,13 @@ def test_kernels_compute_the_same_without_the_compiler():
         "    samples = np.sin(np.arange(36.0)).reshape(2, 9, 2)\n"
         "    problem = Problem(network, samples, Stage(warmup=3, horizon=6, stride=2))\n"
         "    errors, jacobian = problem.linearise(theta)\n"
-        "    factor, _ = algebra.factorise(algebra.gauss_newton(jacobian), np.ones(theta.size))\n"
-        "    solution = algebra.solve(factor, algebra.times(jacobian, errors))\n"
+        "    factor = factorise(jacobian @ jacobian.T, np.ones(theta.size))\n"
+        "    solution = solve(factor, jacobian[:, : errors.size] @ errors)\n"
         "    print(*errors, *jacobian.ravel(), *solution)\n"
     )
     outputs = []
     for disabled in ("0", "1"):
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
-            env={**os.environ, "NUMBA_DISABLE_JIT": disabled},
-        )  # fmt: skip
-        outputs.append(np.array(done.stdout.split(), float))
+        printed = run_python(code, env=os.environ | {"NUMBA_DISABLE_JIT": disabled})
+        outputs.append(np.array(printed.split(), float))
     # Rounding: the compiler may reorder sums.
     np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-9, atol=1e-13)

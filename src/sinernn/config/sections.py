@@ -102,6 +102,10 @@ class Evaluation(Section):
     origins: Whole = Field(default=8, ge=1, le=10_000)
     """Forecasts, spread evenly over the judged part; memory grows with them."""
 
+    attractor_steps: Whole = Field(default=2000, ge=10, le=1_000_000)
+    """Steps of a free run that are left out before it is measured where it settles, and as many
+    that are measured; time grows with them."""
+
     initial_state: Literal["zero", "carried"] = "zero"
     """Hidden state before the warm-up: at rest, or what training left behind in the first row of
     its batch."""

@@ -49,7 +49,7 @@ class RecurrentNetwork(nn.Module):
         before = hidden[0] if len(hidden) == 1 else (hidden[0], hidden[1])
         after: Any
         states, after = self.rnn(inputs, before)
-        return self.readout(states), torch.stack(after if isinstance(after, tuple) else (after,))
+        return self.readout(states), torch.stack((after,) if len(hidden) == 1 else after)
 
 
 class CellLayers(nn.Module):
@@ -65,8 +65,7 @@ class CellLayers(nn.Module):
 
     def forward(self, inputs: Tensor, before: Any) -> tuple[Tensor, Any]:
         """Map inputs [B, T, D] and h, or (h, c), [L, B, H] to h [B, T, H] and the last of them."""
-        given: tuple[Tensor, ...] = before if isinstance(before, tuple) else (before,)
-        hidden = torch.stack(given)
+        hidden = torch.stack((before,) if self._cell.states == 1 else before)
         sequence, last = inputs, list[Tensor]()
         for layer in range(self._network.num_layers):
             h, c, steps = hidden[0, layer], hidden[-1, layer], list[Tensor]()

@@ -153,9 +153,10 @@ def factorise(
     damped = matrix.copy()
     damped.flat[:: damping.size + 1] += damping
     try:
-        return np.linalg.cholesky(damped)
+        factor = np.linalg.cholesky(damped)
     except np.linalg.LinAlgError:
         return None
+    return factor if np.isfinite(factor[-1, -1]) else None  # a NaN reaches the last of all
 
 
 def solve(factor: Float[np.ndarray, "P P"], right: Float[np.ndarray, " P"]) -> Theta:
