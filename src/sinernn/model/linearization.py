@@ -36,7 +36,7 @@ class StateMap:
     def __init__(self, network: Network, params: Params) -> None:
         self.network, self.cell = network, CELLS[network.cell]
         self.params = {name: value.astype(np.float64) for name, value in params.items()}
-        self._readout = self.params["readout.weight"].T  # [H, D]: asked for at every step
+        self._readout = np.ascontiguousarray(self.params["readout.weight"].T)  # [H, D]
         self._layers = [self._layer(layer) for layer in range(network.num_layers)]
 
     def step(self, inputs: Inputs, hidden: Hidden) -> Hidden:
@@ -98,46 +98,45 @@ class StateMap:
         return np.moveaxis(pushed, 3, 0).reshape(rows, size, size).swapaxes(1, 2)
 
     def slots(
-        self, layer: int, by_input: np.ndarray | None, by_hidden: np.ndarray, *, bias: bool
+        self, layer: int, by_input: np.ndarray | None, by_hidden: np.ndarray, bias: Any = 0.0
     ) -> Any:
         """Return a layer's slots [..., H] from what it reads and its h, or from changes of them."""
         weights, cell, units = self._layers[layer], self.cell, self.network.hidden_size
-        sums = np.zeros((*by_hidden.shape[:-1], cell.slots * units))
-        if bias:
-            sums += weights.bias
+        sums = by_hidden @ weights.by_hidden + bias
         if by_input is not None:
-            sums[..., : cell.gates * units] += by_input @ weights.by_input
-        sums[..., (cell.slots - cell.gates) * units :] += by_hidden @ weights.by_hidden
-        return np.split(sums, cell.slots, axis=-1)
+            sums += by_input @ weights.by_input
+        return [sums[..., slot * units : (slot + 1) * units] for slot in range(cell.slots)]
 
     def _forward(self, layer: int, below: np.ndarray, hidden: Hidden) -> Any:
-        slots = self.slots(layer, below, hidden[0, layer], bias=True)
+        slots = self.slots(layer, below, hidden[0, layer], self._layers[layer].bias)
         return self.cell.forward(slots, hidden[0, layer], hidden[-1, layer])
 
     def _layer(self, layer: int) -> "_Layer":
-        """Return a layer's weights with its gates in the order of the cell's slots."""
+        """Return a layer's weights by the cell's slots, zero where they feed none."""
         cell, units = self.cell, self.network.hidden_size
+        apart = cell.slots - cell.gates
 
-        def ordered(name: str, order: tuple[int, ...]) -> np.ndarray:
-            blocks = np.split(self.params[f"rnn.{name}_l{layer}"], cell.gates)
-            return np.concatenate([blocks[gate] for gate in order])
+        def by_slot(kind: str, order: tuple[int, ...], first: int) -> Any:
+            parameter = self.params[f"rnn.{kind}_l{layer}"]
+            blocks = np.split(parameter, cell.gates)
+            full = np.zeros((cell.slots, units, *parameter.shape[1:]))
+            full[first : first + cell.gates] = [blocks[gate] for gate in order]
+            return np.ascontiguousarray(full.reshape(-1, *parameter.shape[1:]).T)
 
-        bias = np.zeros(cell.slots * units)
-        bias[: cell.gates * units] += ordered("bias_ih", cell.input_order)
-        bias[(cell.slots - cell.gates) * units :] += ordered("bias_hh", cell.hidden_order)
+        by_input, by_hidden = cell.input_order, cell.hidden_order
         return _Layer(
-            ordered("weight_ih", cell.input_order).T,
-            ordered("weight_hh", cell.hidden_order).T,
-            bias,
+            by_slot("weight_ih", by_input, 0),
+            by_slot("weight_hh", by_hidden, apart),
+            by_slot("bias_ih", by_input, 0) + by_slot("bias_hh", by_hidden, apart),
         )
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """A layer's weights, gates in the order of the cell's slots."""
+    """A layer's weights by the cell's slots; S H columns."""
 
-    by_input: Float[np.ndarray, "reads G"]
-    by_hidden: Float[np.ndarray, "H G"]
+    by_input: Float[np.ndarray, "reads slots"]
+    by_hidden: Float[np.ndarray, "H slots"]
     bias: Float[np.ndarray, " slots"]
 
 
@@ -154,7 +153,7 @@ class _Tangent:
         pushed, below = np.empty(change.shape), input_change
         for layer, slopes in enumerate(self.slopes):
             h, c = change[..., 0, layer, :, :], change[..., -1, layer, :, :]
-            slots = self.model.slots(layer, below, h, bias=False)
+            slots = self.model.slots(layer, below, h)
             for state, (by_slots, by_h, by_c) in enumerate(slopes):
                 total = sum(slope * slot for slope, slot in zip(by_slots, slots, strict=True))
                 pushed[..., state, layer, :, :] = total + by_h * h
