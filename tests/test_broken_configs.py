@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sinernn.config import Config, load_config
+from sinernn.config.sections import Evaluation
 from sinernn.errors import ConfigError
 from sinernn.preparation import prepare
 from sinernn.signals import Sine
@@ -346,7 +347,12 @@ def test_settings_against_the_data_are_told_with_their_place(here: Path):
     assert told(text) == f"a.yaml:3:14: {what}"
     assert told(text, "windows.normalize=true") == f"windows.normalize=true: {what}"
     with pytest.raises(ConfigError, match=r"^config: windows\.normalize: the training part"):
-        prepare(Config(signal=Sine(period=1, time_step=1, phase=0.5, length=600)))
+        prepare(
+            Config(
+                signal=Sine(period=1, time_step=1, phase=0.5, length=600),
+                evaluation=Evaluation(warmup=20, horizon=60, origins=3),
+            )
+        )
 
 
 def test_what_has_no_end_of_problems_is_cut_short(here: Path):

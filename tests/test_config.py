@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from conftest import CONFIGS
-from sinernn.config import Config, json_schema, load_config, setting_paths, to_yaml, validate
+from sinernn.config import Config, check, json_schema, load_config, setting_paths, to_yaml, validate
 from sinernn.config.contradictions import find_contradictions
 from sinernn.errors import ConfigError, KeyPath, Place
 from sinernn.places import Places
@@ -49,17 +49,19 @@ def test_whole_floats_serve_as_whole_numbers(write):
     assert load_config(write("training: {steps: 1e5}\n")).training.steps == 100_000
 
 
-def test_the_bounds_of_contradictions_are_sharp(write):
-    path = write("seed: 1\n")
-    load_config(
-        path,
+@pytest.mark.parametrize(
+    "overrides",
+    [
         ["signal.length=100", "windows.length=69", "evaluation.warmup=5", "evaluation.horizon=3"],
-    )
-    load_config(path, ["windows.washout=48"])
-    load_config(path, ["windows.batch_size=357"])
-    load_config(path, ["windows.batch_size=1000", "windows.order=random"])
-    load_config(path, ["evaluation.horizon=3700", "evaluation.origins=1"])
-    load_config(path, ["split.validation=0", "training.evaluate_every=null"])
+        ["windows.washout=48"],
+        ["windows.batch_size=357"],
+        ["windows.batch_size=1000", "windows.order=random"],
+        ["evaluation.horizon=3700", "evaluation.origins=1"],
+        ["split.validation=0", "training.evaluate_every=null"],
+    ],
+)
+def test_the_bounds_of_contradictions_are_sharp(write, overrides: list[str]):
+    check(load_config(write("seed: 1\n"), overrides))
 
 
 class Square(Section):
@@ -160,12 +162,12 @@ def test_a_section_without_a_kind_is_of_the_default_kind():
 def test_a_run_beyond_its_limits_is_refused_until_they_are_raised(write, overrides, place: str):
     path = write("seed: 1\n")
     with pytest.raises(ConfigError, match=place) as caught:
-        load_config(path, overrides)
-    load_config(path, overrides + re.findall(r"set (limits\.\w+=\S+)", str(caught.value)))
+        check(load_config(path, overrides))
+    check(load_config(path, overrides + re.findall(r"set (limits\.\w+=\S+)", str(caught.value))))
 
 
 def test_the_time_of_an_accelerator_is_not_estimated(write):
-    load_config(write("training: {steps: 1e8}\n"), ["device=cuda"])
+    check(load_config(write("training: {steps: 1e8}\n"), ["device=cuda"]))
 
 
 def values(annotation: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:

@@ -14,6 +14,7 @@ import sinernn
 from conftest import CONFIGS, TINY, tiny
 from sinernn import drawing, engines, experiment, judging
 from sinernn.config import Config, load_config
+from sinernn.config.sections import Evaluation, Windows
 from sinernn.engines import EngineChoice
 from sinernn.errors import (
     ConfigError,
@@ -110,6 +111,23 @@ def test_every_cell_trains_is_judged_and_drawn(here: Path, cell: str):
              "windows.length=20", "windows.washout=3", "evaluation.initial_state=carried")
     )  # fmt: skip
     assert np.isfinite(summary.scores["open_loop"]["rmse"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"windows": Windows(washout=49)}, r"^config: windows\.washout: must be less than"),
+        (
+            {"evaluation": Evaluation(horizon=100_000)},
+            r"^config: evaluation\.horizon: the test part",
+        ),
+    ],
+)
+def test_library_checks_before_training(here: Path, settings, message: str):
+    """A config made in Python is checked as one from a file is, before anything is written."""
+    with pytest.raises(ConfigError, match=message):
+        experiment.train(Config(**settings))
+    assert not Path("runs").exists()
 
 
 def test_the_scale_is_fitted_on_the_training_part_alone(here: Path):

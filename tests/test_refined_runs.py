@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 from conftest import CONFIGS, TINY, refined
 from sinernn import experiment, judging
-from sinernn.config import load_config
+from sinernn.config import check, load_config
 from sinernn.errors import ConfigError, InterruptedRunError
 from sinernn.experiment import Watch
 from sinernn.network import RefineState
@@ -259,7 +259,7 @@ def test_refinement_has_the_same_bits_whatever_the_number_of_threads(here: Path)
     code = (
         "import hashlib, pathlib, sys\n"
         "from sinernn import experiment\n"
-        "from sinernn.config import load_config\n"
+        "from sinernn.config import check, load_config\n"
         "config = load_config(sys.argv[1], ['device=cpu', 'model.hidden_size=16'])\n"
         "run = experiment.train(config, runs_dir=sys.argv[2], figures=False).run\n"
         "files = [run.checkpoint_path('last'), run.path / 'metrics.csv']\n"
@@ -358,7 +358,7 @@ def test_where_refinement_stands_is_told_by_a_bar_on_a_terminal():
 def test_what_contradicts_refinement_is_told_with_its_place(overrides: list[str], message: str):
     limits = ["limits.memory_gb=1"] if "1e5" in overrides[0] else []
     with pytest.raises(ConfigError) as caught:
-        load_config(TINY, overrides + limits)
+        check(load_config(TINY, overrides + limits))
     assert str(caught.value) == message
 
 
@@ -368,7 +368,7 @@ def test_refinement_takes_the_same_hours_on_every_device():
     told: list[str] = []
     for device in ("cpu", "cuda"):
         with pytest.raises(ConfigError, match=r"refine.stages: the run would take about") as caught:
-            load_config(TINY, [stages, f"device={device}", "limits.hours=1"])
+            check(load_config(TINY, [stages, f"device={device}", "limits.hours=1"]))
         told.append(str(caught.value))
     assert told[0] == told[1]
 
@@ -376,7 +376,7 @@ def test_refinement_takes_the_same_hours_on_every_device():
 def test_memory_grows_with_the_origins_that_refinement_asks_for():
     data = ["signal.length=1e6", "evaluation.horizon=1000", "limits.memory_gb=0.5"]
     with pytest.raises(ConfigError, match=r"refine.origins: the run would take about 0.8 GB"):
-        load_config(TINY, [*data, "refine.origins=10000"])
+        check(load_config(TINY, [*data, "refine.origins=10000"]))
 
 
 @pytest.mark.parametrize(
@@ -401,4 +401,4 @@ def test_memory_grows_with_the_origins_that_refinement_asks_for():
 def test_what_mackey_glass_cannot_be_is_told(here: Path, settings: str, message: str):
     Path("a.yaml").write_text(f"signal: {{kind: mackey_glass, {settings}}}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
-        load_config("a.yaml")
+        check(load_config("a.yaml"))

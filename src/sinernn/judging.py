@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sinernn import engines, evaluation, windows
-from sinernn.config import Config, load_config
+from sinernn.config import Config, check, load_config
 from sinernn.engines import Engine
 from sinernn.errors import RunFileError, UsageError
 from sinernn.evaluation import Evidence, Forecasts, OneStep, Setting
@@ -183,7 +183,8 @@ def judge(
     """
     sections = JUDGED if data is None else (*JUDGED, "split")
     _require_judging(overrides, sections)
-    config = load_config(data or run.config_path, overrides, to_judge=True)
+    config = load_config(data or run.config_path, overrides)
+    check(config, training=False)
     changes = [text for text in overrides if text.startswith(sections)]
     series = config.signal.samples()
     name, checkpoint = run.best_checkpoint()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sinernn import windows
-from sinernn.config import Config
+from sinernn.config import Config, check
 from sinernn.engines import Objective
 from sinernn.errors import ConfigError
 from sinernn.network import Network
@@ -28,8 +28,10 @@ def prepare(config: Config) -> Experiment:
     """Make all that training needs; a pure function of the config.
 
     Raises:
-        ConfigError: The training part is constant and cannot be normalised.
+        ConfigError: Settings contradict each other, or the training part is constant and cannot be
+            normalized.
     """
+    check(config)
     series = config.signal.samples()
     training_part = series.observed[:, : config.parts.train]
     segments, samples, channels = training_part.shape

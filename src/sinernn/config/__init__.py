@@ -1,10 +1,10 @@
-"""Reading a config, stage by stage; each stage tells all of its problems at once.
+"""Read configs stage by stage; each stage reports all of its problems at once.
 
 1. The file and the overrides as YAML.
 2. Keys, types and bounds.
-3. Settings against each other.
 
-The fourth stage, settings against the data, is `preparation.prepare`'s.
+The third stage, settings against each other and against the data, runs when an experiment is
+prepared, whoever made its config: see `check` and `preparation.prepare`.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,23 +20,19 @@ from sinernn.errors import ConfigError, KeyPath, Problem, printable
 from sinernn.overrides import apply_overrides, parse_overrides
 from sinernn.yamlfile import Document, dump_yaml, read_yaml
 
-__all__ = ["Config", "json_schema", "load_config", "setting_paths", "to_yaml", "validate"]
+__all__ = ["Config", "check", "json_schema", "load_config", "setting_paths", "to_yaml", "validate"]
 
 MAX_TOLD = 50  # problems; what has more is no config
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
 
-def load_config(
-    path: Path | str, overrides: Sequence[str] = (), *, to_judge: bool = False
-) -> Config:
-    """Read a config file and lay `key=value` overrides over it.
+def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
+    """Read a config file and apply `key=value` overrides to it.
 
     Args:
         path: YAML file.
         overrides: `key=value` texts.
-        to_judge: It is to judge a network on, not to train one: what only training needs may
-            contradict it.
 
     Raises:
         ConfigError: With every problem of the first stage that has any.
@@ -49,14 +45,14 @@ def load_config(
         raise _told(problems)
     apply_overrides(document, parsed, replaces_section=frozenset({("signal", "kind")}))
     document.tree.setdefault("name", printable(path.stem, 200))
-    return validate(document, Config, to_judge=to_judge)
+    return validate(document, Config)
 
 
-def validate(document: Document, kind: type[ConfigT], *, to_judge: bool = False) -> ConfigT:
+def validate(document: Document, kind: type[ConfigT]) -> ConfigT:
     """Turn a document into a config of a kind.
 
     Raises:
-        ConfigError: With every wrong key and value, or else every contradiction, and its place.
+        ConfigError: With every wrong key and value, and its place.
     """
     places = document.places
     try:
@@ -66,12 +62,24 @@ def validate(document: Document, kind: type[ConfigT], *, to_judge: bool = False)
         errors = [e for e in error.errors() if e["type"] != "too_short" or not e["input"]]
         raise _told([to_problem(e, places, kind) for e in errors[: MAX_TOLD + 1]]) from None
     config._places = places  # pyright: ignore[reportPrivateUsage]
+    return config
+
+
+def check(config: Config, *, training: bool = True) -> None:
+    """Make sure that the settings go together.
+
+    Args:
+        config: From a file, or made by a program.
+        training: Check what training needs, too; without it, only what evaluation needs.
+
+    Raises:
+        ConfigError: With every contradiction between settings, and its place.
+    """
     if problems := [
         config.problem(*found.settings, message=found.message)
-        for found in find_contradictions(config, to_judge=to_judge)
+        for found in find_contradictions(config, to_judge=not training)
     ]:
         raise _told(problems)
-    return config
 
 
 def to_yaml(config: Config, *, sources: bool = False) -> str:
