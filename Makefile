@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: train test coverage lint types bench quality clean
+.PHONY: train test campaign coverage lint types bench quality clean
 
 train: $(INSTALLED)
 	$(VENV)/bin/sinernn train configs/default.yaml
 
 test: $(INSTALLED)
 	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4
+
+# Kills, faults, hostile files: CAMPAIGN_LENGTH=10 makes ten times as many.
+campaign: $(INSTALLED)
+	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 tests/campaign
 
 coverage: $(INSTALLED)
 	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term:skip-covered

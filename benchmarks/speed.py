@@ -36,7 +36,7 @@ from sinernn.engines import EngineChoice, Objective
 from sinernn.network import Network, TrainState
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests"))
+sys.path.insert(0, str(HERE.parent / "tests" / "support"))
 import reference_script  # noqa: E402
 
 LEARNING_RATE = 0.01
@@ -359,7 +359,7 @@ def processes(folder: Path, rounds: int) -> dict[str, tuple[float, float]]:
     commands = {
         "`sinernn train configs/tutorial.yaml --no-figures`": train,
         "the tutorial's script": [
-            sys.executable, "-c", SCRIPT, str(HERE.parent / "tests"),
+            sys.executable, "-c", SCRIPT, str(HERE.parent / "tests" / "support"),
         ],
     }  # fmt: skip
     whole_process(train)  # kernels that are not there yet

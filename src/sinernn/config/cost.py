@@ -62,8 +62,8 @@ RATES = {
 
 Source: `advance` and `closed_loop` timed on one core of a small cloud machine. On torch four cells,
 H 16 to 4096, L 1 to 4, T 10 to 1000, B 1 to 4096: of 96 timings the formula was within a factor of
-2 of 87, and of 3.4 of all. Fused: the 112 timings of benchmarks/engines.md. `tests/test_cost.py`
-keeps some of them.
+2 of 87, and of 3.4 of all. Fused: the 112 timings of benchmarks/engines.md. `tests/unit/
+test_cost.py` keeps some of them.
 """
 
 

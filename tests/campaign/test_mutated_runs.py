@@ -16,10 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from conftest import make_evidence, tiny
+from campaign import times
+from examples import make_checkpoint, make_evidence, refining, tiny
 from fuzzing import (
     JSON_VALUES,
     Mutation,
+    config_mutations,
     empty_folder,
     fuzzed,
     in_any_bytes,
@@ -35,8 +37,6 @@ from sinernn.plotting import FIGURES
 from sinernn.runs import METRICS_COLUMNS, Run
 from sinernn.runs.checkpoints import METADATA_KEY, checkpoint_bytes, load_checkpoint
 from sinernn.runs.files import contiguous, to_json
-from test_mutated_configs import mutations as mutated_configs
-from test_runs import make_checkpoint, refining
 
 RUN = Run(empty_folder())
 CHECKPOINTS = [
@@ -237,11 +237,11 @@ in_files = st.one_of(
     st.tuples(st.just("evaluation.safetensors"), in_safetensors(None)),
     st.tuples(st.sampled_from(["run.json", "evaluation.json"]), st.builds(in_json_file, changes)),
     st.tuples(st.just("metrics.csv"), st.builds(in_cell, positions, st.sampled_from(NUMBERS))),
-    st.tuples(st.just("config.yaml"), mutated_configs),
+    st.tuples(st.just("config.yaml"), config_mutations),
 )
 
 
-@settings(fuzzed, max_examples=20)
+@settings(fuzzed, max_examples=times(20))
 @given(in_files, st.sampled_from(COMMANDS))
 def test_a_command_on_a_mutated_run_ends_in_a_message(where: tuple, command: list[str]):
     name, change = where

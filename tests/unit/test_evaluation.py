@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from conftest import make_evidence
+from examples import make_evidence
 from sinernn.evaluation import SCORES, Evidence, Setting, advise, judge
 
 

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from conftest import REPOSITORY
+from examples import REPOSITORY
 from sinernn.config import Config, setting_paths
 from sinernn.config.cost import RATES, gigabytes, seconds
 from sinernn.network import Network

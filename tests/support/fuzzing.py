@@ -1,4 +1,4 @@
-"""What fuzzed readers may take, and how bytes are mutated: shared by tests and `benchmarks/fuzz.py`."""
+"""What fuzzed readers may take, and how bytes are mutated: shared by tests and `tests/campaign/fuzz.py`."""
 
 import atexit
 import math
@@ -15,8 +15,10 @@ from typing import TypeVar
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-EXAMPLES = 300
-"""Of each kind of file, in every run of the tests; `benchmarks/fuzz.py` runs as many as are asked for."""
+from campaign import times
+
+EXAMPLES = times(300)
+"""Of each kind of file in a campaign; `tests/campaign/fuzz.py` runs as many as are asked for."""
 
 SECONDS, MEGABYTES = 1, 50
 """Processor time and memory that one reading may take."""
@@ -113,6 +115,58 @@ in_any_bytes = st.one_of(
     st.builds(in_bytes, positions, st.just(2**30), st.just(b"")),  # cut off
     st.builds(flipped, positions, st.integers(0, 7)),
 )
+TOKENS = [
+    "", " ", "\n", "\t", ":", ": ", "-", "- ", "? ", "[", "]", "{", "}", ",", "#", "&a ", "*a", "!", "!!int ", "!x ",
+    "|", ">", "'", '"', "%", "@", "`", "\\", "---\n", "...\n", "%YAML 1.1\n", "<<", "~", "\x00", "\x07", "\x85", "\u2028",
+    "\ufeff", "\r", "\r\n", "\U0001f600", "null", "true", "yes", "no", "None", "1e-3", "1e999", "-1", "0", ".inf", ".nan", "012",
+    "0o8", "0x", "0xfg", "1:30", "1_000", "1,5", "''", "[]", "{}", "[[[]]]", "{a: {b: c}}", "9" * 400, "x" * 3000, "[" * 60,
+    "{" * 60, "- " * 60, "1e12", "1e-12", "4096", "10000000", "1000000000", "9223372036854775807", "float64", "random", "lstm",
+    "kind", "signal", "seed", "hidden_size", "steps",
+]  # fmt: skip
+tokens = st.sampled_from(TOKENS)
+
+
+def in_values(at: int, new: str) -> Mutation:
+    def mutate(data: bytes) -> bytes:
+        parts = re.split(rb"(?<=: )([^\s{}\[\],]+)", data)  # every second one is a value
+        if len(parts) > 1:
+            parts[2 * (at % (len(parts) // 2)) + 1] = new.encode()
+        return b"".join(parts)
+
+    return mutate
+
+
+def in_structure(at: int, to: int, how: str) -> Mutation:
+    def mutate(data: bytes) -> bytes:
+        lines = data.split(b"\n")
+        line = lines.pop(at % len(lines))
+        changed = {
+            "move": line,
+            "indent": b"  " + line,
+            "dedent": line[1:],
+            "empty": b"",
+            "nest": b"a: {" + line,
+        }
+        lines.insert(
+            (to if how == "move" else at) % (len(lines) + 1), changed.get(how, line + b"\n" + line)
+        )
+        return b"\n".join(lines)
+
+    return mutate  # fmt: skip
+
+
+config_mutations = st.one_of(
+    in_any_bytes,
+    st.builds(in_tokens, positions, tokens),
+    st.builds(in_values, positions, tokens),
+    st.builds(
+        in_structure,
+        positions,
+        positions,
+        st.sampled_from(["move", "indent", "dedent", "empty", "nest", "twice"]),
+    ),
+)
+
 JSON_VALUES = [
     None, True, False, 0, 1, 2, 3, -1, 1.5, -0.0, math.nan, math.inf, 1e308, 2**31, 2**53, 2**63,
     2**64, 10**9, 10**18, 10**400, "", "x", "float16", "lstm", "\ud800", "\x1b[31m", "9" * 400,

@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numba.core import config
 
-from conftest import REPOSITORY
+from examples import REPOSITORY
 from sinernn.engines import Engine, Objective, require_plan
 from sinernn.engines.fused.engine import FusedEngine
 from sinernn.engines.fused.kernels import advance, run
@@ -361,7 +361,7 @@ def test_what_is_not_finite_surfaces_in_the_loss(cell: str, where: str, bad: flo
 def test_the_plain_form_of_every_kernel_passes_these_tests():
     if IS_PLAIN:
         pytest.skip("this is it")
-    files = ["tests/test_fused_engine.py", "tests/test_fused_lanes.py"]
+    files = ["tests/unit/test_fused_engine.py", "tests/unit/test_fused_lanes.py"]
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
     done = subprocess.run(

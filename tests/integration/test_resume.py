@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import sinernn
-from conftest import Outcome, refined, tiny
+from commands import Outcome
+from examples import refined, tiny
 from sinernn import experiment, judging, provenance
 from sinernn.config import Config, to_yaml
 from sinernn.errors import (

@@ -13,7 +13,7 @@ import pytest
 from numba.core import config
 from numba.core.registry import cpu_target
 
-from conftest import REPOSITORY
+from examples import REPOSITORY
 from sinernn.engines.fused import cache
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="about owners and modes")

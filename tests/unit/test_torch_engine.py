@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import REPOSITORY
+from examples import REPOSITORY
 from reference_script import run
 from sinernn import engines
 from sinernn.config import load_config

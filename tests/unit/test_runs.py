@@ -1,36 +1,21 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
+from examples import NOON, checkpoint_metadata, make_checkpoint, make_run, refining
 from sinernn.errors import RunFileError, RunNotFoundError
-from sinernn.network import GATES, Network, RefineState
-from sinernn.runs import Run, files
-from sinernn.runs.checkpoints import METADATA_KEY, Checkpoint, checkpoint_bytes, load_checkpoint
+from sinernn.network import GATES
+from sinernn.runs import files
+from sinernn.runs.checkpoints import METADATA_KEY, checkpoint_bytes, load_checkpoint
 from sinernn.runs.directory import create_run, open_run
 from sinernn.runs.files import write_atomically
 from sinernn.training import Record
 from sinernn.windows import Scale
-
-NOON = datetime(2026, 11, 24, 12, 0, 5, tzinfo=UTC)
-
-
-def make_run(runs_dir: Path = Path("runs"), name: str = "a", now: datetime = NOON) -> Run:
-    return create_run(runs_dir, name, now=now, files={"run.json": b"{}\n"})
-
-
-def make_checkpoint(cell: str = "lstm", seed: int = 0) -> Checkpoint:
-    network = Network(cell, channels=2, hidden_size=3, num_layers=2, dtype="float32")
-    state = network.initial_state(seed, batch_size=2)
-    state.first_moment["readout.bias"] += 0.5
-    state.hidden += 0.25
-    state.updates = 17
-    scale = Scale(np.array([1.0, 2.0]), np.array([0.1, 1 / 3]))
-    return Checkpoint(network, state, scale, np.array([1.0, 0.1]), 0.125)
 
 
 def test_a_run_is_named_by_utc_time_and_name(here: Path):
@@ -268,13 +253,6 @@ def damage(content: bytes, how: str) -> bytes:
     return save(tensors, {METADATA_KEY: metadata})
 
 
-def checkpoint_metadata(content: bytes) -> str:
-    import json
-
-    length = int.from_bytes(content[:8], "little")
-    return json.loads(content[8 : 8 + length])["__metadata__"][METADATA_KEY]
-
-
 @pytest.mark.parametrize(
     ("how", "message"),
     [
@@ -303,15 +281,6 @@ def test_a_damaged_checkpoint_gets_one_message(here: Path, how: str, message: st
 def test_a_missing_checkpoint_is_told(here: Path):
     with pytest.raises(RunFileError, match=r"last.safetensors: is missing"):
         make_run().load_checkpoint("last")
-
-
-def refining(theta: np.ndarray, best_error: float = 0.25):
-    checkpoint = make_checkpoint()
-    state = RefineState(
-        theta=theta, stage=1, iteration=2, step=7, damping=1e-3, best_theta=2 * theta,
-        best_error=best_error,
-    )  # fmt: skip
-    return replace(checkpoint, state=replace(checkpoint.state, refine=state))
 
 
 @pytest.mark.parametrize("best_error", [0.25, np.inf])

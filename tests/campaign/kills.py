@@ -3,8 +3,8 @@
 A killed run that is resumed must end in the bytes of a run that nothing interrupted: weights,
 metrics, scores, figures. Prints a table of what a training was at when it was killed.
 
-    python benchmarks/kills.py --kills 500
-    python benchmarks/kills.py --every-call
+    python tests/campaign/kills.py --kills 500
+    python tests/campaign/kills.py --every-call
 
 The first draws the instants of SIGKILL evenly over the length of an uninterrupted run. The second
 draws nothing: it meets every call of the operating system with every fault of `faults.FAULTS`.
@@ -28,7 +28,7 @@ from faults import FAULTS
 from nursery import PHASES, Ended, Nursery
 from sinernn.runs import TRAINED, files
 
-TINY = Path(__file__).parents[1] / "configs" / "tiny.yaml"
+TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 COMPARED = (
     "metrics.csv", "model.safetensors", "checkpoints/best.safetensors",
     "checkpoints/last.safetensors", "evaluation.json", "evaluation.safetensors",

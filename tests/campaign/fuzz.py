@@ -1,6 +1,6 @@
 """Feed the tests of mutated files far more cases than a run of the tests does.
 
-`python benchmarks/fuzz.py --count 100000 config checkpoint` stops at the first case that ends in
+`python tests/campaign/fuzz.py --count 100000 config checkpoint` stops at the first case that ends in
 anything but a file that is read or one message, or takes too long; case N of a seed is always the
 same. All readings together may take 100 MB beyond the program itself; a `command` takes what
 its work takes. Needs Linux.
@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import fuzzing
 import test_mutated_configs

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from conftest import CONFIGS
+from examples import CONFIGS
 from sinernn.config import Config, check, json_schema, load_config, setting_paths, to_yaml, validate
 from sinernn.config.contradictions import find_contradictions
 from sinernn.errors import ConfigError, KeyPath, Place

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import tiny
+from examples import tiny
 from sinernn import engines, experiment, judging
 from sinernn.engines import Engine, EngineChoice
 from sinernn.network import Network

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import sinernn
-from conftest import Outcome, refined, tiny
+from commands import Outcome
+from examples import refined, tiny
 from sinernn import experiment
 from sinernn.config import to_yaml
 from sinernn.errors import UsageError

@@ -6,15 +6,16 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 import kills
-from conftest import TINY, Outcome, tiny
+from campaign import stride
+from commands import COMMAND, Outcome
+from examples import NOON, TINY, tiny
 from faults import FAULTS, Calls
 from sinernn import engines, experiment, saving
 from sinernn.engines import EngineChoice
@@ -29,8 +30,6 @@ from sinernn.runs.files import write_atomically
 from sinernn.standing import Standing, find_standing
 from sinernn.training import Record
 
-NOON = datetime(2026, 11, 24, 12, 0, 5, tzinfo=UTC)
-COMMAND = Path(sys.executable).with_name("sinernn")
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="a child is forked to be killed")
 
 
@@ -161,8 +160,8 @@ def test_killed_before_any_call_of_saving_a_checkpoint_a_whole_one_is_left(in_me
 def test_a_training_that_a_call_of_the_system_fails_says_so_and_resumes_to_the_same_bytes(
     bench: kills.Bench, case: str, fault: str
 ):
-    """One call in 89 here; `benchmarks/kills.py --every-call` takes them all."""
-    tally = kills.meet_every_call(bench, case, fault, stride=89)
+    """One call in 89 here; `tests/campaign/kills.py --every-call` takes them all."""
+    tally = kills.meet_every_call(bench, case, fault, stride=stride(89))
     assert tally.failures == []
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+from examples import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
@@ -71,7 +71,7 @@ def test_the_links_of_the_readme_lead_somewhere():
 @pytest.mark.parametrize("page", ["SECURITY.md", "docs/reliability.md"])
 def test_every_test_that_is_said_to_hold_a_promise_is_there(page: str):
     suite = {
-        path.name: path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("*.py")
+        path.name: path.read_text(encoding="utf-8") for path in (REPOSITORY / "tests").rglob("*.py")
     }
     told = re.findall(r"\btest_\w+\*?(?:\.py)?", (REPOSITORY / page).read_text(encoding="utf-8"))
     assert len(told) > 10

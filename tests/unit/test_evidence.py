@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from conftest import make_evidence
+from examples import make_evidence
 from sinernn.evaluation import Evidence, Forecasts
 
 

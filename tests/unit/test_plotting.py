@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from conftest import make_evidence
+from examples import make_evidence
 from sinernn.evaluation import Evidence
 from sinernn.plotting import (
     FIGURES,

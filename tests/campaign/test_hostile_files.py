@@ -16,7 +16,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from conftest import make_evidence, tiny
+from examples import (
+    NOON,
+    checkpoint_metadata,
+    make_checkpoint,
+    make_evidence,
+    make_run,
+    refining,
+    tiny,
+)
 from sinernn import experiment
 from sinernn.config import load_config
 from sinernn.drawing import read_evidence
@@ -25,7 +33,6 @@ from sinernn.runs import METRICS_COLUMNS, Run
 from sinernn.runs.checkpoints import METADATA_KEY, checkpoint_bytes, load_checkpoint
 from sinernn.runs.directory import create_run, open_run
 from sinernn.runs.files import MAX_HEADER_BYTES
-from test_runs import NOON, checkpoint_metadata, make_checkpoint, make_run, refining
 
 
 @pytest.fixture(autouse=True)

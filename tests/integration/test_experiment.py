@@ -11,7 +11,7 @@ from torch import nn
 
 import reference_script
 import sinernn
-from conftest import CONFIGS, TINY, tiny
+from examples import CONFIGS, TINY, tiny
 from sinernn import drawing, engines, experiment, judging
 from sinernn.config import Config, load_config
 from sinernn.config.sections import Evaluation, Windows

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import TINY
+from examples import TINY
 from sinernn.config import load_config
 from sinernn.errors import ConfigError
 

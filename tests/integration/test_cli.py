@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from conftest import REPOSITORY, TINY
+from examples import REPOSITORY, TINY
 from sinernn.errors import Place, Problem
 from sinernn.reporting import TrainingProgress, show_problems
 from sinernn.runs import Run

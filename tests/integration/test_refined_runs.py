@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file
 
-from conftest import CONFIGS, TINY, refined
+from examples import CONFIGS, TINY, refined
 from sinernn import experiment, judging
 from sinernn.config import check, load_config
 from sinernn.errors import ConfigError, InterruptedRunError
