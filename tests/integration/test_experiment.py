@@ -133,8 +133,8 @@ def test_library_checks_before_training(here: Path, settings, message: str):
 def test_the_scale_is_fitted_on_the_training_part_alone(here: Path):
     config = tiny("signal.period=1200", "signal.length=600")  # every part has a mean of its own
     prepared = prepare(config)
-    training_part = prepared.series.observed[:, :420]
-    np.testing.assert_array_equal(prepared.scale.mean, training_part.mean(axis=(0, 1)))
+    training_part = prepared.series.observed[:420]
+    np.testing.assert_array_equal(prepared.scale.mean, training_part.mean(axis=0))
     assert abs(prepared.scale.mean - prepared.series.observed.mean()) > 0.01
     assert len(prepared.objective.samples) == 420
 
@@ -180,8 +180,8 @@ def test_scores_are_those_of_the_plain_torch_network_in_signal_units(here: Path)
     prepared = prepare(config)
     mean, std = prepared.scale.mean[0], prepared.scale.std[0]
     begin = 600 - 90  # the test part
-    observed = torch.tensor((prepared.series.observed[0, begin:] - mean) / std, dtype=torch.float32)
-    clean = prepared.series.clean[0, begin:, 0]
+    observed = torch.tensor((prepared.series.observed[begin:] - mean) / std, dtype=torch.float32)
+    clean = prepared.series.clean[begin:, 0]
     with torch.no_grad():
         states, hidden = model["rnn"](observed[None, :20])
         outputs = [model["readout"](states[:, -1:])]
@@ -302,7 +302,7 @@ def test_best_is_chosen_by_the_free_run_on_observed_validation_samples(here: Pat
     best = run.load_checkpoint("best")
     prepared = prepare(config)
     mean, std = prepared.scale.mean[0], prepared.scale.std[0]
-    observed = torch.tensor((prepared.series.observed[0, 80:120] - mean) / std).float()
+    observed = torch.tensor((prepared.series.observed[80:120] - mean) / std).float()
     model = nn.ModuleDict({"rnn": nn.RNN(1, 4, batch_first=True), "readout": nn.Linear(4, 1)})
     model.load_state_dict(load_file(run.path / "model.safetensors"))
     with torch.no_grad():

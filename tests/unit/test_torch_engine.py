@@ -6,6 +6,7 @@ from examples import REPOSITORY
 from reference_script import run
 from sinernn import engines
 from sinernn.config import load_config
+from sinernn.data.windows import contiguous_planner
 from sinernn.engines import EngineChoice, Objective, blank_after_divergence
 from sinernn.engines.torch_engine import (
     CUBLAS_WORKSPACE,
@@ -16,7 +17,6 @@ from sinernn.engines.torch_engine import (
 from sinernn.errors import DeviceError
 from sinernn.experiment import prepare
 from sinernn.network import GATES, Network
-from sinernn.windows import contiguous_planner
 
 SAMPLES, LENGTH, ROWS = 60, 7, 2
 
@@ -38,9 +38,7 @@ def stream_of(network: Network) -> np.ndarray:
 
 
 def plan(first: int, n: int):
-    return contiguous_planner(
-        segments=1, samples=SAMPLES, length=LENGTH, batch_size=ROWS, carry_state=True
-    )(first, n)
+    return contiguous_planner([SAMPLES], length=LENGTH, batch_size=ROWS, carry_state=True)(first, n)
 
 
 def advance(engine: TorchEngine, first: int, n: int) -> np.ndarray:

@@ -12,11 +12,11 @@ from pydantic import Field
 from pydantic_core import from_json
 from safetensors.numpy import save
 
+from sinernn.data.windows import Scale
 from sinernn.errors import RunFileError, printable
 from sinernn.network import Network, Params, RefineState, TrainState
 from sinernn.runs.files import ArraysFile, contiguous, damaged, validated
 from sinernn.schema import Section
-from sinernn.windows import Scale
 
 METADATA_KEY = "sinernn.checkpoint"
 FORMAT_VERSION = 1
