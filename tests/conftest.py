@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
+import commands
 from commands import COMMAND, Outcome, folder_in_memory
 from examples import tiny
 from sinernn import cli, experiment
@@ -52,9 +52,7 @@ def installed(here: Path) -> Callable[..., Outcome]:
     """The installed command, run as a process of its own in an empty folder."""
 
     def run(*arguments: object) -> Outcome:
-        command = [COMMAND, *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        return commands.run(COMMAND, *arguments)
 
     return run
 

@@ -256,6 +256,8 @@ def _gather_evidence(
             future=scale.apply(forecasts.observed[:, warmup:]),
             hidden=hidden,
             typical=forecasts.typical,
+            transient_steps=settings.attractor_steps,
+            measured_steps=settings.attractor_steps,
             to_signal=scale.invert,
         ),
         std=spread(np.concatenate(training)),

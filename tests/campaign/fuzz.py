@@ -1,7 +1,7 @@
 """Feed the tests of mutated files far more cases than a run of the tests does.
 
 `python tests/campaign/fuzz.py --count 100000 config checkpoint` stops at the first case that ends in
-anything but a file that is read or one message, or takes too long; case N of a seed is always the
+anything but a file that is read or one message, or makes too many calls; case N of a seed is always the
 same. All readings together may take 100 MB beyond the program itself; a `command` takes what
 its work takes. Needs Linux.
 """
@@ -38,7 +38,6 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000, help="cases that count, of each kind")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    fuzzing.Tally.is_traced = False
     for kind in arguments.kinds:
         fuzz(kind, 20, seed=-1)  # what is imported late is no reading's memory
     if "command" not in arguments.kinds:
@@ -72,7 +71,8 @@ def tell(kind: str, done: int, began: float) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     print(
         f"{kind}: {done} cases in {time.perf_counter() - began:.0f} s, {tally.read} read, "
-        f"{tally.refused} refused; slowest {tally.slowest:.3f} s of processor time, "
+        f"{tally.refused} refused; at most {tally.most_calls} calls and "
+        f"{tally.most_bytes / 1e6:.1f} MB of arrays each, "
         f"peak of the process {peak:.0f} MB",
         flush=True,
     )

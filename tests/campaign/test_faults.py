@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 
 import kills
 from campaign import stride
-from commands import COMMAND, Outcome
+from commands import COMMAND, Outcome, run, run_shell
 from examples import NOON, TINY, tiny
 from faults import FAULTS, Calls
 from sinernn import engines, experiment, saving
@@ -172,14 +171,11 @@ def in_a_namespace(script: str, folder: Path) -> Outcome:
     words = ["unshare", "--user", "--map-root-user", "--mount", "bash", "-c"]
     probe = "mount -t tmpfs -o size=64k none disk"
     (folder / "disk").mkdir()
-    tried = subprocess.run([*words, probe], cwd=folder, capture_output=True, text=True, check=False)
-    if tried.returncode:
-        pytest.skip(f"mounting a disk is not permitted here: {tried.stderr.strip()}")
-    done = subprocess.run(
-        [*words, f'sinernn() {{ "{COMMAND}" "$@"; }}; tiny="{TINY}"\n{script}'],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    tried = run(*words, probe, cwd=folder)
+    if tried.code:
+        pytest.skip(f"mounting a disk is not permitted here: {tried.err.strip()}")
+    whole = f'sinernn() {{ "{COMMAND}" "$@"; }}; tiny="{TINY}"\n{script}'
+    return run(*words, whole, cwd=folder)
 
 
 @forking
@@ -218,14 +214,12 @@ def test_a_file_that_grows_too_large_is_told_and_without_the_limit_the_run_goes_
     bench.expect("whole")
     limited = f'ulimit -f {kilobytes}; exec "{COMMAND}" train "{TINY}" --quiet --no-figures'
     plain = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}  # it writes, too
-    done = subprocess.run(
-        ["bash", "-c", limited], capture_output=True, text=True, check=False, env=plain
-    )
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1
-    assert "File too large" in done.stderr
+    done = run_shell(limited, env=plain)
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 1
+    assert "File too large" in done.err
     tally = kills.Tally()
-    bench.finish("whole", here, tally, done.stderr)
+    bench.finish("whole", here, tally, done.err)
     assert tally.failures == []
 
 
@@ -253,9 +247,9 @@ def test_an_output_without_room_is_told(installed: Callable[..., Outcome], here:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     words = f'"{COMMAND}" train "{TINY}" --quiet --no-figures > /dev/full'
-    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
-    assert done.stderr == "the output: No space left on device; what was saved is still there\n"
-    assert done.returncode == 1
+    done = run_shell(words)
+    assert done.err == "the output: No space left on device; what was saved is still there\n"
+    assert done.code == 1
     assert open_run("latest").read_json("run.json")["status"] == "finished"
 
 
@@ -263,9 +257,9 @@ def test_progress_without_room_does_not_end_the_training(here: Path):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     words = f'"{COMMAND}" train "{TINY}" --no-figures 2> /dev/full'
-    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0
-    assert "one step ahead" in done.stdout
+    done = run_shell(words)
+    assert done.code == 0
+    assert "one step ahead" in done.out
 
 
 def train_until(step: int, what: Callable[[Run], None], *overrides: str) -> Run:
@@ -309,9 +303,9 @@ def test_from_a_working_folder_that_is_gone_there_is_one_message(
     here: Path, words: str, message: str
 ):
     command = f'mkdir gone; cd gone; rmdir "$PWD"; exec "{COMMAND}" {words.format(tiny=TINY)}'
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert done.stderr == f"{message}\n"
-    assert done.returncode in (1, 2)
+    done = run_shell(command)
+    assert done.err == f"{message}\n"
+    assert done.code in (1, 2)
 
 
 def test_runs_that_is_a_file_is_told_by_the_command(sinernn: Callable[..., Outcome]):

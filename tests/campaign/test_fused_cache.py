@@ -2,9 +2,9 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,8 +13,11 @@ import pytest
 from numba.core import config
 from numba.core.registry import cpu_target
 
+from commands import run_python
 from examples import REPOSITORY
 from sinernn.engines.fused import cache
+
+POOL = ThreadPoolExecutor(3)  # of threads that wait for processes
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="about owners and modes")
 
@@ -32,21 +35,20 @@ print(losses, engine.open_loop(np.ones((1, 3, 1), "float32"), state.hidden).toli
 """
 
 
-def start(folder: Path, hidden_size: int = 3, *, source: Path = REPOSITORY / "src"):
+def start(
+    folder: Path, hidden_size: int = 3, *, source: Path = REPOSITORY / "src"
+) -> "Future[str]":
     """A process that trains a little, with its kernels in this folder."""
     changes = {"SINERNN_CACHE_DIR": str(folder), "PYTHONPATH": str(source)}
     # A copy of the sources is not what coverage is about.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT.replace("HIDDEN", str(hidden_size))],
-        env=kept | changes, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    code = SCRIPT.replace("HIDDEN", str(hidden_size))
+    return POOL.submit(lambda: run_python(code, env=kept | changes))
 
 
-def finish(process: "subprocess.Popen[str]") -> tuple[bool, str]:
+def finish(process: "Future[str]") -> tuple[bool, str]:
     """Whether it had to compile, and its numbers."""
-    needed, numbers = process.communicate()[0].splitlines()
-    assert process.returncode == 0
+    needed, numbers = process.result().splitlines()
     return needed == "True", numbers
 
 

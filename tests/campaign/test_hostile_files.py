@@ -5,8 +5,6 @@ import json
 import os
 import pickle
 import shutil
-import signal
-import tracemalloc
 import zipfile
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -16,6 +14,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
+from commands import no_hang
+from counting import bytes_of, counted
 from examples import (
     NOON,
     checkpoint_metadata,
@@ -29,18 +29,17 @@ from sinernn import experiment
 from sinernn.config import load_config
 from sinernn.drawing import read_evidence
 from sinernn.errors import ConfigError, RunFileError, RunNotFoundError, SinernnError
-from sinernn.runs import METRICS_COLUMNS, Run
+from sinernn.runs import MAX_JSON_BYTES, METRICS_COLUMNS, Run
 from sinernn.runs.checkpoints import METADATA_KEY, checkpoint_bytes, load_checkpoint
 from sinernn.runs.directory import create_run, open_run
-from sinernn.runs.files import MAX_HEADER_BYTES
+from sinernn.runs.files import MAX_HEADER_BYTES, ArraysFile
 
 
 @pytest.fixture(autouse=True)
 def in_time() -> Generator[None]:
     """Nothing here may wait for a pipe."""
-    signal.alarm(60)
-    yield
-    signal.alarm(0)
+    with no_hang():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -185,71 +184,135 @@ def test_a_header_of_a_million_arrays_is_not_read(here: Path):
         load_checkpoint(path)
 
 
-def peak_megabytes(read: Callable[[], object]) -> float:
-    """Memory that a reading takes at its peak, what it returns included."""
-    tracemalloc.start()
-    try:
-        read()
-        return tracemalloc.get_traced_memory()[1] / 1e6
-    finally:
-        tracemalloc.stop()
+DEEP_OR_LONG = [
+    "[" * 10**6, '{"a":' * 5 * 10**5, "[[],[],[],[]" * 10**5, '{"a": ' + "9" * 10**6 + "}", "{}" + " " * 10**6 + "x",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["[" * 10**6, '{"a":' * 5 * 10**5, "[[],[],[],[]" * 10**5,
-                                  '{"a": ' + "9" * 10**6 + "}", "{}" + " " * 10**6 + "x"])  # fmt: skip
+@pytest.mark.parametrize("text", DEEP_OR_LONG, ids=lambda text: text[:6])
 def test_json_that_is_deep_or_long_costs_little(here: Path, text: str):
+    """It is refused in a few calls: what it holds is never built."""
     run = make_run()
     (run.path / "run.json").write_text(text)
+    with counted() as cost, pytest.raises(RunFileError, match=r"run\.json: is damaged: not JSON: "):
+        run.read_facts()
+    assert cost.calls < 3000
 
-    def read() -> None:
-        with pytest.raises(RunFileError, match=r"run\.json: is damaged: not JSON: "):
-            run.read_facts()
 
-    assert peak_megabytes(read) < 150
+class Counting(io.TextIOWrapper):
+    """A text file that counts the characters that were read of it."""
+
+    characters = 0
+
+    def readline(self, size: int = -1) -> str:
+        line = super().readline(size)
+        Counting.characters += len(line)
+        return line
+
+
+@pytest.fixture
+def counting(monkeypatch: pytest.MonkeyPatch) -> type[Counting]:
+    """Let every text file be opened as one that counts."""
+    plain = Path.open
+
+    def opened(path: Path, mode: str = "r", **options: Any) -> Any:
+        if mode != "r":
+            return plain(path, mode, **options)
+        return Counting(io.FileIO(path), **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "open", opened)
+    Counting.characters = 0
+    return Counting
 
 
 @pytest.mark.parametrize(
-    "line", ["x" * 10**7, "," * 10**7, '"' * 10**7, '"' + "\n" * 10**7, "\0" * 10**7]
+    "line",
+    ["x" * 10**7, "," * 10**7, '"' * 10**7, '"' + "\n" * 10**7, "\0" * 10**7],
+    ids=lambda line: ascii(line[:3]),
 )
-def test_a_metrics_line_without_an_end_costs_little(here: Path, line: str):
+def test_a_metrics_line_without_an_end_costs_little(
+    here: Path, counting: type[Counting], line: str
+):
+    """Of its ten million characters few are read, and in pieces."""
     run = make_run()
     header = ",".join(METRICS_COLUMNS) + "\n"
     for text in (header + line, line):
         (run.path / "metrics.csv").write_text(text)
-
-        def read() -> None:
-            with pytest.raises(RunFileError, match=r"metrics\.csv: (is damaged|has no rows)"):
-                run.read_metrics()
-
-        assert peak_megabytes(read) < 1
+        counting.characters = 0
+        with pytest.raises(RunFileError, match=r"metrics\.csv: (is damaged|has no rows)"):
+            run.read_metrics()
+        assert 0 < counting.characters < 300_000
 
 
-@pytest.mark.parametrize(
-    "content",
-    ["[]," * 1_300_000 + "[]", "{}," * 1_300_000 + "{}", '"é",' * 700_000 + "1", "1.5," * 900_000 + "1"],
-    ids=["lists", "objects", "texts", "numbers"],
-)  # fmt: skip
+LARGEST = {
+    "lists": "[]," * 1_300_000 + "[]",
+    "objects": "{}," * 1_300_000 + "{}",
+    "texts": '"é",' * 700_000 + "1",
+    "numbers": "1.5," * 900_000 + "1",
+}
+
+
+@pytest.mark.parametrize("content", LARGEST.values(), ids=LARGEST)
 def test_json_of_the_largest_size_costs_no_more_than_is_promised(here: Path, content: str):
+    """What it holds is what is kept of it, and a file of more is not read."""
     run = make_run()
     (run.path / "run.json").write_text(f'{{"a": [{content}]}}')
-    assert peak_megabytes(run.read_facts) < 150
+    with counted() as cost:
+        facts = run.read_facts()
+    assert cost.calls < 2000
+    assert bytes_of(facts) < 150e6
+    (run.path / "run.json").write_text(f'{{"a": [{content}]}}' + " " * MAX_JSON_BYTES)
+    with pytest.raises(RunFileError, match=r"has \d+ bytes, and 4000000 at most are right"):
+        run.read_facts()
 
 
 @pytest.mark.parametrize(
     "row", ["training,1,1,1,,,", ",,,,,,", "training,1,0.123456789012345678,,,,"]
 )
-def test_metrics_cost_no_more_than_is_promised_of_their_size(here: Path, row: str):
+def test_metrics_cost_no_more_than_is_promised_of_their_size(
+    here: Path, counting: type[Counting], row: str
+):
+    """The columns alone are kept, and rows come one by one."""
     run = make_run()
     content = ",".join(METRICS_COLUMNS) + "\n" + f"{row}\n" * 50_000
     (run.path / "metrics.csv").write_text(content)
-    assert peak_megabytes(run.read_metrics) < 6 * len(content) / 1e6
-    assert peak_megabytes(lambda: list(run.metrics_rows())) < 45 * len(content) / 1e6
+    assert sum(column.nbytes for column in run.read_metrics().values()) < 6 * len(content)
+    assert bytes_of(list(run.metrics_rows())) < 45 * len(content)
+    counting.characters = 0
+    next(run.metrics_rows())
+    assert counting.characters < 1000
 
 
-def test_arrays_cost_no_more_than_twice_their_file(here: Path):
-    run = make_run()
+def test_arrays_cost_no_more_than_their_file(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """Each is read once, into memory of its size."""
+    run, made = make_run(), []
     run.write_arrays("x", {"a": np.zeros(10**6), "b": np.zeros((1000, 500), "float32")})
-    assert peak_megabytes(lambda: run.read_arrays("x")) < 2 * 10
+    opened = ArraysFile._opened
+
+    class Noting:
+        def __init__(self, file: Any) -> None:
+            self.file = file
+
+        def __enter__(self) -> "Noting":
+            self.inner = self.file.__enter__()
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            self.file.__exit__(*error)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
+        def get_tensor(self, name: str) -> np.ndarray:
+            made.append(self.inner.get_tensor(name))
+            return made[-1]
+
+    monkeypatch.setattr(ArraysFile, "_opened", lambda file: Noting(opened(file)))
+    with counted() as cost:
+        arrays = run.read_arrays("x")
+    assert [array.nbytes for array in made] == [8 * 10**6, 2 * 10**6]
+    assert all(any(array is each for each in made) for array in arrays.values())
+    assert cost.array_bytes <= 10**7  # a look at what was read is no memory of its own
 
 
 # A checkpoint is held against the network that it names.

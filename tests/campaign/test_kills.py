@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 import kills
 from campaign import LENGTH, stride, times
-from commands import COMMAND
+from commands import COMMAND, started, wait_until
 from examples import TINY
 from sinernn.runs.directory import LATEST
 
@@ -46,9 +45,9 @@ def test_the_installed_command_killed_three_times_ends_in_the_same_bytes(
     random, delays = np.random.default_rng(SEED), []
     for _ in range(3):
         words = [COMMAND, *map(str, bench.command("fused", tmp_path))]
-        with subprocess.Popen(words, cwd=tmp_path) as process:
-            while process.poll() is None and not list(tmp_path.glob("runs/*/.lock")):
-                time.sleep(0.001)  # a second of imports, in which there is nothing to lose
+        with started(*words, cwd=tmp_path) as process:
+            # Before it holds a run there is nothing to lose.
+            wait_until(lambda: process.poll() is not None or list(tmp_path.glob("runs/*/.lock")))
             delays.append(random.uniform(0, bench.seconds["fused"]))
             time.sleep(delays[-1])
             process.kill()
@@ -62,8 +61,7 @@ def test_a_second_process_that_resumes_a_run_is_told_so_until_the_first_is_dead(
 ):
     bench.expect("fused")
     first = bench.nursery.start(*bench.command("fused", tmp_path), cwd=tmp_path)
-    while not list(tmp_path.glob("runs/*/checkpoints/last.safetensors")):
-        time.sleep(0.001)
+    wait_until(lambda: list(tmp_path.glob("runs/*/checkpoints/last.safetensors")))
     os.kill(first.pid, signal.SIGSTOP)  # it holds the run for as long as this takes
     second = bench.nursery.run(*bench.command("fused", tmp_path), cwd=tmp_path)
     (run,) = kills.runs_in(tmp_path)

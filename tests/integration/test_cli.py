@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlparse
@@ -16,6 +15,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import commands
+from commands import COMMAND, started, wait_until
 from examples import REPOSITORY, TINY
 from sinernn.errors import Place, Problem
 from sinernn.reporting import TrainingProgress, show_problems
@@ -210,16 +211,13 @@ def test_diverging_training_has_an_exit_code_of_its_own(sinernn):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_process_has_saved_what_it_had(here: Path, number: int, code: int):
-    command = [
-        str(Path(sys.executable).with_name("sinernn")), "train", str(TINY),
-        "training.steps=1000000", "training.checkpoint_every=null", "training.log_every=1",
-    ]  # fmt: skip
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    words = ("training.steps=1000000", "training.checkpoint_every=null", "training.log_every=1")
+    with started(COMMAND, "train", TINY, *words, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         process.stderr.readline()  # where the run is kept
         process.stderr.readline()  # training has begun
         process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        err = process.stderr.read()
     assert process.returncode == code
     assert "interrupted at update " in err.splitlines()[-1]
     run = Path("runs/latest")
@@ -295,16 +293,10 @@ def test_the_place_stays_in_sight_in_a_long_line():
 )
 def test_a_terminal_sees_the_caret(here: Path):
     Path("a.yaml").write_text("model:\n  hiden_size: 3\n")
-    command = Path(sys.executable).with_name("sinernn")
-    shown = subprocess.run(
-        ["script", "-qec", f"{command} config show a.yaml", "/dev/null"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"TERM": "dumb"},
-    )
-    assert shown.returncode == 2
-    assert shown.stdout.splitlines()[1:] == ["     2 |   hiden_size: 3", "           ^"]
+    words = ("script", "-qec", f"{COMMAND} config show a.yaml", "/dev/null")
+    shown = commands.run(*words, env=os.environ | {"TERM": "dumb"})
+    assert shown.code == 2
+    assert shown.out.splitlines()[1:] == ["     2 |   hiden_size: 3", "           ^"]
 
 
 def test_the_version_is_told(sinernn):
@@ -328,11 +320,9 @@ def test_every_group_lists_its_commands(sinernn, group: list[str]):
 
 
 def test_a_reader_of_the_progress_that_leaves_does_not_end_the_training(here: Path):
-    command = [
-        str(Path(sys.executable).with_name("sinernn")), "train", str(TINY),
-        "training.log_every=1", "--no-figures",
-    ]  # fmt: skip
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    words = ("training.log_every=1", "--no-figures")
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with started(COMMAND, "train", TINY, *words, **pipes) as process:
         assert process.stderr is not None
         process.stderr.close()
         assert process.stdout is not None
@@ -342,9 +332,8 @@ def test_a_reader_of_the_progress_that_leaves_does_not_end_the_training(here: Pa
 
 
 def test_the_module_is_the_command_line(here: Path):
-    command = [sys.executable, "-m", "sinernn", "--version"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"sinernn {version('sinernn')}\n"
+    told = commands.run(sys.executable, "-m", "sinernn", "--version")
+    assert told.out == f"sinernn {version('sinernn')}\n"
 
 
 def test_compiling_is_told_while_it_lasts(installed, monkeypatch: pytest.MonkeyPatch):
@@ -362,12 +351,10 @@ def test_compiling_is_told_while_it_lasts(installed, monkeypatch: pytest.MonkeyP
 def test_a_bar_is_drawn_on_a_terminal():
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     with TrainingProgress(20, console=console) as progress:
-        with progress.compiling():
-            time.sleep(0.2)  # the bar is drawn ten times a second
+        with progress.compiling():  # a thread draws the bar ten times a second
+            wait_until(lambda: "compiling for this network" in console.file.getvalue())
         progress.show(Record(5, np.array([0.25]), 0.1, is_row=True, is_checkpoint=False))
-        time.sleep(0.01)
     drawn = console.file.getvalue()
-    assert "compiling for this network" in drawn
     assert "5/20 updates" in drawn
     assert "loss 2.50e-01" in drawn
 
@@ -375,8 +362,7 @@ def test_a_bar_is_drawn_on_a_terminal():
 def test_a_judgement_is_kept_although_its_reader_leaves(sinernn, trained: Run):
     run = Path("runs/latest").resolve()
     (run / "evaluation.json").unlink()
-    command = [str(Path(sys.executable).with_name("sinernn")), "eval", "runs/latest"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with started(COMMAND, "eval", "runs/latest", stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.close()
     assert (run / "evaluation.json").exists()

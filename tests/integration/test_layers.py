@@ -1,12 +1,11 @@
 """Modules import only from those before them, and the command line starts without heavy ones."""
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from commands import run_python
 from examples import REPOSITORY, TINY
 
 SOURCE = REPOSITORY / "src" / "sinernn"
@@ -73,8 +72,7 @@ def test_module_imports_only_lower_ones(name: str):
 
 def loaded_after(code: str) -> set[str]:
     code += "; import sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return {name.split(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    return {name.split(".")[0] for name in run_python(code).splitlines()[-1].split()}
 
 
 HELP = (

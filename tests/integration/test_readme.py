@@ -3,12 +3,12 @@
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from commands import run
 from examples import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -33,10 +33,8 @@ def test_the_commands_of_the_readme_run_one_after_the_other(here: Path):
         if line.startswith(("make ", "python benchmarks/", *ELSEWHERE)):
             continue
         assert line.startswith("sinernn "), f"nothing runs this command: {line}"
-        done = subprocess.run(
-            shlex.split(line), env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        done = run(*shlex.split(line), env=environment)
+        assert done.code == 0, f"{line}\n{done.err}"
         ran += 1
     assert ran >= 8
 
@@ -46,11 +44,10 @@ def test_the_commands_of_the_readme_run_one_after_the_other(here: Path):
 )
 def test_benchmarks_of_the_readme_start(line: str):
     script = shlex.split(line)[1]
-    done = subprocess.run(
-        [sys.executable, REPOSITORY / script, "--help"], capture_output=True, text=True, check=True
-    )
+    told = run(sys.executable, REPOSITORY / script, "--help")
+    assert told.code == 0
     for option in re.findall(r"--[\w-]+", line):
-        assert option in done.stdout
+        assert option in told.out
 
 
 def test_the_python_of_the_readme_runs(here: Path, monkeypatch: pytest.MonkeyPatch):

@@ -3,8 +3,6 @@
 import io
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file
 
+from commands import run_python
 from examples import CONFIGS, TINY, refined
 from sinernn import experiment, judging
 from sinernn.config import check, load_config
@@ -266,13 +265,14 @@ def test_refinement_has_the_same_bits_whatever_the_number_of_threads(here: Path)
         "print(*[hashlib.sha256(path.read_bytes()).hexdigest() for path in files])\n"
     )
     hashes = [
-        subprocess.run(
-            [sys.executable, "-c", code, str(TINY), f"runs{threads}"],
-            env={**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
-            capture_output=True, text=True, check=True,
-        ).stdout
+        run_python(
+            code,
+            TINY,
+            f"runs{threads}",
+            env=os.environ | {"OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+        )
         for threads in ("1", "2")
-    ]  # fmt: skip
+    ]
     assert hashes[0] == hashes[1]
 
 

@@ -5,8 +5,6 @@ import math
 import re
 import shutil
 import tempfile
-import time
-import tracemalloc
 from collections.abc import Callable, Generator
 from copy import deepcopy
 from pathlib import Path
@@ -16,12 +14,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from campaign import times
+from counting import counted
 
 EXAMPLES = times(300)
 """Of each kind of file in a campaign; `tests/campaign/fuzz.py` runs as many as are asked for."""
 
-SECONDS, MEGABYTES = 1, 50
-"""Processor time and memory that one reading may take."""
+CALLS, MEGABYTES = 5_000_000, 100
+"""Calls of functions that one reading may make, and megabytes that it may ask numpy for.
+
+The longest Mackey-Glass series that a config may ask for takes most of both; anything else takes a
+hundredth.
+"""
 
 T = TypeVar("T")
 ErrorT = TypeVar("ErrorT", bound=Exception)
@@ -29,7 +32,7 @@ Mutation = Callable[[bytes], bytes]
 
 fuzzed = settings(
     max_examples=EXAMPLES,
-    deadline=None,  # the time that counts is the processor's: the machine may be busy
+    deadline=None,  # what counts is counted: the machine may be busy
     suppress_health_check=[HealthCheck.too_slow],
 )
 
@@ -44,37 +47,29 @@ def empty_folder() -> Path:
 class Tally:
     """What readings took so far, and how they ended."""
 
-    is_traced = True
-    """Whether the memory of every reading is measured, which makes it four times slower."""
-
-    slowest = 0.0
+    most_calls = most_bytes = 0
     read = refused = 0
 
     @classmethod
     def clear(cls) -> None:
-        cls.slowest, cls.read, cls.refused = 0.0, 0, 0
+        cls.most_calls = cls.most_bytes = cls.read = cls.refused = 0
 
 
 def read(reader: Callable[[], T], refusal: type[ErrorT]) -> tuple[T | None, ErrorT | None]:
-    """Return what a reader returned or how it refused, which took little time and memory.
+    """Return what a reader returned or how it refused, which took few calls and little memory.
 
     A refusal is one short line, or one for each problem, harmless to a terminal.
     """
     result = refused = None
-    began = time.process_time()
-    if Tally.is_traced:
-        tracemalloc.start()
-    try:
-        result = reader()
-    except refusal as error:
-        refused = error
-    finally:
-        peak = tracemalloc.get_traced_memory()[1]  # 0 if nothing is traced
-        tracemalloc.stop()
-    spent = time.process_time() - began
-    Tally.slowest = max(Tally.slowest, spent)
-    assert peak < MEGABYTES * 1e6
-    assert spent < SECONDS
+    with counted() as cost:
+        try:
+            result = reader()
+        except refusal as error:
+            refused = error
+    Tally.most_calls = max(Tally.most_calls, cost.calls)
+    Tally.most_bytes = max(Tally.most_bytes, cost.array_bytes)
+    assert cost.calls < CALLS
+    assert cost.array_bytes < MEGABYTES * 1e6
     if refused is None:
         Tally.read += 1
     else:

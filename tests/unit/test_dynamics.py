@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from sinernn.evaluation.dynamics import (
-    MEASURED_STEPS,
     Settled,
     exponent_resolution,
     follow,
@@ -14,6 +13,7 @@ from sinernn.evaluation.dynamics import (
 from sinernn.network import Network
 from sinernn.recurrence import Recurrence
 
+MEASURED_STEPS = 2000
 STEPS = np.arange(MEASURED_STEPS)
 SINE = np.sin(10 / 49 * STEPS)[:, None]
 HALF = np.sin(5 / 49 * STEPS)[:, None]  # at half the frequency
@@ -128,7 +128,9 @@ def sine_network(angle_rad: float, *, radius: float) -> Recurrence:
     return Recurrence(Network("rnn_tanh", 1, 2, 1, "float64"), params)
 
 
-def follow_sine(model: Recurrence, *, steps: int = 300, origins: int = 3):
+def follow_sine(
+    model: Recurrence, *, steps: int = 300, origins: int = 3, measured: int = MEASURED_STEPS
+):
     hidden = np.random.default_rng(0).uniform(-0.5, 0.5, size=(1, 1, origins, 2))
     return follow(
         model,
@@ -136,6 +138,8 @@ def follow_sine(model: Recurrence, *, steps: int = 300, origins: int = 3):
         future=np.zeros((origins, steps, 1)),
         hidden=hidden,
         typical=1,
+        transient_steps=measured,
+        measured_steps=measured,
         to_signal=lambda scaled: 10 * scaled,
     )
 
@@ -156,7 +160,7 @@ def test_a_rotating_network_settles_as_its_radius_says(radius: float, place: str
 
 
 def test_without_input_weights_the_driven_and_the_free_orbit_are_one():
-    found = follow_sine(sine_network(0.21, radius=1.05))
+    found = follow_sine(sine_network(0.21, radius=1.05), measured=10)
     np.testing.assert_allclose(found.driven, found.free, atol=1e-12)
     np.testing.assert_allclose(found.driven[:, 2], 0)  # two numbers have two components
     assert found.explained.sum() == pytest.approx(1)
@@ -164,7 +168,7 @@ def test_without_input_weights_the_driven_and_the_free_orbit_are_one():
 
 def test_eigenvalues_at_rest_are_those_of_the_recurrent_weights():
     model = sine_network(0.21, radius=0.5)  # after a few steps the state is at rest
-    found = follow_sine(model, steps=300)
+    found = follow_sine(model, steps=300, measured=10)
     assert found.driven_eigenvalues.shape == (64, 2, 2)
     last = found.free_eigenvalues[-1]
     expected = 0.5 * np.array([[np.cos(0.21), -np.sin(0.21)], [np.cos(0.21), np.sin(0.21)]])
@@ -180,6 +184,8 @@ def test_a_network_that_runs_away_is_followed_to_where_it_diverges():
         future=np.zeros((1, 1200, 1)),
         hidden=np.ones((1, 1, 1, 2)),
         typical=0,
+        transient_steps=MEASURED_STEPS,
+        measured_steps=MEASURED_STEPS,
         to_signal=lambda scaled: scaled,
     )
     assert np.isnan(found.exponents).all()
@@ -188,6 +194,6 @@ def test_a_network_that_runs_away_is_followed_to_where_it_diverges():
 
 
 def test_few_steps_and_many_origins_can_be_followed():
-    found = follow_sine(sine_network(0.21, radius=1.05), steps=1, origins=20)
+    found = follow_sine(sine_network(0.21, radius=1.05), steps=1, origins=20, measured=10)
     assert found.driven.shape == (1, 3)
     assert found.exponents.shape == (8,)

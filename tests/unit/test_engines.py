@@ -1,12 +1,11 @@
 """The choice of an engine, and what holds between the two."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from commands import run_python
 from examples import tiny
 from sinernn import engines, experiment, judging
 from sinernn.engines import Engine, EngineChoice
@@ -96,4 +95,4 @@ def test_choosing_fused_loads_neither_engine():
         "engines.choose('auto', 'auto', Network('gru', 1, 16, 1, 'float32'))\n"
         "assert not {'torch', 'numba'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run_python(code)

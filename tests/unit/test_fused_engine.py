@@ -7,7 +7,6 @@ on numpy arrays; then with fewer and smaller shapes.
 import functools
 import inspect
 import os
-import subprocess
 import sys
 import threading
 from dataclasses import replace
@@ -18,6 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numba.core import config
 
+import commands
 from examples import REPOSITORY
 from sinernn.engines import Engine, Objective, require_plan
 from sinernn.engines.fused.engine import FusedEngine
@@ -363,14 +363,7 @@ def test_the_plain_form_of_every_kernel_passes_these_tests():
         pytest.skip("this is it")
     files = ["tests/unit/test_fused_engine.py", "tests/unit/test_fused_lanes.py"]
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files]
-    done = subprocess.run(
-        command,
-        cwd=REPOSITORY,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
+    words = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files)
+    done = commands.run(*words, cwd=REPOSITORY, env=environment)
+    assert done.code == 0, done.out
+    assert " passed" in done.out

@@ -1,8 +1,6 @@
 """Refinement: the Jacobian, the solver, what keeps units off their kink, and the generator."""
 
 import os
-import subprocess
-import sys
 import warnings
 from dataclasses import dataclass, replace
 
@@ -12,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commands import run_python
 from sinernn.engines.torch_engine import RecurrentNetwork
 from sinernn.network import Network
 from sinernn.refine import algebra, loop
@@ -497,10 +496,7 @@ def test_kernels_compute_the_same_without_the_compiler():
     )
     outputs = []
     for disabled in ("0", "1"):
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
-            env={**os.environ, "NUMBA_DISABLE_JIT": disabled},
-        )  # fmt: skip
-        outputs.append(np.array(done.stdout.split(), float))
+        printed = run_python(code, env=os.environ | {"NUMBA_DISABLE_JIT": disabled})
+        outputs.append(np.array(printed.split(), float))
     # Rounding: the compiler may reorder sums.
     np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-9, atol=1e-13)

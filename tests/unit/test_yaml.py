@@ -1,15 +1,16 @@
 import contextlib
+import itertools
 import math
 import os
-import resource
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinernn.config.yaml import MAX_BYTES, MAX_VALUES, dump_yaml, parse_yaml, read_yaml
+from counting import counted
+from sinernn.config.yaml import MAX_BYTES, MAX_VALUES, _Loader, dump_yaml, parse_yaml, read_yaml
 from sinernn.errors import ConfigError, Place
 
 
@@ -92,27 +93,62 @@ def test_only_regular_files_are_read(here: Path, name: str):
     }[name]  # fmt: skip
 
 
-N = MAX_BYTES
+LARGE = [
+    ("", "#"), ("", "# a\n"), ("", "\n"), ("a: ", "x"), ("a: ", "x "), ("a: x", "\n  x"), ('a: "', "\\x41"),
+    ("a: |\n", "  x\n"), ("a: [", "1,"), ("a: [", "[],"), ("", "- 1\n"), ("a: ", "["), ("", "- "), ("", "? "),
+    ("", "%A\n"), ("a: ", "x:"), ("", "k{}: 1\n"), ("a: !", "x"), ("", "'"), ("", "a: &b b\n"),
+]  # fmt: skip
+"""Beginning, and what follows again and again."""
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "#" * N, "# a\n" * (N // 4), "\n" * N, "a: " + "x" * (N - 3), "a: " + "x " * (N // 3),
-        "a: x" + "\n  x" * (N // 5), 'a: "' + "\\x41" * (N // 5), "a: |\n" + "  x\n" * (N // 5),
-        "a: [" + "1," * (N // 3), "a: [" + "[]," * (N // 4), "- 1\n" * (N // 4), "a: " + "[" * (N // 2),
-        "- " * (N // 2), "? " * (N // 2), "%A\n" * (N // 4), "a: " + "x:" * (N // 3),
-        "".join(f"k{i}: 1\n" for i in range(N // 12)), "a: !" + "x" * (N // 2), "'" * N, "a: &b b\n" * (N // 8),
-    ],
-    ids=lambda text: text[:6],
-)  # fmt: skip
-def test_a_large_file_costs_little_whatever_is_in_it(text: str):
-    began = time.process_time()  # of this process alone: the machine may be busy
-    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with contextlib.suppress(ConfigError):
-        parse(text)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak_kb < 100_000
-    assert time.process_time() - began < 5  # a second or so; PyYAML alone would take a minute
+def large(begin: str, again: str, size: int) -> str:
+    """Return so many bytes of a text."""
+    return begin + "".join(again.format(i) for i in range(size // len(again.format(10_000))))
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many tokens, indents and open brackets the scanner keeps whenever it looks for more."""
+    sizes = [0]
+    fetch = _Loader.fetch_more_tokens
+
+    def look(reader: Any) -> None:
+        fetch(reader)
+        parts = (reader.tokens, reader.indents, reader.possible_simple_keys, reader.states)
+        sizes.append(sum(map(len, parts)))
+
+    monkeypatch.setattr(_Loader, "fetch_more_tokens", look)
+    return sizes
+
+
+@pytest.mark.parametrize(("begin", "again"), LARGE)
+def test_a_large_file_costs_little_whatever_is_in_it(begin: str, again: str, kept: list[int]):
+    """PyYAML alone would take a minute: what it does is in proportion to the size, which has a limit.
+
+    A file of so many bytes, or half of them, stands for one of the limit, which takes seconds.
+    """
+    calls = []
+    for size in (10_000, 20_000):
+        with counted() as cost, contextlib.suppress(ConfigError):
+            parse(large(begin, again, size))
+        calls.append(cost.calls)
+    assert calls[1] < 2.2 * calls[0] + 1000
+    assert calls[1] < 300 * 20_000
+    assert max(kept) < 2500  # a simple key has 1024 characters at most
+
+
+@pytest.mark.parametrize("again", ["1,", "[],", "{{a: 1}},"])
+def test_no_more_values_are_composed_than_a_config_may_hold(
+    again: str, monkeypatch: pytest.MonkeyPatch
+):
+    composed = itertools.count()
+    compose = _Loader.compose_node
+    monkeypatch.setattr(
+        _Loader, "compose_node", lambda *arguments: (next(composed), compose(*arguments))[1]
+    )
+    with pytest.raises(ConfigError, match="holds more than"):
+        parse(large("a: [", again, MAX_BYTES))
+    assert next(composed) <= MAX_VALUES + 1
 
 
 def test_number_of_values_is_bounded():

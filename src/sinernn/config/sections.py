@@ -117,6 +117,10 @@ class Evaluation(Section):
     origins: Whole = Field(default=8, ge=1, le=10_000)
     """Number of forecasts, spread evenly over the evaluated part; memory grows with them."""
 
+    attractor_steps: Whole = Field(default=2000, ge=10, le=1_000_000)
+    """Steps of a free run to discard before its attractor is analyzed, and steps to analyze; time
+    grows with them."""
+
     initial_state: Literal["zero", "carried"] = "zero"
     """Hidden state before the warm-up: zero, or the last one of training (first row of the
     batch)."""

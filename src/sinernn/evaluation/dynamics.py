@@ -1,6 +1,6 @@
 """The closed loop as a dynamical system: where it settles, how it stretches, what its orbit is.
 
-The free run is followed on its own for a fixed number of steps, whatever the horizon of the
+The free run is followed on its own for a number of steps of its own, whatever the horizon of the
 forecasts: where it settles is a property of the network, not of how long somebody looked.
 """
 
@@ -15,8 +15,6 @@ from sinernn.evaluation.periodic import fit_sinusoid, least_squares
 from sinernn.network import Hidden
 from sinernn.recurrence import Recurrence
 
-TRANSIENT_STEPS = 2000  # left out: the way to where the free run settles
-MEASURED_STEPS = 2000
 RUNS = 8  # origins followed at most; they are evenly spread, and differ in their phase alone
 ORBIT_STEPS = 1000  # of hidden states that a figure can show
 
@@ -177,6 +175,8 @@ def follow(
     future: Float[np.ndarray, "origin steps channel"],
     hidden: Hidden,
     typical: int,
+    transient_steps: int,
+    measured_steps: int,
     to_signal: Callable[[Float[np.ndarray, "..."]], Float[np.ndarray, "..."]],
 ) -> Dynamics:
     """Follow the network's hidden state: freely from several origins, and driven from one.
@@ -187,6 +187,8 @@ def follow(
         future: Samples that follow, which drive one orbit, in scaled units.
         hidden: State before the warm-up.
         typical: The origin whose orbits are kept.
+        transient_steps: Steps of a free run that are left out: the way to where it settles.
+        measured_steps: Steps that follow, over which it is measured; at least 2.
         to_signal: From scaled to the series' own units.
     """
     with np.errstate(all="ignore"):  # a diverging run ends in NaN, and is told as such
@@ -197,16 +199,16 @@ def follow(
         driven, free = (_orbit(model, start, inputs, is_free=is_free) for is_free in (False, True))
         chosen = np.linspace(0, len(warmup) - 1, min(RUNS, len(warmup))).round().astype(int)
         hidden = hidden[:, :, chosen]
-        for _ in range(TRANSIENT_STEPS):
+        for _ in range(transient_steps):
             hidden = model.free_step(hidden)
-        outputs = np.empty((MEASURED_STEPS, len(chosen), warmup.shape[2]))
-        places = iter(range(MEASURED_STEPS))
+        outputs = np.empty((measured_steps, len(chosen), warmup.shape[2]))
+        places = iter(range(measured_steps))
 
         def linearize(state: State) -> Linearized:
             outputs[next(places)] = model.output(state)
             return model.linearize_free(state)
 
-        exponents = largest_exponent(linearize, hidden, steps=MEASURED_STEPS, row_axis=2)
+        exponents = largest_exponent(linearize, hidden, steps=measured_steps, row_axis=2)
         components, explained = _principal_components(driven)
         center = driven.mean(axis=0)
         return Dynamics(
