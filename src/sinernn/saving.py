@@ -115,7 +115,7 @@ def refine(
         return
     from sinernn.refine import loop, problem
 
-    stages, training_part = config.refine.stages, slice(config.parts.train)
+    stages, series = config.refine.stages, experiment.series
 
     def save(name: str, theta: Theta, state: RefineState, rmse: float | None) -> None:
         params = problem.unflatten(theta, network)
@@ -125,12 +125,12 @@ def refine(
     try:
         for record in loop.refine(
             standing.refine or loop.start(run.best_checkpoint()[1].state.params, network),
-            scale.apply(experiment.series.observed[:, training_part]),
+            [scale.apply(part) for part in series.cut(series.observed, experiment.parts.train)],
             network=network,
             stages=stages,
             seed=config.seed,
             measure=judging.validation_measure(
-                config, experiment.series, scale, network, origins=config.refine.origins
+                config, series, scale, network, origins=config.refine.origins
             ),
         ):
             signal_number, state = stop.signal_number, record.state

@@ -1,5 +1,6 @@
-"""What every section of a config shares: strict, frozen, and closed to unknown keys."""
+"""Base class of config sections: strict types, frozen, no unknown keys."""
 
+from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
@@ -12,7 +13,7 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        strict=True,  # "12" is no number, and true is no 1
+        strict=True,  # "12" is not a number, and true is not 1
         allow_inf_nan=False,
         use_attribute_docstrings=True,
         validate_default=True,
@@ -24,14 +25,23 @@ def _whole_float_to_int(value: Any) -> Any:
 
 
 whole = BeforeValidator(_whole_float_to_int)  # 1e5 is a fine way to write 100000
-"""In an `Annotated` it stands behind the bounds, which would not reach the JSON Schema otherwise.
-"""
+"""In an `Annotated`, put it after the bounds, or they are missing in the JSON Schema."""
 
 Whole = Annotated[int, whole]
 
 
+@dataclass(frozen=True)
+class Conflict:
+    """Settings that do not go together."""
+
+    settings: tuple[str, ...]
+    """Dotted names; the message is about the first, and the others have a part in it."""
+
+    message: str
+
+
 def sections_in(annotation: Any) -> list[type[Section]]:
-    """Return the sections that a value of this type can be; lists are not looked into."""
+    """Return the sections that a value of this type can be, without those in lists."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     arguments = get_args(annotation)
@@ -51,7 +61,7 @@ def kinds_of(annotation: Any) -> dict[str, type[Section]]:
 
 
 def default_kind(kind: str) -> BeforeValidator:
-    """Return what lets a section without a `kind` be of this one.
+    """Return a validator that gives a section without a `kind` this one.
 
     A union is written `Annotated[A | B, Field(discriminator="kind"), default_kind("a")]`; of its
     sections only the default has a default for `kind`.

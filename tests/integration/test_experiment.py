@@ -14,6 +14,7 @@ import sinernn
 from examples import CONFIGS, TINY, tiny
 from sinernn import drawing, engines, experiment, judging
 from sinernn.config import Config, load_config
+from sinernn.config.sections import Evaluation, Windows
 from sinernn.engines import EngineChoice
 from sinernn.errors import (
     ConfigError,
@@ -112,11 +113,28 @@ def test_every_cell_trains_is_judged_and_drawn(here: Path, cell: str):
     assert np.isfinite(summary.scores["open_loop"]["rmse"])
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"windows": Windows(washout=49)}, r"^config: windows\.washout: must be less than"),
+        (
+            {"evaluation": Evaluation(horizon=100_000)},
+            r"^config: evaluation\.horizon: the test part",
+        ),
+    ],
+)
+def test_library_checks_before_training(here: Path, settings, message: str):
+    """A config made in Python is checked as one from a file is, before anything is written."""
+    with pytest.raises(ConfigError, match=message):
+        experiment.train(Config(**settings))
+    assert not Path("runs").exists()
+
+
 def test_the_scale_is_fitted_on_the_training_part_alone(here: Path):
     config = tiny("signal.period=1200", "signal.length=600")  # every part has a mean of its own
     prepared = prepare(config)
-    training_part = prepared.series.observed[:, :420]
-    np.testing.assert_array_equal(prepared.scale.mean, training_part.mean(axis=(0, 1)))
+    training_part = prepared.series.observed[:420]
+    np.testing.assert_array_equal(prepared.scale.mean, training_part.mean(axis=0))
     assert abs(prepared.scale.mean - prepared.series.observed.mean()) > 0.01
     assert len(prepared.objective.samples) == 420
 
@@ -162,8 +180,8 @@ def test_scores_are_those_of_the_plain_torch_network_in_signal_units(here: Path)
     prepared = prepare(config)
     mean, std = prepared.scale.mean[0], prepared.scale.std[0]
     begin = 600 - 90  # the test part
-    observed = torch.tensor((prepared.series.observed[0, begin:] - mean) / std, dtype=torch.float32)
-    clean = prepared.series.clean[0, begin:, 0]
+    observed = torch.tensor((prepared.series.observed[begin:] - mean) / std, dtype=torch.float32)
+    clean = prepared.series.clean[begin:, 0]
     with torch.no_grad():
         states, hidden = model["rnn"](observed[None, :20])
         outputs = [model["readout"](states[:, -1:])]
@@ -284,7 +302,7 @@ def test_best_is_chosen_by_the_free_run_on_observed_validation_samples(here: Pat
     best = run.load_checkpoint("best")
     prepared = prepare(config)
     mean, std = prepared.scale.mean[0], prepared.scale.std[0]
-    observed = torch.tensor((prepared.series.observed[0, 80:120] - mean) / std).float()
+    observed = torch.tensor((prepared.series.observed[80:120] - mean) / std).float()
     model = nn.ModuleDict({"rnn": nn.RNN(1, 4, batch_first=True), "readout": nn.Linear(4, 1)})
     model.load_state_dict(load_file(run.path / "model.safetensors"))
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The rooms import only from the rooms above them, and the command line starts without the heavy ones."""
+"""Modules import only from those before them, and the command line starts without heavy ones."""
 
 import ast
 from pathlib import Path
@@ -9,16 +9,17 @@ from commands import run_python
 from examples import REPOSITORY, TINY
 
 SOURCE = REPOSITORY / "src" / "sinernn"
-ROOMS = (
-    "errors", "randomness", "schema", "places", "yamlwords", "yamlfile", "overrides", "signals", "windows", "network",
-    "engines", "refine", "refine.stages", "refine.records",
-    "config.sections", "config.messages", "config.cost", "config.contradictions", "config",
-    *(f"engines.fused{room}" for room in (
-        "", ".lanes", ".cells", ".constants", ".shape", ".views", ".cache", ".products", ".elementwise", ".memory",
-        ".forward", ".backward", ".kernels", ".layout", ".engine",
+MODULES_IN_ORDER = (
+    "errors", "randomness", "schema", "data", "data.series", "data.synthetic", "data.windows",
+    "blas", "model", "model.functions", "model.cells", "model.network", "model.linearization", "engines", "refine", "refine.stages", "refine.records",
+    "config.places", "config.yaml", "config.overrides", "config.sections", "config.messages", "config.memory",
+    "config.checks", "config.load", "config",
+    *(f"engines.fused{name}" for name in (
+        "", ".lanes", ".constants", ".shape", ".views", ".cache", ".products", ".elementwise", ".memory",
+        ".forward", ".backward", ".kernels", ".layout", ".runs", ".engine",
     )),
-    *(f"refine.{room}" for room in ("cells", "jacobian", "algebra", "solver", "problem", "lift", "loop")),
-    "engines.torch_engine", "interrupts", "training", "recurrence",
+    *(f"refine.{name}" for name in ("jacobian", "solver", "problem", "lift", "loop")),
+    "compilation", "engines.torch_engine", "interrupts", "training",
     "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.evidence",
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation",
     "plotting.style", "plotting.training", "plotting.waveforms", "plotting.comparisons",
@@ -27,17 +28,19 @@ ROOMS = (
     "drawing", "experiment", "verification", "reporting", "commands", "cli",
     "__main__",
 )  # fmt: skip
-"""From the top of the house to its bottom."""
+"""From the lowest layer to the highest."""
 
 
-def room(path: Path) -> str:
+def module_name(path: Path) -> str:
     return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
 
 
-MODULES = {room(path): path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py"}
+MODULES = {
+    module_name(path): path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py"
+}
 
 
-def imported_rooms(tree: ast.AST) -> set[str]:
+def imported_modules(tree: ast.AST) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -52,19 +55,19 @@ def imported_rooms(tree: ast.AST) -> set[str]:
     return names
 
 
-def test_the_list_of_rooms_is_complete():
-    assert set(MODULES) == set(ROOMS)
+def test_every_module_is_in_the_list():
+    assert set(MODULES) == set(MODULES_IN_ORDER)
 
 
-@pytest.mark.parametrize("name", ROOMS)
-def test_a_room_imports_only_from_rooms_above(name: str):
+@pytest.mark.parametrize("name", MODULES_IN_ORDER)
+def test_module_imports_only_lower_ones(name: str):
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
-    above = set(ROOMS[: ROOMS.index(name)])
+    lower = set(MODULES_IN_ORDER[: MODULES_IN_ORDER.index(name)])
     # The choice of an engine imports the chosen one when it is called, and not before.
-    allowed = above | (
+    allowed = lower | (
         {"engines.fused.engine", "engines.torch_engine"} if name == "engines" else set()
     )
-    assert imported_rooms(tree) <= allowed
+    assert imported_modules(tree) <= allowed
 
 
 def loaded_after(code: str) -> set[str]:

@@ -184,7 +184,7 @@ def test_what_would_make_another_run_of_it_is_refused_with_a_way_out(
 
 def test_an_override_that_changes_nothing_is_no_other_run(here: Path):
     run = experiment.train(tiny(), figures=False).run
-    assert resumed(run, "training.steps=20", "limits.hours=5") == contents(run)
+    assert resumed(run, "training.steps=20", "limits.memory_gb=5") == contents(run)
 
 
 def test_a_run_that_diverged_is_not_let_do_it_again(here: Path):

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from examples import CONFIGS
-from sinernn.config import Config, json_schema, load_config, setting_paths, to_yaml, validate
-from sinernn.config.contradictions import find_contradictions
+from sinernn.config import Config, check, json_schema, load_config, setting_paths, to_yaml, validate
+from sinernn.config.checks import find_conflicts
+from sinernn.config.places import Places
+from sinernn.config.sections import Limits
+from sinernn.config.yaml import parse_yaml
+from sinernn.data.synthetic import Sine
 from sinernn.errors import ConfigError, KeyPath, Place
-from sinernn.places import Places
 from sinernn.schema import Section, Whole, default_kind
-from sinernn.signals import Sine
-from sinernn.yamlfile import parse_yaml
 
 
 @pytest.fixture
@@ -33,8 +34,8 @@ def write(here: Path):
     return write_config
 
 
-def test_the_defaults_are_a_valid_config_without_contradictions():
-    assert find_contradictions(Config()) == []
+def test_defaults_have_no_conflicts():
+    assert find_conflicts(Config()) == []
 
 
 def test_the_name_defaults_to_the_files_stem(write):
@@ -49,17 +50,19 @@ def test_whole_floats_serve_as_whole_numbers(write):
     assert load_config(write("training: {steps: 1e5}\n")).training.steps == 100_000
 
 
-def test_the_bounds_of_contradictions_are_sharp(write):
-    path = write("seed: 1\n")
-    load_config(
-        path,
+@pytest.mark.parametrize(
+    "overrides",
+    [
         ["signal.length=100", "windows.length=69", "evaluation.warmup=5", "evaluation.horizon=3"],
-    )
-    load_config(path, ["windows.washout=48"])
-    load_config(path, ["windows.batch_size=357"])
-    load_config(path, ["windows.batch_size=1000", "windows.order=random"])
-    load_config(path, ["evaluation.horizon=3700", "evaluation.origins=1"])
-    load_config(path, ["split.validation=0", "training.evaluate_every=null"])
+        ["windows.washout=48"],
+        ["windows.batch_size=357"],
+        ["windows.batch_size=1000", "windows.order=random"],
+        ["evaluation.horizon=3700", "evaluation.origins=1"],
+        ["split.validation=0", "training.evaluate_every=null"],
+    ],
+)
+def test_the_bounds_of_contradictions_are_sharp(write, overrides: list[str]):
+    check(load_config(write("seed: 1\n"), overrides))
 
 
 class Square(Section):
@@ -82,17 +85,17 @@ class WithKinds(Config):
         ("signal: {kind: null}\n", "a.yaml:1:16: signal.kind: must be sine or square, got null"),
         ("signal: {kind: [a]}\n", "a.yaml:1:16: signal.kind: must be sine or square, got a list"),
         ("signal: {kind: square, amplitude: 3}\n",
-         "a.yaml:1:24: signal.amplitude: unknown key; it belongs to kind sine, and this is square; remove it, "
+         "a.yaml:1:24: signal.amplitude: unknown key; it belongs to kind sine, not square; remove it, "
          "or set signal.kind=sine"),
         ("signal: {duty: 0.3}\n",
-         "a.yaml:1:10: signal.duty: unknown key; it belongs to kind square, and this is sine; remove it, "
+         "a.yaml:1:10: signal.duty: unknown key; it belongs to kind square, not sine; remove it, "
          "or set signal.kind=square"),
         ("signal: {kind: square, dutty: 0.3}\n", "a.yaml:1:24: signal.dutty: unknown key; did you mean duty?"),
-        ("signal: {kind: square, colour: 3}\n", "a.yaml:1:24: signal.colour: unknown key; known here: kind, duty"),
+        ("signal: {kind: square, colour: 3}\n", "a.yaml:1:24: signal.colour: unknown key; valid keys: kind, duty"),
         ("signal: {kind: square, duty: 2}\n", "a.yaml:1:30: signal.duty: must be less than 1, got 2"),
         ("signal: {starts: [x]}\n", "a.yaml:1:19: signal.starts.0: must be a number, got 'x'"),
         ("signal: 3\n",
-         "a.yaml:1:9: signal: must be a section with keys such as kind, amplitude, period, phase, got 3"),
+         "a.yaml:1:9: signal: must be a section with keys such as kind, time_step, length, starts, got 3"),
         ("duty: 3\n", "a.yaml:1:1: duty: unknown key; did you mean signal.duty?"),
         ("windows: {amplitude: 3}\n", "a.yaml:1:11: windows.amplitude: unknown key; did you mean signal.amplitude?"),
     ],
@@ -120,10 +123,10 @@ class WithLists(Config):
     [
         ("{stages: [{horizon: 1}, {horizon: 0}]}", "43: refine.stages.1.horizon: must be at least 1, got 0"),
         ("{stages: [{horizn: 1, horizon: 2}]}", "20: refine.stages.0.horizn: unknown key; did you mean horizon?"),
-        ("{stages: [{}]}", "19: refine.stages.0.horizon: is missing"),
+        ("{stages: [{}]}", "19: refine.stages.0.horizon: is required"),
         ("{stages: [3]}", "19: refine.stages.0: must be a section with keys such as horizon, got 3"),
         ("{stage: []}", "10: refine.stage: unknown key; did you mean stages?"),
-        ("3", "9: refine: must be a section with keys such as stages, got 3"),
+        ("3", "9: refine: must be a section with keys such as stages or null, got 3"),
     ],
 )  # fmt: skip
 def test_sections_that_may_be_null_and_lists_of_sections_are_told_in_the_same_words(
@@ -148,11 +151,11 @@ def test_a_section_without_a_kind_is_of_the_default_kind():
 @pytest.mark.parametrize(
     ("overrides", "place"),
     [
-        (["training.steps=1e8", "engine=torch"], "training.steps=1e8: training.steps"),
+        (["training.steps=1e9"], "training.steps=1e9"),
         (["signal.length=1e7", "signal.starts=[0,1,2,3,4,5,6,7,8,9,10,11,12]"], "signal.length"),
         (
             ["training.log_every=1", "training.steps=9e6"],
-            "training.log_every=1: training.log_every",
+            "training.log_every=1: the run needs",
         ),
         (["model.hidden_size=4096", "model.num_layers=16"], "model.hidden_size"),
     ],
@@ -160,12 +163,35 @@ def test_a_section_without_a_kind_is_of_the_default_kind():
 def test_a_run_beyond_its_limits_is_refused_until_they_are_raised(write, overrides, place: str):
     path = write("seed: 1\n")
     with pytest.raises(ConfigError, match=place) as caught:
-        load_config(path, overrides)
-    load_config(path, overrides + re.findall(r"set (limits\.\w+=\S+)", str(caught.value)))
+        check(load_config(path, overrides))
+    check(load_config(path, overrides + re.findall(r"set (limits\.\w+=\S+)", str(caught.value))))
 
 
-def test_the_time_of_an_accelerator_is_not_estimated(write):
-    load_config(write("training: {steps: 1e8}\n"), ["device=cuda"])
+def test_config_from_a_mapping():
+    """Of plain values and sections; messages name it `config`."""
+    given = {"training": {"steps": 10}, "signal": Sine(length=600), "refine": {"stages": [{}]}}
+    config = load_config(given, ["seed=3"])
+    assert (config.name, config.seed, config.training.steps) == ("run", 3, 10)
+    assert config.signal == Sine(length=600)
+    assert to_yaml(config, sources=True).count("# config\n") > 2
+    with pytest.raises(ConfigError, match=r"^config: training\.stepz: unknown key; did you mean"):
+        load_config({"training": {"stepz": 10}})
+    with pytest.raises(ConfigError, match=r"^config: training\.3: must have keys that are text"):
+        load_config({"training": {3: 1}})
+    assert given["training"] == {"steps": 10}
+
+
+def test_setting_that_was_removed_is_ignored_in_a_run_directory(write):
+    """Elsewhere it is an error: see test_broken_configs.py."""
+    Path("run").mkdir()
+    old = Path("run/config.yaml")
+    old.write_text("limits: {memory_gb: 2.0, hours: 24.0}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"limits\.hours: was removed"):
+        load_config(old)
+    Path("run/run.json").write_text("{}", encoding="utf-8")
+    assert load_config(old).limits == Limits(memory_gb=2.0)
+    with pytest.raises(ConfigError, match=r"^limits\.hours=5: was removed, .*; leave it out$"):
+        load_config(old, ["limits.hours=5"])
 
 
 def values(annotation: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:

@@ -1,8 +1,14 @@
 import pytest
 
+from sinernn.config.overrides import (
+    apply_overrides,
+    nearest,
+    override_for_option,
+    parse_overrides,
+)
+from sinernn.config.places import Document
+from sinernn.config.yaml import parse_yaml
 from sinernn.errors import ConfigError, Place
-from sinernn.overrides import apply_overrides, from_option, nearest, parse_overrides
-from sinernn.yamlfile import Document, parse_yaml
 
 
 def override(text: str, *overrides: str) -> Document:
@@ -33,7 +39,7 @@ def test_overriding_what_replaces_a_section_empties_it_whatever_the_order():
 
 
 def test_every_value_that_is_no_section_is_told_at_once():
-    with pytest.raises(ConfigError, match=r"^a.x=1: a.x: a is 1.*\nb.x=1: b.x: b is a list"):
+    with pytest.raises(ConfigError, match=r"^a.x=1: a is 1.*\nb.x=1: b is a list"):
         override("a: 1\nb: [1]\n", "a.x=1", "b.x=1")
 
 
@@ -54,11 +60,18 @@ KNOWN = [("seed",), ("signal", "length"), ("windows", "length"), ("windows", "ba
     ],
 )
 def test_the_setting_that_an_option_means(words: list[str], meant: str | None):
-    assert from_option(words, KNOWN) == meant
+    assert override_for_option(words, KNOWN) == meant
 
 
 @pytest.mark.parametrize(
-    ("word", "guess"), [("hiden_size", "hidden_size"), ("Seed", "seed"), ("zzz", None)]
+    ("word", "guess"),
+    [
+        ("hiden_size", "hidden_size"),
+        ("Seed", "seed"),
+        ("zzz", None),
+        ("HID", "hidden_size"),
+        ("hi", None),
+    ],
 )
 def test_the_nearest_known_word(word: str, guess: str | None):
     assert nearest(word, ["hidden_size", "seed", "steps"]) == guess

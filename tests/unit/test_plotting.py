@@ -182,7 +182,7 @@ def test_the_tutorial_figure_has_large_true_dots_and_small_free_run_dots():
 
 def test_the_open_loop_figure_shows_predictions_and_what_is_left_over():
     story = make_story()
-    one_step = story.judged.open_loop
+    one_step = story.judged.open_loop[0]
     top, bottom = open_loop(story).axes
     prediction = labelled(top)["one step ahead"]
     assert_draws(prediction, one_step.time[0, :150], one_step.prediction[0, :150, 0])

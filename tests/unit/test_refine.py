@@ -283,7 +283,7 @@ STAGES = (
     Stage(loop="open", sequences=4, horizon=30, warmup=20, iterations=3, measure_every=1),
     Stage(sequences=4, horizon=60, warmup=20, stride=7, iterations=3),
 )
-SEGMENTS = np.stack([sine(500), sine(500, amplitude=0.5)])
+SEGMENTS = [sine(500), sine(500, amplitude=0.5)]
 
 
 def replace_stage(stage: Stage, **changes) -> Stage:
@@ -291,7 +291,7 @@ def replace_stage(stage: Stage, **changes) -> Stage:
 
 
 def run(network: Network, state, stages=STAGES, seed: int = 7):
-    validation = stage_samples(sine(300)[None], Stage(sequences=3, warmup=20, horizon=130))
+    validation = stage_samples([sine(300)], Stage(sequences=3, warmup=20, horizon=130))
 
     def measure(theta):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -465,21 +465,21 @@ def test_noise_is_on_the_warmup_alone_and_drawn_anew_when_it_is_due():
 
 
 @given(
-    segments=st.integers(1, 4), count=st.integers(1, 30),
+    lengths=st.lists(st.integers(0, 20), max_size=4), count=st.integers(1, 30),
     warmup=st.integers(1, 5), horizon=st.integers(1, 5),
 )  # fmt: skip
 @settings(deadline=None)
-def test_sequences_stay_inside_their_segments(segments, count, warmup, horizon):
-    series = np.arange(10.0) + 100 * np.arange(segments)[:, None]
+def test_sequences_stay_inside_their_segments(lengths, count, warmup, horizon):
+    series = [100.0 * s + np.arange(length)[:, None] for s, length in enumerate([*lengths, 10])]
     stage = Stage(sequences=count, warmup=warmup, horizon=horizon)
-    sequences = stage_samples(series[:, :, None], stage)
+    sequences = stage_samples(series, stage)
     assert sequences.shape == (count, warmup + horizon, 1)
     np.testing.assert_array_equal(np.diff(sequences[:, :, 0]), 1.0)
 
 
 def test_sequences_are_spread_over_all_segments():
     series = np.arange(110.0) + 1000 * np.arange(2)[:, None]  # 100 places in each
-    sequences = stage_samples(series[:, :, None], Stage(sequences=5, warmup=6, horizon=5))
+    sequences = stage_samples(list(series[:, :, None]), Stage(sequences=5, warmup=6, horizon=5))
     assert sequences[:, 0, 0].tolist() == [0, 49, 99, 1049, 1099]
 
 

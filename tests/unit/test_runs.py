@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import load, save
 
 from examples import NOON, checkpoint_metadata, make_checkpoint, make_run, refining
+from sinernn.data.windows import Scale
 from sinernn.errors import RunFileError, RunNotFoundError
 from sinernn.model.cells import CELLS
 from sinernn.runs import files
@@ -15,7 +16,6 @@ from sinernn.runs.checkpoints import METADATA_KEY, checkpoint_bytes, load_checkp
 from sinernn.runs.directory import create_run, open_run
 from sinernn.runs.files import write_atomically
 from sinernn.training import Record
-from sinernn.windows import Scale
 
 
 def test_a_run_is_named_by_utc_time_and_name(here: Path):

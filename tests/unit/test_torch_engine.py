@@ -6,6 +6,7 @@ from examples import REPOSITORY
 from reference_script import run
 from sinernn import engines
 from sinernn.config import load_config
+from sinernn.data.windows import contiguous_planner
 from sinernn.engines import EngineChoice, Objective, blank_after_divergence
 from sinernn.engines.torch_engine import (
     CUBLAS_WORKSPACE,
@@ -17,7 +18,6 @@ from sinernn.errors import DeviceError
 from sinernn.experiment import prepare
 from sinernn.model.cells import CELLS
 from sinernn.model.network import Network
-from sinernn.windows import contiguous_planner
 
 SAMPLES, LENGTH, ROWS = 60, 7, 2
 
@@ -39,9 +39,7 @@ def stream_of(network: Network) -> np.ndarray:
 
 
 def plan(first: int, n: int):
-    return contiguous_planner(
-        segments=1, samples=SAMPLES, length=LENGTH, batch_size=ROWS, carry_state=True
-    )(first, n)
+    return contiguous_planner([SAMPLES], length=LENGTH, batch_size=ROWS, carry_state=True)(first, n)
 
 
 def advance(engine: TorchEngine, first: int, n: int) -> np.ndarray:

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from sinernn.data.windows import Plan
 from sinernn.errors import TrainingDivergedError
 from sinernn.model.network import Network
 from sinernn.training import schedule, train
-from sinernn.windows import Plan
 
 
 class CountingEngine:

@@ -31,7 +31,9 @@ __all__ = ["SCORES", "Evidence", "Forecasts", "OneStep", "Setting", "advise", "j
 
 def open_loop(evidence: Evidence) -> dict[str, Any]:
     """One step ahead: RMSE, the same by the standard deviation, and R²."""
-    prediction, truth = evidence.open_loop.prediction, evidence.open_loop.truth
+    channels, parts = len(evidence.std), evidence.open_loop
+    prediction = np.concatenate([part.prediction.reshape(-1, channels) for part in parts])
+    truth = np.concatenate([part.truth.reshape(-1, channels) for part in parts])
     error = rmse(prediction - truth)
     return {
         "rmse": finite(error),

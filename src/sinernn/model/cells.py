@@ -163,5 +163,5 @@ class Gru(Cell):
         return (dn, dn * k * r * (1.0 - r), dh * (h - n) * z * (1.0 - z), dn * r), dh * z, dc
 
 
-CELLS: dict[str, Cell] = {"rnn_tanh": Tanh(), "rnn_relu": Relu(), "lstm": Lstm(), "gru": Gru()}
+CELLS: dict[str, Cell] = {"rnn_tanh": Tanh(), "rnn_relu": Relu(), "gru": Gru(), "lstm": Lstm()}
 """Every cell, by its name in a config."""

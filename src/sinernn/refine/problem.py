@@ -1,10 +1,12 @@
 """A stage's residuals as a function of the parameters alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
+from sinernn.data.series import locate
 from sinernn.engines import KernelCall
 from sinernn.engines.fused import runs
 from sinernn.model.network import Network, Params, Theta
@@ -115,20 +117,20 @@ def free_run(
 
 
 def stage_samples(
-    segments: Float[np.ndarray, "segment sample D"], stage: Stage
+    segments: Sequence[Float[np.ndarray, "_ D"]], stage: Stage
 ) -> Float[np.ndarray, "B length D"]:
-    """Return the sequences of a stage, begun evenly over all places where one fits.
+    """Return the sequences of a stage, which start evenly over all places where one fits.
 
     Args:
-        segments: Training parts in scaled units.
-        stage: Whose warm-up and horizon must fit into a segment.
+        segments: Training part of each segment in scaled units.
+        stage: Its warm-up and horizon must fit into a segment.
     """
     length = stage.warmup + stage.horizon
-    room = segments.shape[1] - length + 1
-    last = len(segments) * room - 1
+    places = [max(0, len(samples) - length + 1) for samples in segments]
     gaps = max(stage.sequences - 1, 1)
-    begins = [divmod(index * last // gaps, room) for index in range(stage.sequences)]
-    return np.stack([segments[segment, at : at + length] for segment, at in begins])
+    segment, start = locate(places, np.arange(stage.sequences) * (sum(places) - 1) // gaps)
+    begins: list[tuple[int, int]] = list(zip(segment.tolist(), start.tolist(), strict=True))
+    return np.stack([segments[each][at : at + length] for each, at in begins])
 
 
 def with_noise(

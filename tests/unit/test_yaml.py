@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counting import counted
+from sinernn.config.yaml import MAX_BYTES, MAX_VALUES, _Loader, dump_yaml, parse_yaml, read_yaml
 from sinernn.errors import ConfigError, Place
-from sinernn.yamlfile import MAX_BYTES, MAX_VALUES, _Reader, dump_yaml, parse_yaml, read_yaml
 
 
 def parse(text: str):
@@ -68,26 +68,26 @@ def test_every_key_and_value_knows_its_place():
     assert places.find(("b", "c")).text == "  c: [x, y]"
 
 
-def test_the_most_telling_place_is_an_override_then_a_line_then_the_section():
+def test_first_place_is_an_override_then_a_line_then_the_section():
     document = parse("a: {b: 1}\n")
     paths = [("a", "c"), ("a", "b"), ("a", "d")]
-    assert document.places.most_telling(paths[:1]) == Place("a.yaml", 1, 1)
-    assert document.places.most_telling(paths) == Place("a.yaml", 1, 8)
+    assert document.places.find_first(paths[:1]) == Place("a.yaml", 1, 1)
+    assert document.places.find_first(paths) == Place("a.yaml", 1, 8)
     document.places.values["a", "d"] = Place("a.d=1")
-    assert document.places.most_telling(paths) == Place("a.d=1")
+    assert document.places.find_first(paths) == Place("a.d=1")
 
 
 @pytest.mark.parametrize("name", ["folder", "pipe", "/dev/zero", "no.yaml", "large.yaml"])
-def test_what_is_no_file_to_read_is_told_and_never_waited_for(here: Path, name: str):
+def test_only_regular_files_are_read(here: Path, name: str):
     Path("folder").mkdir()
     os.mkfifo("pipe")
     Path("large.yaml").write_bytes(b"#" * (MAX_BYTES + 1))
     with pytest.raises(ConfigError) as caught:
         read_yaml(Path(name))
     assert str(caught.value) == f"{name}: " + {
-        "folder": "is a folder; name the YAML file in it",
-        "pipe": "is a pipe or a device; save the config as a file",
-        "/dev/zero": "is a pipe or a device; save the config as a file",
+        "folder": "is a directory, not a YAML file",
+        "pipe": "not a regular file; save the config as a file",
+        "/dev/zero": "not a regular file; save the config as a file",
         "no.yaml": "cannot be read: No such file or directory",
         "large.yaml": "is larger than 500 kB; is this a config?",
     }[name]  # fmt: skip
@@ -110,14 +110,14 @@ def large(begin: str, again: str, size: int) -> str:
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many tokens, indents and open brackets the scanner keeps whenever it looks for more."""
     sizes = [0]
-    fetch = _Reader.fetch_more_tokens
+    fetch = _Loader.fetch_more_tokens
 
     def look(reader: Any) -> None:
         fetch(reader)
         parts = (reader.tokens, reader.indents, reader.possible_simple_keys, reader.states)
         sizes.append(sum(map(len, parts)))
 
-    monkeypatch.setattr(_Reader, "fetch_more_tokens", look)
+    monkeypatch.setattr(_Loader, "fetch_more_tokens", look)
     return sizes
 
 
@@ -142,17 +142,17 @@ def test_no_more_values_are_composed_than_a_config_may_hold(
     again: str, monkeypatch: pytest.MonkeyPatch
 ):
     composed = itertools.count()
-    compose = _Reader.compose_node
+    compose = _Loader.compose_node
     monkeypatch.setattr(
-        _Reader, "compose_node", lambda *arguments: (next(composed), compose(*arguments))[1]
+        _Loader, "compose_node", lambda *arguments: (next(composed), compose(*arguments))[1]
     )
     with pytest.raises(ConfigError, match="holds more than"):
         parse(large("a: [", again, MAX_BYTES))
     assert next(composed) <= MAX_VALUES + 1
 
 
-def test_what_holds_too_many_values_is_no_config():
-    with pytest.raises(ConfigError, match=rf"a\.yaml:1:\d+: holds more than {MAX_VALUES} keys"):
+def test_number_of_values_is_bounded():
+    with pytest.raises(ConfigError, match=rf"a\.yaml:1:\d+: contains more than {MAX_VALUES} keys"):
         parse("a: [" + "1," * MAX_VALUES + "]")
     parse("a: [" + "1," * (MAX_VALUES - 10) + "]")
 
@@ -162,15 +162,15 @@ def test_what_holds_too_many_values_is_no_config():
     [
         (
             b"\xef\xbb\xbfa: \xff\n",
-            "a.yaml:1:4: byte 0xff is not UTF-8 text; save the file as UTF-8",
+            "a.yaml:1:4: invalid UTF-8 byte 0xff; save the file as UTF-8",
         ),
         (
             b'a: "\\U00110000"\n',
-            "an escape in quotes names no character; write the character itself",
+            "invalid character escape; write the character itself",
         ),
     ],
 )
-def test_bytes_and_escapes_that_are_no_characters_are_told(here, content: bytes, message: str):
+def test_invalid_bytes_and_escapes(here, content: bytes, message: str):
     (here / "a.yaml").write_bytes(content)
     with pytest.raises(ConfigError) as caught:
         read_yaml(Path("a.yaml"))
