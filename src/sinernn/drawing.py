@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sinernn.errors import RunFileError, UsageError, command_line, printable
-from sinernn.evaluation import Evidence
+from sinernn.evaluation.forecasts import Evidence
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
 

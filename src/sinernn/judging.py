@@ -12,15 +12,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from sinernn import compilation, engines, evaluation
+from sinernn import compilation, engines
 from sinernn.config import Config, check, load_config
 from sinernn.data.series import Series
 from sinernn.data.windows import Origins, Parts, Scale, count_origins, spread, spread_origins
 from sinernn.engines import Engine
 from sinernn.errors import RunFileError, UsageError
-from sinernn.evaluation import Evidence, Forecasts, OneStep, Setting
-from sinernn.evaluation.baselines import baselines
+from sinernn.evaluation import scores as scoring
+from sinernn.evaluation.baselines import forecast_baselines
 from sinernn.evaluation.dynamics import follow
+from sinernn.evaluation.forecasts import Evidence, Forecasts, OneStep
+from sinernn.evaluation.hints import Setting
+from sinernn.evaluation.metrics import rmse
 from sinernn.model.linearization import StateMap
 from sinernn.model.network import Hidden, Network, Theta, TrainState
 from sinernn.runs import Run
@@ -103,7 +106,7 @@ def validation_rmse(config: Config, series: Series, scale: Scale, engine: Engine
         horizon=horizon,
         hidden=hidden_before(settings.initial_state, engine.state, len(origins.samples)),
     )
-    return evaluation.rmse(forecasts.prediction - forecasts.observed[:, settings.warmup :])
+    return rmse(forecasts.prediction - forecasts.observed[:, settings.warmup :])
 
 
 def validation_measure(
@@ -119,7 +122,7 @@ def validation_measure(
 
     def measure(theta: Theta) -> float:
         forecasts = free_run(theta, network, warmups, steps=horizon)
-        return evaluation.rmse(scale.invert(forecasts) - observed[:, warmup:])
+        return rmse(scale.invert(forecasts) - observed[:, warmup:])
 
     return measure
 
@@ -210,8 +213,8 @@ def judge(
         "part": config.evaluation.part,
         "warmup": config.evaluation.warmup,
         "initial_state": config.evaluation.initial_state,
-        **evaluation.judge(evidence),
-        "hints": evaluation.advise(evidence, _setting(run)),
+        **scoring.score(evidence),
+        "hints": scoring.advise(evidence, _setting(run)),
         "origins": [
             {"segment": int(segment), "sample": int(sample), "diverged_at": diverged_at}
             for segment, sample, diverged_at in zip(
@@ -243,7 +246,7 @@ def _gather_evidence(
     return Evidence(
         closed_loop=forecasts,
         open_loop=predict_one_step(config, engine, series, checkpoint),
-        baselines=baselines(
+        baselines=forecast_baselines(
             training=training,
             choosing=_choosing_samples(config, series),
             warmup=forecasts.observed[:, :warmup],

@@ -23,7 +23,7 @@ from sinernn.errors import (
     TrainingDivergedError,
     UsageError,
 )
-from sinernn.evaluation import Evidence
+from sinernn.evaluation.forecasts import Evidence
 from sinernn.experiment import Watch
 from sinernn.model.linearization import StateMap
 from sinernn.plotting import FIGURES

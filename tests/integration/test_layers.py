@@ -1,6 +1,7 @@
 """Modules import only from those before them, and the command line starts without heavy ones."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,8 @@ MODULES_IN_ORDER = (
     )),
     *(f"refine.{name}" for name in ("jacobian", "solver", "problem", "lift", "loop")),
     "compilation", "engines.torch_engine", "interrupts", "training",
-    "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.evidence",
-    "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation",
+    "evaluation", "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.forecasts",
+    "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation.scores",
     "plotting.style", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.checkpoints", "runs",
     "runs.directory", "preparation", "judging", "standing", "saving",
@@ -57,6 +58,14 @@ def imported_modules(tree: ast.AST) -> set[str]:
 
 def test_every_module_is_in_the_list():
     assert set(MODULES) == set(MODULES_IN_ORDER)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES_IN_ORDER if name != "__main__"])
+def test_module_has_its_name_alone(name: str):
+    """No function of a package hides one of its modules."""
+    module = importlib.import_module(f"sinernn.{name}")
+    parent, _, last = f"sinernn.{name}".rpartition(".")
+    assert getattr(importlib.import_module(parent), last) is module
 
 
 @pytest.mark.parametrize("name", MODULES_IN_ORDER)

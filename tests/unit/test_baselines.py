@@ -5,9 +5,9 @@ from sinernn.evaluation.baselines import (
     ORDERS,
     Autoregression,
     autoregress,
-    baselines,
     choose_order,
     fit_autoregressions,
+    forecast_baselines,
     mean,
     persistence,
     seasonal_naive,
@@ -101,7 +101,7 @@ def test_the_order_may_be_as_long_as_the_warmup_that_the_network_reads():
         echo[n] = 0.95 * echo[n - 37] + 0.1 * noise[n]
     series = echo[None, :, None]
     stretches = np.stack([series[0, begin : begin + 60] for begin in range(2000, 2900, 60)])
-    found = baselines(
+    found = forecast_baselines(
         training=[series[0, :2000]],
         choosing=stretches,
         warmup=stretches[:, :40],
@@ -147,7 +147,7 @@ def test_an_unstable_model_is_not_chosen():
 
 
 def all_of(training: np.ndarray, *, warmup: int, season: float | None = 30.8) -> dict:
-    return baselines(
+    return forecast_baselines(
         training=list(training),
         choosing=training[:, : warmup + 10],
         warmup=training[:, -warmup:],
@@ -171,7 +171,7 @@ def test_a_short_series_has_no_ar():
 
 
 def test_without_anything_to_choose_on_there_is_no_ar():
-    found = baselines(
+    found = forecast_baselines(
         training=list(SINE), choosing=None, warmup=SINE[:, :50], steps=10, season=None
     )
     assert list(found) == ["persistence", "mean"]

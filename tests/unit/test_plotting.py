@@ -6,7 +6,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from examples import make_evidence
-from sinernn.evaluation import Evidence
+from sinernn.evaluation.forecasts import Evidence
 from sinernn.plotting import (
     FIGURES,
     FORMATS,

@@ -1,7 +1,7 @@
 import pytest
 
 from sinernn.evaluation.metrics import HorizonError
-from sinernn.evaluation.skill import skill
+from sinernn.evaluation.skill import compare_with_baselines
 
 INF = float("inf")
 
@@ -15,11 +15,11 @@ def ladder(*medians: float) -> list[HorizonError]:
 
 
 def words(network: list[HorizonError], **baselines: list[HorizonError]) -> str:
-    return skill(network, baselines, std=1.0)["words"]
+    return compare_with_baselines(network, baselines, std=1.0)["words"]
 
 
 def test_a_network_that_is_better_is_told_by_how_much_and_than_what():
-    told = skill(
+    told = compare_with_baselines(
         ladder(1e-3, 0.01, 0.1),
         {"mean": ladder(1, 1, 1), "AR(12)": ladder(0.1, 0.2, 0.31)},
         std=1.0,
@@ -53,7 +53,7 @@ def test_an_exact_linear_model_is_told_with_the_way_to_a_fair_contest():
 
 
 def test_what_diverged_is_worse_and_has_no_ratio():
-    told = skill(ladder(0.1, INF, INF), {"mean": ladder(1, 1, 1)}, std=1.0)
+    told = compare_with_baselines(ladder(0.1, INF, INF), {"mean": ladder(1, 1, 1)}, std=1.0)
     assert told["ratio"] is None
     assert told["words"] == (
         "diverged, and so worse than mean at 200 steps; better than every baseline up to 1 step"

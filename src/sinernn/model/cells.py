@@ -20,7 +20,7 @@ Source: the equations are those in the documentation of torch.nn.RNN, torch.nn.L
 torch.nn.GRU.
 """
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from sinernn.model.functions import relu, sigmoid, tanh, where_positive
 
@@ -165,3 +165,8 @@ class Gru(Cell):
 
 CELLS: dict[str, Cell] = {"rnn_tanh": Tanh(), "rnn_relu": Relu(), "gru": Gru(), "lstm": Lstm()}
 """Every cell, by its name in a config."""
+
+if TYPE_CHECKING:
+    CellName = str
+else:
+    CellName = Literal[tuple(CELLS)]

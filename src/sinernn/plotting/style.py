@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
-from sinernn.evaluation import Evidence
+from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.metrics import VALID_FRACTION
 
 # Okabe and Ito's palette, told apart by the colour-blind; each also differs in weight or dash,

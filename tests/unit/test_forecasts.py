@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from examples import make_evidence
-from sinernn.evaluation import Evidence, Forecasts
+from sinernn.evaluation.forecasts import Evidence, Forecasts
 
 
 def forecasts(errors: np.ndarray, *, warmup: int = 3, channels: int = 1) -> Forecasts:

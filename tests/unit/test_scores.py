@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from examples import make_evidence
-from sinernn.evaluation import SCORES, Evidence, Setting, advise, judge
+from sinernn.evaluation.forecasts import Evidence
+from sinernn.evaluation.hints import Setting
+from sinernn.evaluation.scores import SCORES, advise, score
 
 
 def scores(evidence: Evidence) -> dict:
     """Through JSON, which has no NaN and no infinity."""
-    return json.loads(json.dumps(judge(evidence), allow_nan=False))
+    return json.loads(json.dumps(score(evidence), allow_nan=False))
 
 
 def test_a_perfect_run_has_perfect_scores():
@@ -106,7 +108,7 @@ def test_one_step_and_one_origin_can_be_judged():
 
 
 def test_every_score_has_its_key():
-    assert set(judge(make_evidence())) == set(SCORES)
+    assert set(score(make_evidence())) == set(SCORES)
 
 
 def test_advice_is_given_on_poor_scores_alone():
