@@ -46,6 +46,7 @@ WEIGHTS_AND_SCORES = (
 )
 
 DIVERGING = (
+    "engine=torch",
     "signal.amplitude=1e6", "windows.normalize=false", "model.cell=rnn_relu",
     "training.learning_rate=10", "training.gradient_clip=null", "training.steps=2000",
 )  # fmt: skip
@@ -98,6 +99,15 @@ def shortened(config: Config) -> Config:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_config_trains_a_few_updates(here: Path, path: Path):
+    """With few units, so that few kernels are compiled."""
+    small = ["model.hidden_size=4", "evaluation.attractor_steps=100"]
+    config = load_config(path, ["device=cpu", "training.steps=4", *small])
+    assert experiment.train(shortened(config), figures=False).facts["updates"] == 4
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_config_trains_as_it_is(here: Path, path: Path):
     summary = experiment.train(shortened(load_config(path, ["device=cpu", "training.steps=4"])))
     assert summary.facts["updates"] == 4
     assert all(figure.stat().st_size > 1000 for figure in summary.figures)
@@ -106,7 +116,7 @@ def test_every_shipped_config_trains_a_few_updates(here: Path, path: Path):
 @pytest.mark.parametrize("cell", ["rnn_relu", "gru", "lstm"])
 def test_every_cell_trains_is_judged_and_drawn(here: Path, cell: str):
     summary = experiment.train(
-        tiny(f"model.cell={cell}", "model.num_layers=2", "windows.batch_size=2",
+        tiny(f"model.cell={cell}", "dtype=float64", "model.num_layers=2", "windows.batch_size=2",
              "windows.length=20", "windows.washout=3", "evaluation.initial_state=carried")
     )  # fmt: skip
     assert np.isfinite(summary.scores["open_loop"]["rmse"])
@@ -399,6 +409,7 @@ def shipped(name: str) -> Path:
     return next(path for path in CONFIGS if path.stem == name)
 
 
+@pytest.mark.campaign
 def test_the_tutorial_is_as_good_as_it_was_and_no_better_and_is_told_why(here: Path):
     """Five seeds of the reference experiment: its loss, how its free run drifts, and the hints."""
     errors = []
@@ -415,7 +426,11 @@ def test_the_tutorial_is_as_good_as_it_was_and_no_better_and_is_told_why(here: P
 
 
 def test_on_the_default_signal_a_linear_model_is_told_to_be_exact(here: Path):
-    config = load_config(shipped("default"), ["device=cpu", "training.steps=4"])
+    config = load_config(
+        shipped("default"),
+        ["device=cpu", "training.steps=4", "model.hidden_size=4", "refine=null",
+         "evaluation.attractor_steps=100"],
+    )  # fmt: skip
     scores = experiment.train(config, figures=False).scores
     assert scores["skill"]["best_baseline"] == "AR(2)"
     assert (
@@ -447,7 +462,7 @@ def test_scores_do_not_depend_on_what_the_network_was_looked_into_with(here: Pat
 def test_a_short_and_odd_run_has_scores_too(here: Path):
     config = tiny("evaluation.warmup=1", "evaluation.horizon=1", "evaluation.origins=1",
                   "split.validation=0", "training.evaluate_every=null", "signal.length=60",
-                  "model.cell=lstm", "windows.length=5")  # fmt: skip
+                  "model.cell=lstm", "windows.length=5", "dtype=float64")  # fmt: skip
     summary = experiment.train(config)
     assert summary.scores["oscillation"] is None
     assert len(drawing.plot(summary.run)) == len(FIGURES)

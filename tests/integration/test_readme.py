@@ -25,6 +25,7 @@ def test_make_targets_of_the_readme_are_there():
     assert {"train", "test"} <= set(named) <= set(targets)
 
 
+@pytest.mark.campaign
 def test_the_commands_of_the_readme_run_one_after_the_other(here: Path):
     shutil.copytree(REPOSITORY / "configs", here / "configs")
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(here)}

@@ -222,6 +222,7 @@ def test_a_refinement_that_is_lost_costs_nothing(here: Path, monkeypatch: pytest
     assert (best.state.params["readout.bias"] != last.state.params["readout.bias"]).all()
 
 
+@pytest.mark.campaign
 def test_the_default_recipe_follows_a_sine_over_65_periods(here: Path):
     """Measured over 20 seeds: 1e-6, the worst forecast 4e-6 (benchmarks/quality.py)."""
     config = load_config(CONFIGS[[path.stem for path in CONFIGS].index("default")], ["device=cpu"])
@@ -230,6 +231,7 @@ def test_the_default_recipe_follows_a_sine_over_65_periods(here: Path):
     assert scores["closed_loop_rmse"][-1]["worst"] < 1e-4
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -253,6 +255,7 @@ def test_the_default_recipe_follows_other_sines(here: Path, overrides: list[str]
     assert scores["closed_loop_rmse"][-1]["worst"] < 1e-4 * config.signal.amplitude
 
 
+@pytest.mark.campaign
 def test_refinement_has_the_same_bits_whatever_the_number_of_threads(here: Path):
     """As large as the default's network, where a library would share the work."""
     code = (

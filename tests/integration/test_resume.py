@@ -80,7 +80,9 @@ def trained(config: Config) -> dict[str, bytes]:
     return contents(experiment.train(config, figures=False).run)
 
 
-@pytest.mark.parametrize("intervals", [(3, 6, 5), (7, "null", 9)])
+@pytest.mark.parametrize(
+    "intervals", [(3, 6, 5), pytest.param((7, "null", 9), marks=pytest.mark.campaign)]
+)
 def test_wherever_a_run_dies_it_goes_on_to_the_same_bytes(here: Path, intervals: tuple):
     """At every record in turn, updates and refinement; and again at the next one."""
     log, evaluate, checkpoint = intervals
@@ -111,6 +113,7 @@ def test_an_interrupted_run_goes_on_by_the_command_that_it_is_told(
     with pytest.raises(InterruptedRunError) as caught:
         experiment.train(
             config,
+            figures=False,
             watch=Watch(
                 start=lambda run, *_: (runs.append(run), os.kill(os.getpid(), number)),
                 record=stop_at_7,
@@ -142,7 +145,7 @@ def test_a_finished_run_of_constant_rate_takes_more_steps(
     longer = tiny("training.schedule=constant", f"training.log_every={log}",
                   f"training.evaluate_every={evaluate}", f"training.checkpoint_every={checkpoint}",
                   f"training.steps={more}")  # fmt: skip
-    run = experiment.train(config).run
+    run = experiment.train(config, figures=False).run
     assert resumed(run, f"training.steps={more}") == trained(longer)
     assert run.read_json("run.json")["steps"] == run.read_json("run.json")["updates"] == more
     assert f"  steps: {more}\n" in run.config_path.read_text(encoding="utf-8")
@@ -189,7 +192,7 @@ def test_an_override_that_changes_nothing_is_no_other_run(here: Path):
 
 def test_a_run_that_diverged_is_not_let_do_it_again(here: Path):
     runs: list[Run] = []
-    config = tiny("signal.amplitude=1e6", "windows.normalize=false", "model.cell=rnn_relu",
+    config = tiny("engine=torch", "signal.amplitude=1e6", "windows.normalize=false", "model.cell=rnn_relu",
                   "training.learning_rate=10", "training.gradient_clip=null")  # fmt: skip
     with pytest.raises(TrainingDivergedError, match="diverged at update 2: the loss is nan"):
         experiment.train(config, watch=Watch(start=lambda run, *_: runs.append(run)))
@@ -274,7 +277,7 @@ def blur_metrics(run: Run) -> None:
 
 
 def swap_network(run: Run) -> None:
-    other = experiment.train(tiny("model.hidden_size=5"), figures=False).run
+    other = experiment.train(tiny("model.hidden_size=3"), figures=False).run
     run.save_checkpoint("last", other.load_checkpoint("last"))
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
+from campaign import times
 from examples import CONFIGS
 from sinernn.config import Config, json_schema, load_config, setting_paths, to_yaml, validate
 from sinernn.config.contradictions import find_contradictions
@@ -216,10 +217,21 @@ def own_paths(section: Section, path: KeyPath = ()) -> Iterator[KeyPath]:
             yield (*path, name)
 
 
-@settings(deadline=None)  # the machine may be busy
+@settings(deadline=None, max_examples=25)  # the machine may be busy
 @given(values(Config), st.booleans())
 def test_every_config_written_out_reads_back_as_it_was(tree: dict[str, Any], sources: bool):
     """Over every field, by its type and its bounds."""
+    assert_reads_back(tree, sources)
+
+
+@pytest.mark.campaign
+@settings(deadline=None, max_examples=times(200))
+@given(values(Config), st.booleans())
+def test_many_configs_written_out_read_back_as_they_were(tree: dict[str, Any], sources: bool):
+    assert_reads_back(tree, sources)
+
+
+def assert_reads_back(tree: dict[str, Any], sources: bool) -> None:
     config = Config.model_validate(tree)
     text = to_yaml(config, sources=sources)
     document = parse_yaml(text, source="a.yaml")

@@ -264,8 +264,16 @@ def test_every_axis_is_labelled(name: str):
     assert FIGURES[name](make_story()).axes[-1].get_xlabel()
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("steps", [1, 49, 301])
+@pytest.mark.parametrize(
+    ("steps", "channels"),
+    [
+        (1, 3),
+        *(
+            pytest.param(*shape, marks=pytest.mark.campaign)
+            for shape in ((1, 1), (49, 1), (49, 3), (301, 1), (301, 3))
+        ),
+    ],
+)
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_draws_short_long_and_wide_series(name: str, steps: int, channels: int):
     story = make_story(make_evidence(drift, steps=steps, channels=channels, origins=1))
@@ -277,8 +285,16 @@ def test_every_figure_draws_short_long_and_wide_series(name: str, steps: int, ch
     "evidence",
     [
         pytest.param(make_evidence(wave=np.ones_like, period=None), id="a constant"),
-        pytest.param(make_evidence(lambda truth: truth * np.nan), id="diverged at once"),
-        pytest.param(make_evidence(lambda truth: truth * 1e300), id="too large to square"),
+        pytest.param(
+            make_evidence(lambda truth: truth * np.nan),
+            id="diverged at once",
+            marks=pytest.mark.campaign,
+        ),
+        pytest.param(
+            make_evidence(lambda truth: truth * 1e300),
+            id="too large to square",
+            marks=pytest.mark.campaign,
+        ),
     ],
 )
 def test_every_figure_draws_the_odd_ones(name: str, evidence: Evidence):
