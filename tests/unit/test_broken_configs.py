@@ -326,7 +326,8 @@ def test_the_table_is_long():
     assert len(FILES) + len(OVERRIDES) >= 80
 
 
-def test_a_broken_file_and_broken_overrides_are_told_together(here: Path):
+def test_broken_file_and_overrides(here: Path):
+    """They are reported together."""
     assert told("seed: 1\nseed: 2\n", "seed", "x={").splitlines() == [
         "a.yaml:2:1: seed: is given twice, first in line 1; remove one",
         "seed: has no value; write seed=VALUE",
@@ -334,7 +335,8 @@ def test_a_broken_file_and_broken_overrides_are_told_together(here: Path):
     ]
 
 
-def test_settings_against_the_data_are_told_with_their_place(here: Path):
+def test_settings_against_the_data(here: Path):
+    """They are reported with their place."""
     text = (
         "signal: {period: 1, time_step: 1, phase: 0.5, length: 600}\nwindows:\n  normalize: true\n"
         "evaluation: {warmup: 20, horizon: 60, origins: 3}\n"

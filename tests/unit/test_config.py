@@ -34,7 +34,8 @@ def write(here: Path):
     return write_config
 
 
-def test_the_defaults_are_a_valid_config_without_contradictions():
+def test_defaults_are_valid():
+    """The defaults are a valid config without contradictions."""
     assert find_contradictions(Config()) == []
 
 
@@ -98,7 +99,8 @@ class WithKinds(Config):
         ("windows: {amplitude: 3}\n", "a.yaml:1:11: windows.amplitude: unknown key; did you mean signal.amplitude?"),
     ],
 )  # fmt: skip
-def test_one_of_several_kinds_is_told_in_the_same_words(text: str, message: str):
+def test_messages_about_kinds(text: str, message: str):
+    """Settings of one of several kinds get messages in the same words."""
     with pytest.raises(ConfigError) as caught:
         validate(parse_yaml(text, source="a.yaml"), WithKinds)
     assert str(caught.value) == message
@@ -127,16 +129,16 @@ class WithLists(Config):
         ("3", "9: refine: must be a section with keys such as stages, got 3"),
     ],
 )  # fmt: skip
-def test_sections_that_may_be_null_and_lists_of_sections_are_told_in_the_same_words(
-    text: str, message: str
-):
+def test_messages_about_lists(text: str, message: str):
+    """Sections that may be null and lists of sections get messages in the same words."""
     with pytest.raises(ConfigError) as caught:
         validate(parse_yaml(f"refine: {text}\n", source="a.yaml"), WithLists)
     assert str(caught.value) == f"a.yaml:1:{message}"
     assert ("refine", "stages") in set(setting_paths(WithLists))
 
 
-def test_a_section_without_a_kind_is_of_the_default_kind():
+def test_default_kind():
+    """A section without a kind is of the default kind."""
     document = parse_yaml("signal: {amplitude: 3}\n", source="a.yaml")
     assert validate(document, WithKinds).signal == Sine(amplitude=3)
     schema = WithKinds.model_json_schema()
@@ -158,14 +160,16 @@ def test_a_section_without_a_kind_is_of_the_default_kind():
         (["model.hidden_size=4096", "model.num_layers=16"], "model.hidden_size"),
     ],
 )
-def test_a_run_beyond_its_limits_is_refused_until_they_are_raised(write, overrides, place: str):
+def test_limits(write, overrides, place: str):
+    """A run beyond its limits is refused until they are raised."""
     path = write("seed: 1\n")
     with pytest.raises(ConfigError, match=place) as caught:
         load_config(path, overrides)
     load_config(path, overrides + re.findall(r"set (limits\.\w+=\S+)", str(caught.value)))
 
 
-def test_the_time_of_an_accelerator_is_not_estimated(write):
+def test_time_of_an_accelerator(write):
+    """It is not estimated."""
     load_config(write("training: {steps: 1e8}\n"), ["device=cuda"])
 
 
@@ -219,15 +223,19 @@ def own_paths(section: Section, path: KeyPath = ()) -> Iterator[KeyPath]:
 
 @settings(deadline=None, max_examples=25)  # the machine may be busy
 @given(values(Config), st.booleans())
-def test_every_config_written_out_reads_back_as_it_was(tree: dict[str, Any], sources: bool):
-    """Over every field, by its type and its bounds."""
+def test_config_reads_back(tree: dict[str, Any], sources: bool):
+    """Every config written out reads back as it was.
+
+    Over every field, by its type and its bounds.
+    """
     assert_reads_back(tree, sources)
 
 
 @pytest.mark.campaign
 @settings(deadline=None, max_examples=times(200))
 @given(values(Config), st.booleans())
-def test_many_configs_written_out_read_back_as_they_were(tree: dict[str, Any], sources: bool):
+def test_many_configs_read_back(tree: dict[str, Any], sources: bool):
+    """More of the same."""
     assert_reads_back(tree, sources)
 
 
@@ -255,7 +263,8 @@ def test_the_source_of_every_value_is_told(write):
     assert "  hidden_size: 8  # model.hidden_size=8" in lines
 
 
-def test_where_a_config_was_written_is_no_part_of_what_it_says(write):
+def test_equal_configs(write):
+    """Where a config was written does not matter to equality."""
     assert load_config(write("seed: 3\nname: run\n")) == Config(seed=3)
     assert Config(seed=3).places == Places(Place("other"))
 
@@ -277,7 +286,8 @@ def test_the_shipped_json_schema_is_current():
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_shipped_configs_fit_the_json_schema_they_name_and_open_with_what_they_show(path: Path):
+def test_shipped_configs(path: Path):
+    """They fit the JSON schema that they name and open with what they show."""
     first, text = path.read_text(encoding="utf-8").split("\n", 1)
     schema = path.parent / first.removeprefix("# yaml-language-server: $schema=")
     jsonschema.validate(parse_yaml(text, source="").tree, json.loads(schema.read_text()))

@@ -83,8 +83,11 @@ def test_the_time_is_near_what_was_measured(
     assert 1 / 3 < told["evaluation.horizon"] / free < 3
 
 
-def test_the_time_of_the_fused_engine_is_near_its_table():
-    """The columns are window and batch, the numbers in brackets microseconds."""
+def test_fused_time_near_table():
+    """The estimate is near the table of benchmarks/engines.md.
+
+    The columns are window and batch, the numbers in brackets microseconds.
+    """
     text = (REPOSITORY / "benchmarks" / "engines.md").read_text(encoding="utf-8")
     shapes = [tuple(map(int, shape)) for shape in re.findall(r"T=(\d+) B=(\d+)", text)]
     timings = 0
@@ -105,8 +108,11 @@ def test_the_time_of_the_fused_engine_is_near_its_table():
         ("lstm", 16, 4.68e-5, 1.28e-6),
     ],
 )
-def test_the_time_of_the_fused_engine_is_near_what_was_measured(cell, hidden_size, update, free):
-    """An update in float64, a step of a free run from 8 origins in float32."""
+def test_fused_time_near_measured(cell, hidden_size, update, free):
+    """The estimate is near what was measured.
+
+    An update in float64, a step of a free run from 8 origins in float32.
+    """
     run = {**RUN, "steps": 1, "free_steps": 1}
     told = seconds(network(cell, hidden_size, dtype="float64"), RATES["fused"], **run)
     assert 1 / 3 < told["training.steps"] / update < 3

@@ -187,7 +187,8 @@ def test_open_loop_agrees_with_torch(cell: str):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_closed_loop_is_open_loop_fed_with_its_own_outputs_to_the_bit(cell: str):
+def test_closed_loop_bits(cell: str):
+    """Closed loop is open loop fed with its own outputs, to the bit."""
     network = Network(cell, 2, 3, 2, "float64")
     state = random_state(network, batch=3)
     warmup = np.random.default_rng(1).normal(size=(3, 5, 2))
@@ -197,8 +198,11 @@ def test_closed_loop_is_open_loop_fed_with_its_own_outputs_to_the_bit(cell: str)
     np.testing.assert_array_equal(engine.open_loop(fed, state.hidden)[:, 4:], free_run)
 
 
-def test_closed_loop_is_nan_from_the_first_value_that_is_not_finite():
-    """A relu network that doubles its output overflows; the other row goes on."""
+def test_closed_loop_diverges():
+    """It is NaN from the first value that is not finite.
+
+    A relu network that doubles its output overflows; the other row goes on.
+    """
     network = Network("rnn_relu", 1, 1, 1, "float64")
     state = network.initial_state(0, batch_size=2)
     for name, value in state.params.items():
@@ -212,7 +216,8 @@ def test_closed_loop_is_nan_from_the_first_value_that_is_not_finite():
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_advancing_by_7_then_13_equals_20_to_the_bit(cell: str):
+def test_advance_in_pieces(cell: str):
+    """Advancing by 7 and then 13 equals 20, to the bit."""
     network = Network(cell, 1, 3, 2, "float64")
     state, objective, plan = task(network, batch=2, washout=2, clip=0.1, updates=20)
     whole, pieces = FusedEngine(network, state, objective), FusedEngine(network, state, objective)
@@ -222,7 +227,8 @@ def test_advancing_by_7_then_13_equals_20_to_the_bit(cell: str):
     assert_states_agree(pieces, whole, rtol=0, atol=0)
 
 
-def test_an_engine_made_from_a_state_goes_on_with_the_same_bits():
+def test_engine_from_a_state():
+    """An engine made from a state goes on with the same bits."""
     network = Network("lstm", 2, 3, 2, "float64")
     state, objective, plan = task(network, batch=2, updates=6)
     whole, first = FusedEngine(network, state, objective), FusedEngine(network, state, objective)
@@ -270,7 +276,8 @@ def test_a_wrong_call_is_told(engine: int):
         both(network, state)[engine].advance(starts, resets, rates)
 
 
-def test_a_shape_that_does_not_fit_is_refused_since_kernels_check_no_bounds():
+def test_wrong_shapes():
+    """A shape that does not fit is refused, since kernels check no bounds."""
     network = Network("rnn_tanh", 2, 3, 1, "float64")
     state = random_state(network, batch=1)
     with pytest.raises(ValueError, match=r"samples must have the shape \(9, 2\), got \(9, 1\)"):
@@ -285,8 +292,11 @@ def test_a_shape_that_does_not_fit_is_refused_since_kernels_check_no_bounds():
 
 
 @pytest.mark.parametrize("group", ["params", "first_moment", "second_moment"])
-def test_a_state_whose_shapes_are_not_the_networks_is_refused(group: str):
-    """Numpy would spread one value over a whole bias."""
+def test_wrong_state(group: str):
+    """A state whose shapes are not the network's is refused.
+
+    Numpy would spread one value over a whole bias.
+    """
     network = Network("gru", 1, 3, 1, "float64")
     state = random_state(network, batch=2)
     name = "rnn.bias_ih_l0"
@@ -311,8 +321,11 @@ def test_a_plan_of_the_wrong_kind_is_refused():
 
 
 @compiled_only
-def test_arrays_of_any_kind_are_met_by_the_same_kernels(monkeypatch: pytest.MonkeyPatch):
-    """Read-only, strided, of another integer type or byte order: numba would compile for each."""
+def test_arrays_of_any_kind(monkeypatch: pytest.MonkeyPatch):
+    """They are met by the same kernels.
+
+    Read-only, strided, of another integer type or byte order: numba would compile for each.
+    """
     network = Network("rnn_tanh", 2, 3, 1, "float64")
     state, objective, (starts, resets, rates) = task(network, batch=2)
     plain = FusedEngine(network, state, objective)
@@ -385,7 +398,8 @@ PART = "updates or open_loop or closed_loop or not_finite and nan and float64 an
 
 
 @pytest.mark.parametrize("part", [PART, pytest.param("test", marks=pytest.mark.campaign)])
-def test_the_plain_form_of_every_kernel_passes_these_tests(part: str):
+def test_plain_kernels(part: str):
+    """The kernels as plain Python pass these tests, too."""
     if IS_PLAIN:
         pytest.skip("this is it")
     files = ["tests/unit/test_fused_engine.py", "tests/unit/test_fused_lanes.py"]

@@ -35,14 +35,16 @@ def test_the_parts_of_a_split_make_up_the_segment(length: int, train: float, val
     assert parts.bounds("test") == (length - parts.test, length)
 
 
-def test_a_scale_gives_the_training_part_mean_0_and_deviation_1():
+def test_scale():
+    """It gives the training part mean 0 and standard deviation 1."""
     training = np.random.default_rng(0).normal([3, -2], [5, 0.1], size=(4, 100, 2))
     scaled = fit_scale(training).apply(training).reshape(-1, 2)
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(scaled.std(axis=0), 1)
 
 
-def test_inverting_a_scale_brings_the_samples_back():
+def test_scale_inverted():
+    """The samples come back."""
     scale = Scale(np.array([3.0, -2.0]), np.array([5.0, 0.1]))
     samples = np.random.default_rng(0).normal(size=(7, 2))
     np.testing.assert_allclose(scale.invert(scale.apply(samples)), samples, rtol=1e-12)
@@ -53,7 +55,8 @@ def test_the_identity_scale_changes_no_bit():
     np.testing.assert_array_equal(identity_scale(2).apply(samples), samples)
 
 
-def test_the_spread_of_a_constant_channel_is_zero_whatever_rounding_says():
+def test_spread_of_a_constant():
+    """It is zero, whatever rounding says."""
     samples = 1e6 + np.array([[[0.0, 0.0], [1e-9, 2.0]]])
     np.testing.assert_array_equal(spread(samples), [0, 1])
 
@@ -65,7 +68,8 @@ def test_a_constant_training_part_has_no_scale(value: float):
         fit_scale((np.full(50, value) + rounding).reshape(1, 50, 1))
 
 
-def test_contiguous_windows_cover_each_segment_in_order():
+def test_contiguous_windows():
+    """They cover each segment in order."""
     plan = contiguous_planner(segments=2, samples=11, length=5, batch_size=1, carry_state=True)(
         0, 5
     )
@@ -73,7 +77,8 @@ def test_contiguous_windows_cover_each_segment_in_order():
     np.testing.assert_array_equal(plan.resets[:, 0], [True, False, True, False, True])
 
 
-def test_rows_of_a_contiguous_batch_begin_evenly_spread():
+def test_rows_of_a_contiguous_batch():
+    """They begin evenly spread."""
     plan = contiguous_planner(segments=1, samples=41, length=4, batch_size=3, carry_state=True)(
         0, 8
     )
@@ -93,7 +98,8 @@ def test_without_carrying_every_window_is_reset(order: str):
     assert planner(5, 7).resets.all()
 
 
-def test_random_order_carries_the_state_although_windows_are_no_neighbours():
+def test_random_order_carries_state():
+    """Random order can carry the state although windows are not neighbours."""
     planner = random_planner(
         segments=1, samples=41, length=4, batch_size=2, carry_state=True, seed=0
     )
@@ -148,9 +154,10 @@ def test_too_short_a_training_part_has_no_plan():
     segments=st.integers(1, 4),
     data=st.data(),
 )
-def test_origins_are_different_and_leave_room_for_warmup_and_horizon(
+def test_origins(
     begin: int, room: int, warmup: int, horizon: int, segments: int, data: st.DataObject
 ):
+    """They differ and leave room for warm-up and horizon."""
     count = data.draw(st.integers(1, room * segments))
     end = begin + warmup + horizon + room - 1
     origins = spread_origins(
@@ -166,6 +173,7 @@ def test_origins_are_different_and_leave_room_for_warmup_and_horizon(
         assert origins.samples[shares[0] - 1] + horizon == end
 
 
-def test_more_origins_than_there_is_room_for_are_refused():
+def test_too_many_origins():
+    """More origins than there is room for are refused."""
     with pytest.raises(ValueError, match="room for 3"):
         spread_origins((0, 12), segments=1, warmup=5, horizon=5, count=4)
