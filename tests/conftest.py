@@ -16,6 +16,24 @@ from sinernn.runs import Run
 from sinernn.runs.directory import open_run
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m is looked at
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `campaign`, unless it is asked for: by -m, by name or by folder."""
+    for item in items:
+        if "campaign" in item.path.parts:
+            item.add_marker("campaign")
+    is_named = any("::" in argument for argument in config.args)
+    if config.option.markexpr or is_named:
+        return
+    left_out = [
+        item
+        for item in items
+        if item.get_closest_marker("campaign") and "campaign" not in item.path.parts
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, which is the working folder."""

@@ -66,9 +66,8 @@ def test_a_second_process_finds_the_kernels(kernels: tuple[Path, str]):
     assert finish(start(kernels[0])) == (False, kernels[1])
 
 
-def test_each_width_has_kernels_of_its_own_and_two_processes_compile_at_once(
-    kernels: tuple[Path, str], tmp_path: Path
-):
+def test_two_processes_compile_at_once(kernels: tuple[Path, str], tmp_path: Path):
+    """They get the same numbers, and each width has kernels of its own."""
     one, same, other = start(tmp_path), start(tmp_path), start(tmp_path, 13)
     assert finish(one)[1] == finish(same)[1] == kernels[1]
     numbers = finish(other)[1]
@@ -91,9 +90,8 @@ def test_a_damaged_kernel_is_compiled_again(
     assert all(cache.is_whole(file.read_bytes()) for file in tmp_path.iterdir())
 
 
-def test_without_a_folder_to_write_kernels_are_compiled_in_memory(
-    kernels: tuple[Path, str], tmp_path: Path
-):
+def test_no_cache_folder(kernels: tuple[Path, str], tmp_path: Path):
+    """Without a folder to write to, kernels are compiled in memory."""
     (tmp_path / "file").touch()
     assert finish(start(tmp_path / "file")) == (True, kernels[1])
 
@@ -143,7 +141,11 @@ def test_a_cache_folder_that_is_not_absolute_is_not_taken(
 
 @posix_only
 @pytest.mark.parametrize("mode", [0o775, 0o757])
-def test_a_folder_that_others_may_write_to_is_passed_over(user: Path, mode: int):
+def test_cache_folder_others_may_write_to(user: Path, mode: int):
+    """It is passed over.
+
+    As the package's is under the umask 002.
+    """
     user.mkdir(parents=True)
     user.chmod(mode)
     assert cache.cache_folder() is None
@@ -177,8 +179,11 @@ def test_a_folder_in_a_kernels_place_is_no_kernel(tmp_path: Path, monkeypatch: p
     assert not cache.is_compiled(kernel)
 
 
-def test_kernels_made_after_an_edit_are_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """What is in memory may be of either; and its key is that of what was imported."""
+def test_kernels_after_an_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Kernels compiled after an edit of the sources are not stored.
+
+    What is in memory may be of either; and its key is that of what was imported.
+    """
     monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path / "kernels")
     (tmp_path / "kernels").mkdir()
     sources = tmp_path / "sources"
@@ -196,9 +201,8 @@ def test_kernels_made_after_an_edit_are_not_stored(tmp_path: Path, monkeypatch: 
     assert list((tmp_path / "kernels").iterdir()) == [before]
 
 
-def test_kernels_that_nobody_reads_any_more_are_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_unused_kernels_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What nobody has read for long goes when a kernel is stored."""
     monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
     stored = cache.KernelCache("advance", cache.HERE)
     stored.save_overload((), Kernel())
@@ -214,18 +218,17 @@ def test_kernels_that_nobody_reads_any_more_are_removed(
 
 
 @pytest.mark.parametrize("name", ["SUMS", "VECTOR_BYTES", *cache.SETTINGS])
-def test_a_setting_that_changes_the_code_changes_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-):
+def test_setting_in_the_cache_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    """A setting that changes the machine code changes the file's name."""
     monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
     before = cache.KernelCache("advance", cache.HERE).file(())
     monkeypatch.setattr(cache if hasattr(cache, name) else config, name, "another", raising=False)
     assert cache.KernelCache("advance", cache.HERE).file(()) != before
 
 
-def test_an_interrupt_while_a_kernel_is_written_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_interrupt_while_storing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """An interrupt while a kernel is written leaves nothing behind."""
+
     def interrupt(self: Path, target: Path) -> None:
         raise KeyboardInterrupt
 

@@ -98,7 +98,8 @@ def test_help_loads_nothing_heavy():
     assert not loaded & {"torch", "numba", "matplotlib", "numpy", "pydantic", "yaml"}
 
 
-def test_training_on_the_fused_engine_and_judging_it_load_neither_torch_nor_what_draws(here: Path):
+def test_fused_training_imports(here: Path):
+    """Training and evaluation on the fused engine import neither torch nor matplotlib."""
     train = f"sinernn.cli.train({str(TINY)!r}, figures=False)"
     evaluate = "sinernn.cli.evaluate('latest', as_json=True)"
     loaded = loaded_after(f"import sinernn.cli; {train}; {evaluate}; print()")

@@ -25,7 +25,8 @@ def overrides(relative_error: float = 1.0, **changes: object) -> list[str]:
     return [hint.override for hint in found]
 
 
-def test_a_good_setting_has_no_hint_however_poor_the_score():
+def test_no_hint_for_good_settings():
+    """However poor the score."""
     assert overrides() == []
 
 
@@ -43,9 +44,8 @@ def test_a_good_setting_has_no_hint_however_poor_the_score():
         ),
     ],
 )
-def test_each_setting_that_explains_a_poor_score_is_named_with_its_override(
-    changes: dict[str, object], override: str
-):
+def test_hints(changes: dict[str, object], override: str):
+    """Each setting that explains a poor score is named with its override."""
     assert overrides(**changes) == [override]
     assert overrides(relative_error=0.05, **changes) == []
 

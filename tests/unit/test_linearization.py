@@ -69,7 +69,8 @@ def test_jacobians_are_torchs_by_autograd(cell: str, num_layers: int, is_free: b
 
 
 @pytest.mark.parametrize(("cell", "num_layers"), SHAPES)
-def test_the_tangent_map_is_the_limit_of_finite_differences(cell: str, num_layers: int):
+def test_tangent_map(cell: str, num_layers: int):
+    """It is the limit of finite differences."""
     model = random_network(cell, num_layers)
     hidden = random_hidden(model)
     direction = np.random.default_rng(2).normal(size=hidden.shape)
