@@ -41,7 +41,7 @@ class Cell:
     """1 (h) or 2 (h and c)."""
 
     forward: Callable[..., Any]
-    """(slots, h, c) -> (slots to keep, h, c), all of one step."""
+    """(slots, h, c) -> (slots to keep, h, c), all of one step; () where backward needs none."""
 
     backward: Callable[..., Any]
     """(kept slots, h before, h after, c before, c after, dh, dc) -> (gradients of the slots, dh
@@ -55,7 +55,7 @@ class Cell:
 
 def _tanh_forward(slots, h, c):
     after = tanh(slots[0])
-    return (after,), after, c
+    return (), after, c
 
 
 def _tanh_backward(slots, h, after, c, c_after, dh, dc):
@@ -65,7 +65,7 @@ def _tanh_backward(slots, h, after, c, c_after, dh, dc):
 
 def _relu_forward(slots, h, c):
     after = relu(slots[0])
-    return (after,), after, c
+    return (), after, c
 
 
 def _relu_backward(slots, h, after, c, c_after, dh, dc):
