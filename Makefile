@@ -33,6 +33,7 @@ types: $(INSTALLED)
 bench: $(INSTALLED)
 	$(VENV)/bin/pip install --constraint constraints.txt --editable '.[bench]'
 	$(VENV)/bin/python benchmarks/speed.py
+	$(VENV)/bin/python benchmarks/commands.py
 
 quality: $(INSTALLED)
 	$(VENV)/bin/pip install --constraint constraints.txt --editable '.[peers]'

@@ -55,7 +55,7 @@ class Cell:
             c: The same; without meaning for a cell that has no c.
 
         Returns:
-            (slots that `backward` needs, h after the step, c after it).
+            (slots that `backward` needs, or () for none; h after the step; c after it).
         """
         raise NotImplementedError
 
@@ -88,7 +88,7 @@ class Tanh(Cell):
     def forward(slots, h, c):
         """See `Cell.forward`."""
         after = tanh(slots[0])
-        return (after,), after, c
+        return (), after, c
 
     @staticmethod
     def backward(slots, h, after, c, c_after, dh, dc):
@@ -104,7 +104,7 @@ class Relu(Cell):
     def forward(slots, h, c):
         """See `Cell.forward`."""
         after = relu(slots[0])
-        return (after,), after, c
+        return (), after, c
 
     @staticmethod
     def backward(slots, h, after, c, c_after, dh, dc):

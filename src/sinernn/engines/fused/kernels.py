@@ -8,39 +8,43 @@ allocated, and one thread does everything in one order, so the bits are the same
 
 import math
 
-from sinernn.engines.fused.backward import (
-    clip_factor,
-    layer_backward,
-    read_out_backward,
-    square_errors,
-)
+from sinernn.engines.fused.backward import clip_factor, layer_backward, loss, read_out_backward
 from sinernn.engines.fused.cache import helper, kernel
-from sinernn.engines.fused.elementwise import adam, copy_transposed
+from sinernn.engines.fused.elementwise import adam, copy, copy_transposed
 from sinernn.engines.fused.forward import add_biases, forward
-from sinernn.engines.fused.memory import mirror, weights
+from sinernn.engines.fused.memory import mirror, state, weights, zeros
+from sinernn.engines.fused.views import matrix
 
 
 @helper
 def fill_window(sizes, samples, starts, buffers):
     """Copy the windows at `starts` [B] into `buffers.window`."""
-    for b in range(sizes.batch):
-        for t in range(sizes.steps + 1):
-            for d in range(sizes.channels):
-                place = (t * sizes.batch + b) * sizes.channels + d
-                buffers.window[place] = samples[starts[b] + t, d]
+    channels, batch = sizes.channels, sizes.batch
+    # one window stands in its buffer as in the samples
+    rows, columns = (1, (sizes.steps + 1) * channels) if batch == 1 else (sizes.steps + 1, channels)
+    for b in range(batch):
+        copy(
+            matrix(buffers.window, b * channels, rows, columns, batch * channels),
+            matrix(samples, starts[b] * channels, rows, columns, channels),
+        )
 
 
 @helper
 def carry_in(shape, sizes, resets, hidden, buffers):
     """Set the states at step 0: those carried, or zero where `resets` [B]."""
-    size = sizes.batch * shape.hidden
-    for part in range(shape.states * sizes.layers):
-        for b in range(sizes.batch):
-            for place in range(b * shape.hidden, (b + 1) * shape.hidden):
-                at = part * (sizes.steps + 1) * size + place
-                buffers.states[at] = hidden[part * size + place]
+    for kind in range(shape.states):
+        for layer in range(sizes.layers):
+            row = (kind * sizes.layers + layer) * sizes.batch
+            before = state(shape, sizes, buffers.states, kind, layer, 0, sizes.batch)
+            carried = matrix(hidden, row * shape.hidden, sizes.batch, shape.hidden, shape.hidden)
+            copy(before, carried)
+            for b in range(sizes.batch):
                 if resets[b]:
-                    buffers.states[at] = 0
+                    at = (row * (sizes.steps + 1) + b) * shape.hidden
+                    copy(
+                        matrix(buffers.states, at, 1, shape.hidden, shape.hidden),
+                        zeros(buffers.constants, 1, shape.hidden),
+                    )
 
 
 @helper
@@ -48,9 +52,22 @@ def move_states(shape, sizes, source, source_steps, from_step, target, target_st
     """Copy all states of one step between arrays of states [h or c, L, steps, B, H]."""
     size = sizes.batch * shape.hidden
     for part in range(shape.states * sizes.layers):
-        for place in range(size):
-            value = source[(part * source_steps + from_step) * size + place]
-            target[(part * target_steps + to_step) * size + place] = value
+        copy(
+            matrix(
+                target,
+                (part * target_steps + to_step) * size,
+                sizes.batch,
+                shape.hidden,
+                shape.hidden,
+            ),
+            matrix(
+                source,
+                (part * source_steps + from_step) * size,
+                sizes.batch,
+                shape.hidden,
+                shape.hidden,
+            ),
+        )
 
 
 @kernel
@@ -93,7 +110,7 @@ def advance(
         carry_in(shape, sizes, resets[update], trained.hidden, buffers)
         add_biases(shape, sizes, params, places, buffers)
         forward(shape, sizes, 0, sizes.steps, params, places, buffers)
-        losses[update] = square_errors(sizes, washout, resets[update], buffers)
+        losses[update] = loss(sizes, washout, resets[update], buffers)
         held = sizes.steps + 1
         move_states(shape, sizes, buffers.states, held, sizes.steps, trained.hidden, 1, 0)
 
@@ -101,7 +118,6 @@ def advance(
             for which in range(0 if layer > 0 else 1, 2):  # no gradient by the window
                 weight = weights(shape, params, places[layer, which], shape.hidden)
                 copy_transposed(mirror(shape, buffers.mirror, layer, which), weight)
-        trained.gradient[:] = 0
         read_out_backward(shape, sizes, trained, places, buffers)
         for layer in range(sizes.layers - 1, -1, -1):
             layer_backward(shape, sizes, layer, trained, places, buffers)

@@ -95,3 +95,9 @@ def layer_inputs(shape, sizes, buffers, layer, step, rows):
     columns = shape.hidden + 0  # a plain number, so that both views have one type
     at = ((layer - 1) * (sizes.steps + 1) + step + 1) * sizes.batch * columns
     return matrix(buffers.states, at, rows, columns, columns)
+
+
+@helper
+def zeros(constants, rows, columns):
+    """View [rows, columns] of zeros, of `Buffers.constants`; at most as many columns as slots."""
+    return matrix(constants, 1, rows, columns, 0)
