@@ -22,7 +22,7 @@ ROOMS = (
     "engines.torch_engine", "interrupts", "training", "recurrence",
     "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.evidence",
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation",
-    "plotting.style", "plotting.training", "plotting.waveforms", "plotting.comparisons",
+    "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.checkpoints", "runs",
     "runs.directory", "preparation", "judging", "standing", "saving",
     "drawing", "experiment", "verification", "reporting", "commands", "cli",

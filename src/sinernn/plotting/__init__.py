@@ -7,10 +7,13 @@ import inspect
 import io
 from collections.abc import Callable
 
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sinernn.plotting.comparisons import horizon, spectra
 from sinernn.plotting.dynamics import eigenvalues, orbit
+from sinernn.plotting.layout import arrange
 from sinernn.plotting.style import FORMATS, Story, own_style
 from sinernn.plotting.training import loss
 from sinernn.plotting.waveforms import closed_loop, open_loop, overview, tutorial
@@ -50,5 +53,7 @@ def draw(name: str, story: Story, format: str) -> bytes:
     buffer = io.BytesIO()
     with own_style():
         figure = FIGURES[name](story)
+        figure.set_dpi(mpl.rcParams["savefig.dpi"])
+        arrange(figure, FigureCanvasAgg(figure).get_renderer())
         figure.savefig(buffer, format=format, **FORMATS[format])
     return buffer.getvalue()

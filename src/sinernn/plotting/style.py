@@ -33,7 +33,11 @@ BASELINES: dict[str, dict[str, Any]] = {
 STYLE: dict[str, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 150,
-    "figure.constrained_layout.use": True,
+    # Cells of a grid fill the figure; `arrange` makes room for labels in them.
+    **dict.fromkeys(["figure.subplot.left", "figure.subplot.bottom"], 0.0),
+    **dict.fromkeys(["figure.subplot.right", "figure.subplot.top"], 1.0),
+    **dict.fromkeys(["figure.subplot.wspace", "figure.subplot.hspace"], 0.0),
+    "axes.titley": 1.0,
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
