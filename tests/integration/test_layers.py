@@ -23,7 +23,7 @@ MODULES_IN_ORDER = (
     "compilation", "engines.torch_engine", "interrupts", "training",
     "evaluation", "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.forecasts",
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation.scores",
-    "plotting.style", "plotting.training", "plotting.waveforms", "plotting.comparisons",
+    "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.checkpoints", "runs",
     "runs.directory", "preparation", "judging", "standing", "saving",
     "drawing", "experiment", "verification", "reporting", "commands", "cli",
