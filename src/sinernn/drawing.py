@@ -10,14 +10,19 @@ from sinernn.runs.directory import open_run
 
 
 def plot(
-    run: Run | Path | str, *, format: str = "png", names: Sequence[str] | None = None
+    run: Run | Path | str,
+    *,
+    format: str = "png",
+    names: Sequence[str] | None = None,
+    runs_dir: Path | str = "runs",
 ) -> list[Path]:
     """Draw a run from its files alone; before any evaluation, only what shows the training.
 
     Args:
-        run: The run: itself, its folder, its name, or `latest`.
+        run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
         format: png, svg or pdf.
         names: Which figures; default: all there are.
+        runs_dir: Folder of the run directories.
 
     Returns:
         The files written.
@@ -27,7 +32,7 @@ def plot(
     """
     from sinernn import plotting
 
-    run = run if isinstance(run, Run) else open_run(run)
+    run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
     name, evidence = run.read_facts()["name"] or run.path.name, None
     title = printable(name, 40)
     if (run.path / "evaluation.json").exists():

@@ -128,14 +128,19 @@ def validation_measure(
 
 
 def evaluate(
-    run: Run | Path | str, overrides: Sequence[str] = (), *, data: Path | str | None = None
+    run: Run | Path | str,
+    overrides: Sequence[str] = (),
+    *,
+    data: Path | str | None = None,
+    runs_dir: Path | str = "runs",
 ) -> dict[str, Any]:
     """Judge a run's best network and keep the judgement in its directory: see `judge`.
 
     Args:
-        run: The run: itself, its folder, its name, or `latest`.
-        overrides: `key=value` changes to what the network is judged on.
-        data: Another config to judge on.
+        run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
+        overrides: `key=value` changes to what the network is evaluated on.
+        data: Another config to evaluate on.
+        runs_dir: Folder of the run directories.
 
     Returns:
         The content of evaluation.json; errors in the series' own units.
@@ -144,7 +149,7 @@ def evaluate(
         SinernnError: The run or the data cannot be read, or do not go together; or the run cannot
             be written to.
     """
-    run = run if isinstance(run, Run) else open_run(run)
+    run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
     judgement = judge(run, overrides, data=data)
     judgement.keep(run)
     return judgement.scores

@@ -7,8 +7,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from conftest import make_evidence
-from sinernn.evaluation import Evidence
+from examples import make_evidence
+from sinernn.evaluation.forecasts import Evidence
 from sinernn.plotting import FIGURES, Story
 from sinernn.plotting.layout import arrange
 from sinernn.plotting.style import PlainPowers, own_style
