@@ -1,6 +1,7 @@
 """A run's figures, drawn from its files alone."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from sinernn.errors import RunFileError, UsageError, command_line, printable
@@ -60,6 +61,17 @@ def plot(
     return [
         run.write(f"figures/{name}.{format}", plotting.draw(name, story, format)) for name in wanted
     ]
+
+
+def preload() -> None:
+    """Import what drawing needs: a thread may, while others compute without Python's lock.
+
+    Wait for the thread before anything is drawn: of two threads that import the same modules at
+    once, one may see them half done.
+    """
+    import_module("sinernn.plotting")
+    import_module("matplotlib.backends.backend_agg")
+    import_module("PIL.PngImagePlugin")
 
 
 def erase(run: Run) -> None:
