@@ -4,9 +4,10 @@ Read this file first. It and what it calls to prepare, save and judge, alone unp
 other modules take plain numbers and arrays.
 """
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,7 +105,8 @@ def train(
     with noting_stop_signals() as stop:
         run = create_run(Path(runs_dir), config.name, now=datetime.now(UTC), files=files)
         with run.held():
-            _train_in(run, experiment, engine, Standing(start, []), facts, watch, stop)
+            with _importing_drawing(figures):
+                _train_in(run, experiment, engine, Standing(start, []), facts, watch, stop)
             return _judge_and_draw(run, facts, figures, stop)
 
 
@@ -148,7 +150,8 @@ def resume(
             run.write("config.yaml", _resolved(config))
             _note_resumption(facts, watch)
             run.write_json("run.json", facts | {"status": "running", "ended": None})
-            _train_in(run, experiment, engine, standing, facts, watch, stop)
+            with _importing_drawing(figures):
+                _train_in(run, experiment, engine, standing, facts, watch, stop)
         return _judge_and_draw(run, facts, figures, stop)
 
 
@@ -256,6 +259,19 @@ def _train_in(
             raise RunFileError(f"{error}; mend that, {way_out}") from error
         raise
     close("finished")
+
+
+@contextmanager
+def _importing_drawing(figures: bool) -> Generator[None]:
+    """Import what drawing needs while kernels compute, which leave Python's lock to others."""
+    thread = threading.Thread(target=drawing.preload, name="preload", daemon=True)
+    if figures:
+        thread.start()
+    try:
+        yield
+    finally:
+        if figures:
+            thread.join()
 
 
 def _compile(experiment: Experiment, engine: Engine, watch: Watch) -> None:
