@@ -131,9 +131,7 @@ def test_where_it_cannot_be_made_there_is_none(user: Path):
     assert cache.cache_folder() is None
 
 
-def test_a_cache_folder_that_is_not_absolute_is_not_taken(
-    user: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_relative_cache_folder(user: Path, monkeypatch: pytest.MonkeyPatch):
     """As of an account without a home: it would depend on the working folder."""
     monkeypatch.setattr(cache, "user_cache_path", lambda *_, **__: Path("~/.cache/sinernn"))
     assert cache.cache_folder() is None

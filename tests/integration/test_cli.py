@@ -263,8 +263,7 @@ def test_validate_several_files(sinernn):
     assert (outcome.code, outcome.out) == (2, f"{TINY}: valid\n")
     assert outcome.err.splitlines() == [
         "a.yaml:1:1: sed: unknown key; did you mean seed?",
-        "b.yaml:1:1: windows.normalize: the training part is constant, so it has no scale; "
-        "set windows.normalize=false",
+        "b.yaml:1:1: windows.normalize: the training part is constant, so it has no scale; use false",
     ]
 
 

@@ -1,12 +1,11 @@
 """Figures of a run, and what they import."""
 
-import subprocess
-import sys
-
+from commands import run_python
 from sinernn.runs import Run
 
 
-def test_preload_imports_what_drawing_needs_and_no_pyplot(trained: Run):
+def test_preload(trained: Run):
+    """It imports what drawing needs, and no pyplot."""
     code = (
         "import sys\n"
         "from sinernn import drawing\n"
@@ -17,7 +16,6 @@ def test_preload_imports_what_drawing_needs_and_no_pyplot(trained: Run):
         "drawing.plot('latest', names=['overview'])\n"
         "print(*(set(sys.modules) - before), 'matplotlib.pyplot' in sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    *later, pyplot = done.stdout.split()
+    *later, pyplot = run_python(code).split()
     assert pyplot == "False"
     assert not [name for name in later if name.startswith("matplotlib")], later

@@ -146,7 +146,8 @@ def test_library_checks_before_training(here: Path, settings, message: str):
     assert not Path("runs").exists()
 
 
-def test_the_scale_is_fitted_on_the_training_part_alone(here: Path):
+def test_scale_of_the_training_part(here: Path):
+    """The scale is fitted on the training part alone."""
     config = tiny("signal.period=1200", "signal.length=600")  # every part has a mean of its own
     prepared = prepare(config)
     training_part = prepared.series.observed[:420]
@@ -160,7 +161,9 @@ def test_constant_training_part():
     config = tiny(
         "signal.period=1", "signal.time_step=1", "signal.phase=0.5"
     )  # the same phase at every sample
-    with pytest.raises(UsageError, match=r"constant, so it has no scale; set windows.normalize"):
+    with pytest.raises(
+        UsageError, match=r"windows.normalize: .* constant, so it has no scale; use false"
+    ):
         prepare(config)
 
 
@@ -271,7 +274,9 @@ def test_judged_settings_are_written(trained: Run):
 def test_eval_ignores_training_checks(trained: Run):
     """Settings that only training needs may contradict those of the evaluation."""
     judging.evaluate(trained, ["evaluation.warmup=95", "evaluation.part=train"])
-    with pytest.raises(ConfigError, match=r"evaluation\.horizon: the test part has 90 samples"):
+    with pytest.raises(
+        ConfigError, match=r"evaluation\.horizon=90: the test part \(90 samples\) leaves 70"
+    ):
         judging.evaluate(trained, ["evaluation.horizon=90"])
 
 

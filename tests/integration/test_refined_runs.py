@@ -382,7 +382,8 @@ def test_contradictions_of_refinement(overrides: list[str], message: str):
     assert str(caught.value) == message
 
 
-def test_memory_grows_with_the_origins_that_refinement_asks_for():
+def test_memory_of_refine_origins():
+    """Memory grows with the origins that refinement asks for."""
     data = ["signal.length=1e6", "evaluation.horizon=1000", "limits.memory_gb=0.5"]
     with pytest.raises(ConfigError, match=r"^refine.origins=10000: the run needs about 0.8 GB"):
         check(load_config(TINY, [*data, "refine.origins=10000"]))

@@ -185,7 +185,7 @@ def test_config_from_a_mapping():
     assert given["training"] == {"steps": 10}
 
 
-def test_setting_that_was_removed_is_ignored_in_a_run_directory(write):
+def test_removed_setting_in_a_run(write):
     """Elsewhere it is an error: see test_broken_configs.py."""
     Path("run").mkdir()
     old = Path("run/config.yaml")

@@ -87,7 +87,8 @@ def test_panels_with_a_common_axis_are_as_wide():
     assert updates.width / beside.width == pytest.approx(3 / 2)
 
 
-def test_common_factor_of_labels_is_below_the_title():
+def test_common_factor_below_the_title():
+    """The factor that all labels of an axis share."""
     tiny = make_evidence(drift, wave=lambda t: 1e-7 * np.sin(t))
     figure, renderer = arranged("tutorial", make_story(tiny))
     factor, title = (

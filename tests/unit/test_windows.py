@@ -128,7 +128,8 @@ def test_random_windows_are_whole_and_uniform(segments, possible: list[int]):
     assert np.abs(counts - 2000).max() < 210
 
 
-def test_random_windows_of_equal_segments_are_those_of_version_0_1():
+def test_random_windows_of_equal_segments():
+    """They are those of version 0.1."""
     plan = random_planner([100] * 3, length=7, batch_size=2, carry_state=True, seed=5)(0, 3)
     np.testing.assert_array_equal(plan.starts, [[212, 207], [15, 188], [81, 208]])
 
@@ -182,7 +183,8 @@ def test_origins(begin: int, lengths: list[int], warmup: int, horizon: int, data
         assert shares[segment] >= min(fitting[segment], shares.max() - 1)
 
 
-def test_equal_segments_share_origins_from_the_first_on():
+def test_origins_of_equal_segments():
+    """Segments share them from the first on."""
     origins = spread_origins([range(20)] * 3, warmup=5, horizon=5, count=8)
     np.testing.assert_array_equal(np.bincount(origins.segments), [3, 3, 2])
 

@@ -149,7 +149,7 @@ def test_values_composed(again: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
         _Loader, "compose_node", lambda *arguments: (next(composed), compose(*arguments))[1]
     )
-    with pytest.raises(ConfigError, match="holds more than"):
+    with pytest.raises(ConfigError, match="contains more than"):
         parse(large("a: [", again, MAX_BYTES))
     assert next(composed) <= MAX_VALUES + 1
 
