@@ -17,7 +17,7 @@ def network(hidden_size: int = 16) -> Network:
     )
 
 
-def test_memory_is_reported_by_settings_that_exist():
+def test_settings_that_memory_names():
     settings = {".".join(map(str, path)) for path in setting_paths(Config)}
     assert set(estimate_memory_gb(network(), **RUN)) <= settings
 

@@ -24,7 +24,7 @@ from sinernn.data.windows import (
     train=st.floats(0.01, 1),
     validation=st.floats(0, 1),
 )
-def test_the_parts_of_a_split_make_up_the_segments(
+def test_parts_make_up_the_segments(
     lengths: list[int], train: float, validation: float
 ):
     if train + validation > 1:
