@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -14,6 +15,12 @@ from examples import tiny
 from sinernn import cli, experiment
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
+
+
+def pytest_configure() -> None:
+    """Take SIGINT as usual, also where a shell that runs the tests in the background ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is looked at

@@ -101,7 +101,8 @@ def test_an_edit_in_any_module_makes_new_kernels(kernels: tuple[Path, str], tmp_
     shutil.copytree(REPOSITORY / "src", tmp_path / "src", ignore=unneeded)
     with (tmp_path / "src/sinernn/model/cells.py").open("a", encoding="utf-8") as file:
         file.write("# edited\n")
-    assert finish(start(kernels[0], source=tmp_path / "src")) == (True, kernels[1])
+    shutil.copytree(kernels[0], tmp_path / "kernels")
+    assert finish(start(tmp_path / "kernels", source=tmp_path / "src")) == (True, kernels[1])
 
 
 class Kernel:

@@ -198,7 +198,7 @@ def test_json_that_is_deep_or_long_costs_little(here: Path, text: str):
     (run.path / "run.json").write_text(text)
     with counted() as cost, pytest.raises(RunFileError, match=r"run\.json: is damaged: not JSON: "):
         run.read_facts()
-    assert cost.calls < 3000
+    assert cost.calls < 100_000  # of a million characters
 
 
 class Counting(io.TextIOWrapper):
@@ -265,7 +265,7 @@ def test_largest_json(here: Path, content: str):
     (run.path / "run.json").write_text(f'{{"a": [{content}]}}')
     with counted() as cost:
         facts = run.read_facts()
-    assert cost.calls < 2000
+    assert cost.calls < 100_000  # of 700,000 values at least
     assert bytes_of(facts) < 150e6
     (run.path / "run.json").write_text(f'{{"a": [{content}]}}' + " " * MAX_JSON_BYTES)
     with pytest.raises(RunFileError, match=r"has \d+ bytes, and 4000000 at most are right"):

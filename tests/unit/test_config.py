@@ -257,7 +257,7 @@ def test_config_reads_back(tree: dict[str, Any], sources: bool):
 
 
 @pytest.mark.campaign
-@settings(deadline=None, max_examples=times(200))
+@settings(deadline=None, max_examples=times(75))
 @given(values(Config), st.booleans())
 def test_many_configs_read_back(tree: dict[str, Any], sources: bool):
     """More of the same."""

@@ -115,7 +115,7 @@ def test_updates_agree_with_torch(network, batch, length, beyond, clip, reset, s
 
 
 @pytest.mark.campaign
-@settings(deadline=None, max_examples=times(60))
+@settings(deadline=None, max_examples=times(40))
 @given(network=networks(13, 16), **TASKS)
 def test_updates_agree_at_larger_widths(network, batch, length, beyond, clip, reset, seed):
     """The same where a row of the weights has several vectors."""
