@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from torch import nn
 
 import reference_script
 import sinernn
-from examples import CONFIGS, TINY, tiny
+from commands import run_python
+from examples import CONFIGS, TINY, refined, tiny
 from sinernn import drawing, engines, experiment, judging
 from sinernn.config import Config, load_config
 from sinernn.config.sections import Evaluation, Windows
@@ -89,6 +91,41 @@ def test_the_length_of_pieces_changes_no_bit(here: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("sinernn.training.PIECE_SECONDS", 0)
     two = experiment.train(tiny(), figures=False).run
     assert contents(one, *WEIGHTS_AND_SCORES) == contents(two, *WEIGHTS_AND_SCORES)
+
+
+def test_runs_elsewhere(here: Path):
+    """`evaluate` and `plot` find a run by its name in any folder of runs."""
+    run = experiment.train(tiny(), runs_dir="elsewhere", figures=False).run
+    assert sinernn.evaluate("latest", runs_dir="elsewhere") == run.read_json("evaluation.json")
+    drawn = sinernn.plot(run.path.name, names=["loss"], runs_dir="elsewhere")
+    assert drawn == [run.path / "figures" / "loss.png"]
+
+
+def test_blas_has_one_thread():
+    """Whoever imports the library, and whatever the environment says."""
+    code = (
+        "import os; os.environ['OPENBLAS_NUM_THREADS'] = '2'\n"
+        "import numpy, sinernn, threadpoolctl\n"
+        "sinernn.train\n"
+        "pools = threadpoolctl.threadpool_info()\n"
+        "print(*(pool['num_threads'] for pool in pools if pool['user_api'] == 'blas'))\n"
+    )
+    assert set(run_python(code).split()) == {"1"}
+
+
+@pytest.mark.parametrize("engine", ["fused", "torch"])
+def test_two_trainings_at_once(here: Path, engine: str):
+    """In two threads of one process they have the bits of trainings one after the other."""
+    configs = [refined(f"engine={engine}", f"seed={seed}") for seed in (0, 1)]
+
+    def train(config: Config, folder: str) -> list[bytes]:
+        run = experiment.train(config, runs_dir=f"{folder}{config.seed}", figures=False).run
+        return contents(run, *WEIGHTS_AND_SCORES)
+
+    alone = [train(config, "alone") for config in configs]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(train, configs, ["together"] * 2))
+    assert together == alone
 
 
 def shortened(config: Config) -> Config:

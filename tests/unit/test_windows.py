@@ -24,9 +24,7 @@ from sinernn.data.windows import (
     train=st.floats(0.01, 1),
     validation=st.floats(0, 1),
 )
-def test_parts_make_up_the_segments(
-    lengths: list[int], train: float, validation: float
-):
+def test_parts_make_up_the_segments(lengths: list[int], train: float, validation: float):
     if train + validation > 1:
         with pytest.raises(ValueError, match="cannot split"):
             split_by_time(lengths, train=train, validation=max(validation, 1.01 - train))
