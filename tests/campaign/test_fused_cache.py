@@ -190,12 +190,12 @@ def test_kernels_after_an_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cache, "HERE", sources)
     stored = cache.KernelCache("advance", sources)
     before = stored.file(())
-    (sources / "cells.py").write_text("# edited\n", encoding="utf-8")
+    (sources / "kernels.py").write_text("# edited\n", encoding="utf-8")
     assert stored.file(()) == before
     stored.save_overload((), Kernel())
     assert list((tmp_path / "kernels").iterdir()) == []
 
-    shutil.copy(Path(cache.__file__).parent / "cells.py", sources)
+    shutil.copy(Path(cache.__file__).parent / "kernels.py", sources)
     stored.save_overload((), Kernel())
     assert list((tmp_path / "kernels").iterdir()) == [before]
 
