@@ -29,9 +29,9 @@ import typer
 
 from sinernn import experiment, judging
 from sinernn.config import Config, load_config
-from sinernn.evaluation import Evidence
+from sinernn.data.windows import Scale, fit_scale
+from sinernn.evaluation.forecasts import Evidence
 from sinernn.experiment import Watch
-from sinernn.windows import Scale, fit_scale
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TASKS = ("default", "noisy", "two_tones", "mackey_glass")
@@ -67,17 +67,18 @@ class Task:
 
 def prepare(config: Config, *, relative: bool) -> Task:
     """Make the task of a config."""
-    series, settings, parts = config.signal.samples(), config.evaluation, config.parts
-    scale: Scale = fit_scale(series.observed[:, : parts.train])
-    observed, clean = scale.apply(series.observed)[..., 0], scale.apply(series.clean)[..., 0]
+    series, settings = config.signal.read(), config.evaluation
+    training = series.cut(series.observed, config.split.parts(series.lengths).train)
+    scale: Scale = fit_scale(np.concatenate(training))
+    observed, clean = scale.apply(series.observed)[:, 0], scale.apply(series.clean)[:, 0]
 
     def stretches(part: str, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         origins, horizon = judging.place_origins(config, series, part)
-        place = judging.stretches(origins, warmup=settings.warmup, horizon=horizon)
-        return observed[place][:, : settings.warmup], truth[place][:, settings.warmup :]
+        rows = judging.rows_around(series, origins, warmup=settings.warmup, horizon=horizon)
+        return observed[rows][:, : settings.warmup], truth[rows][:, settings.warmup :]
 
     return Task(
-        training=list(observed[:, : parts.train]),
+        training=[scale.apply(part)[:, 0] for part in training],
         validation=stretches("validation", observed),
         test=stretches("test", clean),
         signal_unit=float(scale.std[0]) if relative else 1.0,

@@ -56,11 +56,11 @@ class TakesOverrides(TyperCommand):
 
 def _explain_setting(option: str, words: list[str]) -> None:
     from sinernn.config import Config, setting_paths
-    from sinernn.overrides import from_option
+    from sinernn.config.overrides import override_for_option
 
     for at, word in enumerate(words):
         if word.split("=")[0] != option:
             continue
-        if meant := from_option(words[at:], list(setting_paths(Config))):
+        if meant := override_for_option(words[at:], list(setting_paths(Config))):
             message = f"is no option; settings are written without dashes: {meant}"
             raise ConfigError([Problem(Place(word), (), message)])

@@ -34,6 +34,8 @@ class Problem:
 
     def __str__(self) -> str:
         key = printable(".".join(str(part) for part in self.path), 100)
+        if self.place.line is None and str(self.place).startswith(f"{key}="):
+            key = ""  # an override shows its key itself
         return ": ".join(filter(None, (str(self.place), key, printable(self.message, 600))))
 
 

@@ -12,20 +12,23 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from sinernn import engines, evaluation, windows
-from sinernn.config import Config, load_config
+from sinernn import compilation, engines
+from sinernn.config import Config, check, load_config
+from sinernn.data.series import Series
+from sinernn.data.windows import Origins, Parts, Scale, count_origins, spread, spread_origins
 from sinernn.engines import Engine
 from sinernn.errors import RunFileError, UsageError
-from sinernn.evaluation import Evidence, Forecasts, OneStep, Setting
-from sinernn.evaluation.baselines import baselines
+from sinernn.evaluation import scores as scoring
+from sinernn.evaluation.baselines import forecast_baselines
 from sinernn.evaluation.dynamics import follow
-from sinernn.network import Hidden, Network, Theta, TrainState
-from sinernn.recurrence import Recurrence
+from sinernn.evaluation.forecasts import Evidence, Forecasts, OneStep
+from sinernn.evaluation.hints import Setting
+from sinernn.evaluation.metrics import rmse
+from sinernn.model.linearization import StateMap
+from sinernn.model.network import Hidden, Network, Theta, TrainState
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
 from sinernn.runs.directory import open_run
-from sinernn.signals import Series
-from sinernn.windows import Origins, Scale
 
 JUDGED = ("signal", "evaluation")
 """Sections of a config that say what a network is judged on; of another config, `split` as well."""
@@ -41,25 +44,25 @@ def place_origins(
 
     `count` of them, where that is given, in place of the config's number.
     """
-    settings, segments = config.evaluation, len(series.observed)
-    begin, end = config.parts.bounds(part)
-    horizon = min(settings.horizon, end - begin - settings.warmup)
-    room = windows.room_for_origins((begin, end), warmup=settings.warmup, horizon=horizon)
-    origins = windows.spread_origins(
-        (begin, end),
-        segments=segments,
-        warmup=settings.warmup,
-        horizon=horizon,
-        count=min(count or settings.origins, room * segments),
-    )
-    return origins, horizon
+    settings, stretches = config.evaluation, parts_of(config, series).named(part)
+    warmup = settings.warmup
+    horizon = min(settings.horizon, max(map(len, stretches)) - warmup)
+    fitting = sum(count_origins(stretches, warmup=warmup, horizon=horizon))
+    count = min(count or settings.origins, fitting)
+    return spread_origins(stretches, warmup=warmup, horizon=horizon, count=count), horizon
 
 
-def stretches(
-    origins: Origins, *, warmup: int, horizon: int
-) -> tuple[Int[np.ndarray, "origin 1"], Int[np.ndarray, "origin all"]]:
-    """Return the place in a series of W + steps samples around every origin."""
-    return origins.segments[:, None], origins.samples[:, None] + np.arange(-warmup, horizon)
+def parts_of(config: Config, series: Series) -> Parts:
+    """Return the parts of a series."""
+    return config.split.parts(series.lengths)
+
+
+def rows_around(
+    series: Series, origins: Origins, *, warmup: int, horizon: int
+) -> Int[np.ndarray, "origin all"]:
+    """Return the rows in a series of W + steps samples around every origin."""
+    first = series.rows(origins.segments, origins.samples)
+    return first[:, None] + np.arange(-warmup, horizon)
 
 
 def forecast(
@@ -73,13 +76,13 @@ def forecast(
     hidden: Hidden,
 ) -> Forecasts:
     """Run the network freely from every origin, after `warmup` true samples, in signal units."""
-    place = stretches(origins, warmup=warmup, horizon=horizon)
-    observed = series.observed[place]
+    rows = rows_around(series, origins, warmup=warmup, horizon=horizon)
+    observed = series.observed[rows]
     scaled = engine.closed_loop(scale.apply(observed[:, :warmup]), horizon, hidden)
     return Forecasts(
-        time=series.time[place],
+        time=series.time[rows],
         observed=observed,
-        truth=series.clean[place],
+        truth=series.clean[rows],
         prediction=scale.invert(scaled.astype(np.float64)),
     )
 
@@ -103,7 +106,7 @@ def validation_rmse(config: Config, series: Series, scale: Scale, engine: Engine
         horizon=horizon,
         hidden=hidden_before(settings.initial_state, engine.state, len(origins.samples)),
     )
-    return evaluation.rmse(forecasts.prediction - forecasts.observed[:, settings.warmup :])
+    return rmse(forecasts.prediction - forecasts.observed[:, settings.warmup :])
 
 
 def validation_measure(
@@ -113,26 +116,31 @@ def validation_measure(
     from sinernn.refine.problem import free_run
 
     warmup = config.evaluation.warmup
-    spread, horizon = place_origins(config, series, "validation", count=origins)
-    observed = series.observed[stretches(spread, warmup=warmup, horizon=horizon)]
+    placed, horizon = place_origins(config, series, "validation", count=origins)
+    observed = series.observed[rows_around(series, placed, warmup=warmup, horizon=horizon)]
     warmups = scale.apply(observed[:, :warmup])
 
     def measure(theta: Theta) -> float:
         forecasts = free_run(theta, network, warmups, steps=horizon)
-        return evaluation.rmse(scale.invert(forecasts) - observed[:, warmup:])
+        return rmse(scale.invert(forecasts) - observed[:, warmup:])
 
     return measure
 
 
 def evaluate(
-    run: Run | Path | str, overrides: Sequence[str] = (), *, data: Path | str | None = None
+    run: Run | Path | str,
+    overrides: Sequence[str] = (),
+    *,
+    data: Path | str | None = None,
+    runs_dir: Path | str = "runs",
 ) -> dict[str, Any]:
     """Judge a run's best network and keep the judgement in its directory: see `judge`.
 
     Args:
-        run: The run: itself, its folder, its name, or `latest`.
-        overrides: `key=value` changes to what the network is judged on.
-        data: Another config to judge on.
+        run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
+        overrides: `key=value` changes to what the network is evaluated on.
+        data: Another config to evaluate on.
+        runs_dir: Folder of the run directories.
 
     Returns:
         The content of evaluation.json; errors in the series' own units.
@@ -141,7 +149,7 @@ def evaluate(
         SinernnError: The run or the data cannot be read, or do not go together; or the run cannot
             be written to.
     """
-    run = run if isinstance(run, Run) else open_run(run)
+    run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
     judgement = judge(run, overrides, data=data)
     judgement.keep(run)
     return judgement.scores
@@ -183,22 +191,23 @@ def judge(
     """
     sections = JUDGED if data is None else (*JUDGED, "split")
     _require_judging(overrides, sections)
-    config = load_config(data or run.config_path, overrides, to_judge=True)
+    config = load_config(data or run.config_path, overrides)
+    check(config, training=False)
     changes = [text for text in overrides if text.startswith(sections)]
-    series = config.signal.samples()
+    series = config.signal.read()
     name, checkpoint = run.best_checkpoint()
-    if series.observed.shape[2] != checkpoint.network.channels:
+    if series.extent.channels != checkpoint.network.channels:
         channels = (
-            f"{series.observed.shape[2]} channels, the network of {run.path} "
+            f"{series.extent.channels} channels, the network of {run.path} "
             f"{checkpoint.network.channels}"
         )
         raise UsageError(f"{data}: signal: has {channels}; choose a signal with as many")
     origins, _ = place_origins(config, series, config.evaluation.part)
     choice = engines.choose(config.engine, config.device, checkpoint.network)
     engine = engines.build(choice, checkpoint.network, checkpoint.state)
-    if engine.needs_compiling:
+    if missing := compilation.missing(engine.kernel_calls()):
         with on_compile():
-            engine.compile()
+            compilation.compile_kernels(checkpoint.network, missing)
     evidence = _gather_evidence(config, engine, series, origins, checkpoint)
     scores = {
         "config": ", ".join([config.name, *changes]),
@@ -209,8 +218,8 @@ def judge(
         "part": config.evaluation.part,
         "warmup": config.evaluation.warmup,
         "initial_state": config.evaluation.initial_state,
-        **evaluation.judge(evidence),
-        "hints": evaluation.advise(evidence, _setting(run)),
+        **scoring.score(evidence),
+        "hints": scoring.advise(evidence, _setting(run)),
         "origins": [
             {"segment": int(segment), "sample": int(sample), "diverged_at": diverged_at}
             for segment, sample, diverged_at in zip(
@@ -226,8 +235,8 @@ def _gather_evidence(
 ) -> Evidence:
     """Run a network in open and closed loop, the baselines beside it, and look into its state."""
     settings, network, scale = config.evaluation, checkpoint.network, checkpoint.scale
-    warmup, begin, end = settings.warmup, *config.parts.bounds(settings.part)
-    training = series.observed[:, : config.parts.train]
+    warmup, parts = settings.warmup, parts_of(config, series)
+    training = series.cut(series.observed, parts.train)
     state, start = checkpoint.state, settings.initial_state
     hidden = hidden_before(start, state, len(origins.samples))
     forecasts = forecast(
@@ -239,19 +248,10 @@ def _gather_evidence(
         horizon=settings.horizon,
         hidden=hidden,
     )
-    inputs = scale.apply(series.observed[:, begin : end - 1])
-    outputs = engine.open_loop(inputs, hidden_before(start, state, len(inputs)))
-    # As in closed loop, the first judged sample is the one after the warm-up.
-    judged = slice(begin + warmup, end)
     return Evidence(
         closed_loop=forecasts,
-        open_loop=OneStep(
-            time=series.time[:, judged],
-            observed=series.observed[:, judged],
-            truth=series.clean[:, judged],
-            prediction=scale.invert(outputs[:, warmup - 1 :].astype(np.float64)),
-        ),
-        baselines=baselines(
+        open_loop=predict_one_step(config, engine, series, checkpoint),
+        baselines=forecast_baselines(
             training=training,
             choosing=_choosing_samples(config, series),
             warmup=forecasts.observed[:, :warmup],
@@ -259,7 +259,7 @@ def _gather_evidence(
             season=series.period and series.period / series.time_step,
         ),
         dynamics=follow(
-            Recurrence(network, checkpoint.state.params),
+            StateMap(network, checkpoint.state.params),
             warmup=scale.apply(forecasts.observed[:, :warmup]),
             future=scale.apply(forecasts.observed[:, warmup:]),
             hidden=hidden,
@@ -268,10 +268,33 @@ def _gather_evidence(
             measured_steps=settings.attractor_steps,
             to_signal=scale.invert,
         ),
-        std=windows.spread(training),
+        std=spread(np.concatenate(training)),
         time_step=series.time_step,
         period=series.period,
     )
+
+
+def predict_one_step(
+    config: Config, engine: Engine, series: Series, checkpoint: Checkpoint
+) -> tuple[OneStep, ...]:
+    """Run a network in open loop over the evaluated part, segments of one length side by side."""
+    settings, scale = config.evaluation, checkpoint.scale
+    stretches = parts_of(config, series).named(settings.part)
+    # As in closed loop, the first evaluated sample is the one after the warm-up.
+    longer = [length for length in map(len, stretches) if length > settings.warmup]
+    groups: list[OneStep] = []
+    for length in dict.fromkeys(longer):
+        of_length = [stretch if len(stretch) == length else range(0) for stretch in stretches]
+        time, observed, truth = (
+            np.stack([part for part in series.cut(values, of_length) if len(part)])
+            for values in (series.time, series.observed, series.clean)
+        )
+        hidden = hidden_before(settings.initial_state, checkpoint.state, len(time))
+        outputs = engine.open_loop(scale.apply(observed[:, :-1]), hidden)
+        after = slice(settings.warmup, None)
+        prediction = scale.invert(outputs[:, settings.warmup - 1 :].astype(np.float64))
+        groups.append(OneStep(time[:, after], observed[:, after], truth[:, after], prediction))
+    return tuple(groups)
 
 
 def _choosing_samples(
@@ -280,16 +303,17 @@ def _choosing_samples(
     """Return what a baseline's order is chosen on: the validation part, else the training part."""
     warmup = config.evaluation.warmup
     for part in ("validation", "train"):
-        if getattr(config.parts, part) > warmup:
+        if max(map(len, parts_of(config, series).named(part))) > warmup:
             origins, horizon = place_origins(config, series, part)
-            return series.observed[stretches(origins, warmup=warmup, horizon=horizon)]
+            return series.observed[rows_around(series, origins, warmup=warmup, horizon=horizon)]
     return None
 
 
 def _setting(run: Run) -> Setting:
     """Return what a run was trained with, as far as it can explain a poor score."""
     config = load_config(run.config_path)
-    series = config.signal.samples()
+    series = config.signal.read()
+    training = series.cut(series.observed, parts_of(config, series).train)
     try:
         losses = run.read_metrics()["loss"]
     except RunFileError:  # a run that ended before its first row can be judged all the same
@@ -303,7 +327,7 @@ def _setting(run: Run) -> Setting:
         gradient_clip=config.training.gradient_clip,
         period=series.period,
         time_step=series.time_step,
-        largest=float(np.abs(series.observed[:, : config.parts.train]).max()),
+        largest=max(float(np.abs(part).max()) for part in training if len(part)),
         losses=losses,
     )
 

@@ -1,23 +1,34 @@
-"""A config made concrete: its series, its windows and its network; a pure function of it."""
+"""Build an experiment from a config: its series, windows and network."""
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
-from sinernn import windows
-from sinernn.config import Config
+import numpy as np
+
+from sinernn.config import Config, check
+from sinernn.data.series import Series
+from sinernn.data.windows import (
+    Parts,
+    Planner,
+    Scale,
+    contiguous_planner,
+    fit_scale,
+    identity_scale,
+    random_planner,
+)
 from sinernn.engines import Objective
 from sinernn.errors import ConfigError
-from sinernn.network import Network
-from sinernn.signals import Series
-from sinernn.windows import Planner, Scale
+from sinernn.model.network import Network
+from sinernn.schema import Conflict
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A config made concrete: its series, its windows and its network."""
+    """A config with its series, windows and network."""
 
     config: Config
     series: Series
+    parts: Parts
     scale: Scale
     network: Network
     objective: Objective
@@ -25,31 +36,33 @@ class Experiment:
 
 
 def prepare(config: Config) -> Experiment:
-    """Make all that training needs; a pure function of the config.
+    """Build all that training needs; a pure function of the config.
 
     Raises:
-        ConfigError: The training part is constant and cannot be normalised.
+        ConfigError: Settings contradict each other, or the training part is constant and cannot be
+            normalized.
     """
-    series = config.signal.samples()
-    training_part = series.observed[:, : config.parts.train]
-    segments, samples, channels = training_part.shape
-    scale = windows.identity_scale(channels)
+    check(config)
+    series = config.signal.read()
+    parts = config.split.parts(series.lengths)
+    training = np.concatenate(series.cut(series.observed, parts.train))
+    channels = training.shape[1]
+    scale = identity_scale(channels)
     if config.windows.normalize:
         try:
-            scale = windows.fit_scale(training_part)
+            scale = fit_scale(training)
         except ValueError as error:
-            message = f"{error}; set windows.normalize=false"
-            raise ConfigError([config.problem("windows.normalize", message=message)]) from error
-    planner: dict[str, Any] = {
-        "segments": segments,
-        "samples": samples,
-        "length": config.windows.length,
-        "batch_size": config.windows.batch_size,
-        "carry_state": config.windows.carry_state,
-    }
+            conflict = Conflict(("windows.normalize",), f"{error}; use false")
+            raise ConfigError([config.problem(conflict)]) from error
+    planner = (
+        partial(random_planner, seed=config.seed)
+        if config.windows.order == "random"
+        else contiguous_planner
+    )
     return Experiment(
         config=config,
         series=series,
+        parts=parts,
         scale=scale,
         network=Network(
             cell=config.model.cell,
@@ -59,12 +72,15 @@ def prepare(config: Config) -> Experiment:
             dtype=config.dtype,
         ),
         objective=Objective(
-            samples=scale.apply(training_part).reshape(-1, channels).astype(config.dtype),
+            samples=scale.apply(training).astype(config.dtype),
             length=config.windows.length,
             washout=config.windows.washout,
             gradient_clip=config.training.gradient_clip,
         ),
-        plan=windows.random_planner(**planner, seed=config.seed)
-        if config.windows.order == "random"
-        else windows.contiguous_planner(**planner),
+        plan=planner(
+            [len(part) for part in parts.train],
+            length=config.windows.length,
+            batch_size=config.windows.batch_size,
+            carry_state=config.windows.carry_state,
+        ),
     )

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sinernn import evaluation, judging, training
+from sinernn import judging, training
 from sinernn.config import Config
 from sinernn.engines import Engine
 from sinernn.errors import (
@@ -19,8 +19,9 @@ from sinernn.errors import (
     TrainingDivergedError,
     command_line,
 )
+from sinernn.evaluation.metrics import finite
 from sinernn.interrupts import StopRequest
-from sinernn.network import RefineState, Theta, TrainState
+from sinernn.model.network import RefineState, Theta, TrainState
 from sinernn.preparation import Experiment
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
@@ -115,7 +116,7 @@ def refine(
         return
     from sinernn.refine import loop, problem
 
-    stages, training_part = config.refine.stages, slice(config.parts.train)
+    stages, series = config.refine.stages, experiment.series
 
     def save(name: str, theta: Theta, state: RefineState, rmse: float | None) -> None:
         params = problem.unflatten(theta, network)
@@ -125,19 +126,19 @@ def refine(
     try:
         for record in loop.refine(
             standing.refine or loop.start(run.best_checkpoint()[1].state.params, network),
-            scale.apply(experiment.series.observed[:, training_part]),
+            [scale.apply(part) for part in series.cut(series.observed, experiment.parts.train)],
             network=network,
             stages=stages,
             seed=config.seed,
             measure=judging.validation_measure(
-                config, experiment.series, scale, network, origins=config.refine.origins
+                config, series, scale, network, origins=config.refine.origins
             ),
         ):
             signal_number, state = stop.signal_number, record.state
             is_done = state.stage == len(stages)
             standing.rows.append(record.metrics)
             if record.is_best:
-                save("best", state.best_theta, state, evaluation.finite(state.best_error))
+                save("best", state.best_theta, state, finite(state.best_error))
             # The start as well: from then on `best` is no longer what refinement began with.
             if record.is_stage_end or record.iteration < 0 or signal_number is not None:
                 run.write_metrics(standing.rows)

@@ -1,5 +1,11 @@
-"""What every section of a config shares: strict, frozen, and closed to unknown keys."""
+"""Base class of config sections: strict types, frozen, no unknown keys."""
 
+import ast
+import inspect
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from textwrap import dedent
 from types import UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
@@ -12,11 +18,45 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
-        strict=True,  # "12" is no number, and true is no 1
+        strict=True,  # "12" is not a number, and true is not 1
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         validate_default=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
+        """Describe every setting in the JSON Schema by what is written below it."""
+        reference = handler(core_schema)
+        properties = handler.resolve_ref_schema(reference).get("properties", {})
+        for name, text in descriptions(cls).items():
+            properties[name]["description"] = text
+        return reference
+
+
+@cache
+def descriptions(section: type[Section]) -> dict[str, str]:
+    """Return what each setting of a section is: `Field(description=...)`, or the text below it.
+
+    Read from the source when somebody asks. (Pydantic's `use_attribute_docstrings` does it whenever
+    a class is made, which takes longer than all else about the config.)
+    """
+    found = {
+        name: field.description for name, field in section.model_fields.items() if field.description
+    }
+    for kind in reversed(section.__mro__):
+        if not issubclass(kind, Section) or kind is Section:
+            continue
+        body = cast(ast.ClassDef, ast.parse(dedent(inspect.getsource(kind))).body[0]).body
+        for statement, below in pairwise(body):
+            match statement, below:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    found[name] = inspect.cleandoc(text)
+                case _:
+                    pass
+    return {name: text for name, text in found.items() if name in section.model_fields}
 
 
 def _whole_float_to_int(value: Any) -> Any:
@@ -24,14 +64,23 @@ def _whole_float_to_int(value: Any) -> Any:
 
 
 whole = BeforeValidator(_whole_float_to_int)  # 1e5 is a fine way to write 100000
-"""In an `Annotated` it stands behind the bounds, which would not reach the JSON Schema otherwise.
-"""
+"""In an `Annotated`, put it after the bounds, or they are missing in the JSON Schema."""
 
 Whole = Annotated[int, whole]
 
 
+@dataclass(frozen=True)
+class Conflict:
+    """Settings that do not go together."""
+
+    settings: tuple[str, ...]
+    """Dotted names; the message is about the first, and the others have a part in it."""
+
+    message: str
+
+
 def sections_in(annotation: Any) -> list[type[Section]]:
-    """Return the sections that a value of this type can be; lists are not looked into."""
+    """Return the sections that a value of this type can be, without those in lists."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     arguments = get_args(annotation)
@@ -51,7 +100,7 @@ def kinds_of(annotation: Any) -> dict[str, type[Section]]:
 
 
 def default_kind(kind: str) -> BeforeValidator:
-    """Return what lets a section without a `kind` be of this one.
+    """Return a validator that gives a section without a `kind` this one.
 
     A union is written `Annotated[A | B, Field(discriminator="kind"), default_kind("a")]`; of its
     sections only the default has a default for `kind`.

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from sinernn.data.windows import Planner
 from sinernn.engines import Engine
 from sinernn.errors import TrainingDivergedError
-from sinernn.windows import Planner
 
 PIECE_SECONDS = 0.1  # short enough for Ctrl-C and a progress bar, long enough to cost nothing
 

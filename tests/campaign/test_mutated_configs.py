@@ -36,7 +36,7 @@ def test_a_mutated_config_is_read_or_refused(text: str, changes: list[Mutation],
 
     def load() -> tuple[Config, str]:
         config = load_config(FILE, texts)
-        if config.signal.length * len(config.signal.starts) <= 100_000:
+        if config.signal.extent().samples <= 100_000:
             prepare(config)
         return config, to_yaml(config)
 

@@ -1,6 +1,7 @@
-"""The rooms import only from the rooms above them, and the command line starts without the heavy ones."""
+"""Modules import only from those before them, and the command line starts without heavy ones."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -9,35 +10,38 @@ from commands import run_python
 from examples import REPOSITORY, TINY
 
 SOURCE = REPOSITORY / "src" / "sinernn"
-ROOMS = (
-    "errors", "randomness", "schema", "places", "yamlwords", "yamlfile", "overrides", "signals", "windows", "network",
-    "engines", "refine", "refine.stages", "refine.records",
-    "config.sections", "config.messages", "config.cost", "config.contradictions", "config",
-    *(f"engines.fused{room}" for room in (
-        "", ".lanes", ".cells", ".constants", ".shape", ".views", ".cache", ".products", ".elementwise", ".memory",
-        ".forward", ".backward", ".kernels", ".layout", ".engine",
+MODULES_IN_ORDER = (
+    "errors", "randomness", "schema", "data", "data.series", "data.synthetic", "data.windows",
+    "blas", "model", "model.functions", "model.cells", "model.network", "model.linearization", "engines", "refine", "refine.stages", "refine.records",
+    "config.places", "config.yaml", "config.overrides", "config.sections", "config.messages", "config.memory",
+    "config.checks", "config.load", "config",
+    *(f"engines.fused{name}" for name in (
+        "", ".lanes", ".constants", ".shape", ".views", ".cache", ".products", ".elementwise", ".memory",
+        ".forward", ".backward", ".kernels", ".layout", ".runs", ".engine",
     )),
-    *(f"refine.{room}" for room in ("cells", "jacobian", "algebra", "solver", "problem", "lift", "loop")),
-    "engines.torch_engine", "interrupts", "training", "recurrence",
-    "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.evidence",
-    "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation",
-    "plotting.style", "plotting.training", "plotting.waveforms", "plotting.comparisons",
+    *(f"refine.{name}" for name in ("jacobian", "solver", "problem", "lift", "loop")),
+    "compilation", "engines.torch_engine", "interrupts", "training",
+    "evaluation", "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.forecasts",
+    "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation.scores",
+    "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.checkpoints", "runs",
     "runs.directory", "preparation", "judging", "standing", "saving",
     "drawing", "experiment", "verification", "reporting", "commands", "cli",
     "__main__",
 )  # fmt: skip
-"""From the top of the house to its bottom."""
+"""From the lowest layer to the highest."""
 
 
-def room(path: Path) -> str:
+def module_name(path: Path) -> str:
     return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
 
 
-MODULES = {room(path): path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py"}
+MODULES = {
+    module_name(path): path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py"
+}
 
 
-def imported_rooms(tree: ast.AST) -> set[str]:
+def imported_modules(tree: ast.AST) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -52,19 +56,27 @@ def imported_rooms(tree: ast.AST) -> set[str]:
     return names
 
 
-def test_the_list_of_rooms_is_complete():
-    assert set(MODULES) == set(ROOMS)
+def test_every_module_is_in_the_list():
+    assert set(MODULES) == set(MODULES_IN_ORDER)
 
 
-@pytest.mark.parametrize("name", ROOMS)
-def test_a_room_imports_only_from_rooms_above(name: str):
+@pytest.mark.parametrize("name", [name for name in MODULES_IN_ORDER if name != "__main__"])
+def test_module_has_its_name_alone(name: str):
+    """No function of a package hides one of its modules."""
+    module = importlib.import_module(f"sinernn.{name}")
+    parent, _, last = f"sinernn.{name}".rpartition(".")
+    assert getattr(importlib.import_module(parent), last) is module
+
+
+@pytest.mark.parametrize("name", MODULES_IN_ORDER)
+def test_module_imports_only_lower_ones(name: str):
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
-    above = set(ROOMS[: ROOMS.index(name)])
+    lower = set(MODULES_IN_ORDER[: MODULES_IN_ORDER.index(name)])
     # The choice of an engine imports the chosen one when it is called, and not before.
-    allowed = above | (
+    allowed = lower | (
         {"engines.fused.engine", "engines.torch_engine"} if name == "engines" else set()
     )
-    assert imported_rooms(tree) <= allowed
+    assert imported_modules(tree) <= allowed
 
 
 def loaded_after(code: str) -> set[str]:
@@ -86,7 +98,8 @@ def test_help_loads_nothing_heavy():
     assert not loaded & {"torch", "numba", "matplotlib", "numpy", "pydantic", "yaml"}
 
 
-def test_training_on_the_fused_engine_and_judging_it_load_neither_torch_nor_what_draws(here: Path):
+def test_fused_training_imports(here: Path):
+    """Training and evaluation on the fused engine import neither torch nor matplotlib."""
     train = f"sinernn.cli.train({str(TINY)!r}, figures=False)"
     evaluate = "sinernn.cli.evaluate('latest', as_json=True)"
     loaded = loaded_after(f"import sinernn.cli; {train}; {evaluate}; print()")

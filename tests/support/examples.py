@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from sinernn.config import Config, load_config
-from sinernn.evaluation import Evidence, Forecasts, OneStep
+from sinernn.data.windows import Scale
 from sinernn.evaluation.baselines import mean, persistence
 from sinernn.evaluation.dynamics import Dynamics
-from sinernn.network import Network, RefineState
+from sinernn.evaluation.forecasts import Evidence, Forecasts, OneStep
+from sinernn.model.network import Network, RefineState
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import METADATA_KEY, Checkpoint
 from sinernn.runs.directory import create_run
-from sinernn.windows import Scale
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.yaml"))
@@ -89,9 +89,9 @@ def make_evidence(
     training = np.repeat(wave(0.2 * np.arange(3142))[None, :, None], channels, axis=2)
     return Evidence(
         closed_loop=forecasts,
-        open_loop=OneStep(time, observed, truth, truth + 0.01 * np.cos(3 * time)[:, :, None]),
+        open_loop=(OneStep(time, observed, truth, truth + 0.01 * np.cos(3 * time)[:, :, None]),),
         baselines={
-            "mean": mean(training, origins, steps),
+            "mean": mean(list(training), origins, steps),
             "persistence": persistence(observed[:, :warmup], steps),
         },
         dynamics=Dynamics(

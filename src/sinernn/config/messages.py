@@ -1,20 +1,23 @@
-"""Pydantic's errors in our words: the place, what is wrong, what was given, and the way out."""
+"""Turn pydantic's errors into messages: the place, what is wrong, what was found, what to do."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from sinernn.errors import KeyPath, Problem
-from sinernn.overrides import nearest
-from sinernn.places import Places
-from sinernn.schema import Section, kinds_of, sections_in
-from sinernn.yamlfile import describe
+from sinernn.config.overrides import nearest
+from sinernn.config.places import Places
+from sinernn.config.sections import REMOVED
+from sinernn.config.yaml import describe
+from sinernn.errors import ConfigError, KeyPath, Problem
+from sinernn.schema import Section, descriptions, kinds_of, sections_in
+
+MAX_PROBLEMS = 50  # in one error
 
 
 @dataclass(frozen=True)
-class _Spot:
-    """A place in the schema."""
+class _Location:
+    """A key in the schema."""
 
     path: KeyPath
     """Keys and list positions, as a user writes them."""
@@ -23,40 +26,57 @@ class _Spot:
     """The section that holds the last key."""
 
     kinds: Mapping[str, type[Section]]
-    """All kinds of that section, by name, if it is one of several."""
+    """All kinds of that section by name, if there are several."""
 
     annotation: Any
     """Type of the value; None for an unknown key."""
 
     description: str = ""
-    """What the setting is."""
+    """Docstring of the setting."""
 
 
 def to_problem(details: Any, places: Places, config: type[Section]) -> Problem:
-    """Turn one of pydantic's errors into our words, with its place.
+    """Turn one of pydantic's errors into a problem with its place.
 
     Args:
         details: An item of `ValidationError.errors()`.
         places: Where everything was written.
         config: Model of the whole config.
     """
-    spot = _find(config, details["loc"])
-    path, given = spot.path, details["input"]
+    location = _locate(config, details["loc"])
+    path, given = location.path, details["input"]
     match details["type"]:
         case "extra_forbidden":
-            message = _about_unknown_key(spot, config)
-            return Problem(places.find(path, of_key=True), path, f"unknown key; {message}")
+            place = places.find(path, of_key=True)
+            if path in REMOVED:
+                advice = "leave it out" if place.line is None else "delete the line"
+                return Problem(place, path, f"was removed, since {REMOVED[path]}; {advice}")
+            message = _about_unknown_key(location, config)
+            return Problem(place, path, f"unknown key; {message}")
         case "missing":
-            return Problem(places.find(path), path, "is missing")
+            return Problem(places.find(path), path, "is required")
         case "union_tag_invalid":
-            kinds = kinds_of(spot.annotation)
+            kinds = kinds_of(location.annotation)
             path, given = (*path, "kind"), given["kind"]
-            expected, way_out = f"must be {_one_of(list(kinds))}", _guess(given, list(kinds))
+            expected, advice = f"must be {_one_of(list(kinds))}", _guess(given, list(kinds))
         case "model_type" | "model_attributes_type":
-            expected, way_out = _about_section(spot, given)
+            expected, advice = _about_section(location, given)
         case _:
-            expected, way_out = _about_value(details, spot)
-    return Problem(places.find(path), path, f"{expected}, got {describe(given)}{way_out}")
+            expected, advice = _about_value(details, location)
+    return Problem(places.find(path), path, f"{expected}, got {describe(given)}{advice}")
+
+
+def to_error(problems: Sequence[Problem]) -> ConfigError:
+    """Return an error with the problems of a file from top to bottom, then those of overrides."""
+
+    def reading_order(problem: Problem) -> tuple[int, int, int]:
+        place = problem.place
+        return (place.line is None, place.line or 0, place.column or 0)
+
+    shown = sorted(problems, key=reading_order)[:MAX_PROBLEMS]
+    if len(problems) > MAX_PROBLEMS:
+        shown.append(Problem(shown[-1].place, (), "there are more problems; fix these first"))
+    return ConfigError(shown)
 
 
 def setting_paths(section: type[Section], path: KeyPath = ()) -> Iterator[KeyPath]:
@@ -69,59 +89,64 @@ def setting_paths(section: type[Section], path: KeyPath = ()) -> Iterator[KeyPat
             yield (*path, name)
 
 
-def _find(config: type[Section], location: tuple[str | int, ...]) -> _Spot:
-    """Walk pydantic's location through the schema; the name of a kind in it is no key."""
-    spot = _Spot((), config, {}, config)
-    for part in location:
-        path = (*spot.path, part)
-        if kinds := kinds_of(spot.annotation):
-            spot = _Spot(spot.path, spot.section, kinds, kinds[str(part)])
-        elif inner := sections_in(spot.annotation):
+def _locate(config: type[Section], loc: tuple[str | int, ...]) -> _Location:
+    """Find pydantic's location in the schema; it holds names of kinds, which are not keys."""
+    location = _Location((), config, {}, config)
+    for part in loc:
+        path = (*location.path, part)
+        if kinds := kinds_of(location.annotation):
+            location = _Location(location.path, location.section, kinds, kinds[str(part)])
+        elif inner := sections_in(location.annotation):
             field = inner[0].model_fields.get(str(part))
             if field is None:
-                spot = _Spot(path, inner[0], spot.kinds, None)
+                location = _Location(path, inner[0], location.kinds, None)
             else:
-                spot = _Spot(path, inner[0], {}, field.annotation, field.description or "")
+                about = descriptions(inner[0]).get(str(part), "")
+                location = _Location(path, inner[0], {}, field.annotation, about)
         else:  # a position in a list
-            item = next(iter(get_args(spot.annotation)), None)
-            spot = _Spot(path, spot.section, {}, item, spot.description)
-    return spot
+            item = next(iter(get_args(location.annotation)), None)
+            location = _Location(path, location.section, {}, item, location.description)
+    return location
 
 
-def _about_unknown_key(spot: _Spot, config: type[Section]) -> str:
-    key, known = str(spot.path[-1]), list(spot.section.model_fields)
-    parents = ".".join(str(part) for part in spot.path[:-1])
-    if owners := [name for name, kind in spot.kinds.items() if key in kind.model_fields]:
-        mine = next(name for name, kind in spot.kinds.items() if kind is spot.section)
+def _about_unknown_key(location: _Location, config: type[Section]) -> str:
+    key, known = str(location.path[-1]), list(location.section.model_fields)
+    parents = ".".join(str(part) for part in location.path[:-1])
+    if owners := [name for name, kind in location.kinds.items() if key in kind.model_fields]:
+        current = next(name for name, kind in location.kinds.items() if kind is location.section)
         return (
-            f"it belongs to kind {_one_of(owners)}, and this is {mine}; remove it, or set "
+            f"it belongs to kind {_one_of(owners)}, not {current}; remove it, or set "
             f"{parents}.kind={owners[0]}"
         )
     if "." in key:
-        return f"in a file, sections are indented: write {key.replace('.', ': {')}: ...}}"
+        return f"in a file, write {key.replace('.', ': {')}: ...}}"
     if key in config.model_fields:
-        return f"it belongs at the top, not in {parents}"
+        return f"it belongs to the top level, not to {parents}"
     elsewhere = dict.fromkeys(path for path in setting_paths(config) if path[-1] == key)
     if elsewhere:
         names = _one_of([".".join(str(part) for part in path) for path in elsewhere])
         return f"did you mean {names}?"
     guess = nearest(key, known)
-    return f"did you mean {guess}?" if guess else f"known here: {', '.join(known)}"
+    return f"did you mean {guess}?" if guess else f"valid keys: {', '.join(known)}"
 
 
-def _about_section(spot: _Spot, given: Any) -> tuple[str, str]:
-    sections = sections_in(spot.annotation)
+def _about_section(location: _Location, given: Any) -> tuple[str, str]:
+    sections = sections_in(location.annotation)
     keys = list(dict.fromkeys(key for section in sections for key in section.model_fields))
-    way_out = "; leave it out for the defaults" if given is None else ""
-    return f"must be a section with keys such as {', '.join(keys[:4])}", way_out
+    or_null, advice = _null_of(location), ""
+    if given is None:
+        advice = "; remove it to use the defaults"
+    elif or_null and _means_null(given):
+        advice = "; write null"
+    return f"must be a section with keys such as {', '.join(keys[:4])}{or_null}", advice
 
 
-def _about_value(details: Any, spot: _Spot) -> tuple[str, str]:
-    """Return what a value must be, and the way out."""
+def _about_value(details: Any, location: _Location) -> tuple[str, str]:
+    """Return what a value must be, and what to write instead."""
     given, context = details["input"], details.get("ctx", {})
-    way_out = ""
-    or_null = " or null" if type(None) in get_args(spot.annotation) else ""
-    why = f" ({' '.join(spot.description.split()).rstrip('.')})"
+    advice = ""
+    or_null = _null_of(location)
+    why = f" ({' '.join(location.description.split()).rstrip('.')})"
     match details["type"]:
         case "greater_than":
             expected = f"must be greater than {_number(context['gt'])}"
@@ -132,20 +157,20 @@ def _about_value(details: Any, spot: _Spot) -> tuple[str, str]:
         case "less_than_equal":
             expected = f"must be at most {_number(context['le'])}{why}"
         case "literal_error":
-            allowed = [str(value) for value in get_args(spot.annotation)]
-            expected, way_out = f"must be {_one_of(allowed)}", _guess(given, allowed)
+            allowed = [str(value) for value in get_args(location.annotation)]
+            expected, advice = f"must be {_one_of(allowed)}", _guess(given, allowed)
         case "int_type" | "int_from_float" | "int_parsing":
-            expected, way_out = f"must be a whole number{or_null}", _about_number(given, or_null)
+            expected, advice = f"must be a whole number{or_null}", _about_number(given, or_null)
         case "float_type" | "float_parsing":
-            expected, way_out = f"must be a number{or_null}", _about_number(given, or_null)
+            expected, advice = f"must be a number{or_null}", _about_number(given, or_null)
         case "finite_number":
             expected = "must be finite"
         case "bool_type":
-            expected, way_out = "must be true or false", _about_bool(given)
+            expected, advice = "must be true or false", _about_bool(given)
         case "string_type":
             expected = "must be text"
-            way_out = "; put it in quotes" if isinstance(given, int | float | dict) else ""
-        case "string_pattern_mismatch" if spot.path == ("device",):
+            advice = "; put it in quotes" if isinstance(given, int | float | dict) else ""
+        case "string_pattern_mismatch" if location.path == ("device",):
             expected = "must be auto, cpu, cuda, cuda:N or mps"
         case "string_too_short" | "too_short":
             expected = "must not be empty"
@@ -154,20 +179,30 @@ def _about_value(details: Any, spot: _Spot) -> tuple[str, str]:
         case "too_long":
             expected = f"must have at most {context['max_length']} entries{why}"
         case "tuple_type":
-            items = sections_in(next(iter(get_args(spot.annotation)), None))
+            items = sections_in(next(iter(get_args(location.annotation)), None))
             keys = ", ".join(key for section in items for key in list(section.model_fields)[:4])
             expected = "must be a list"
             expected += f" of sections with keys such as {keys}" if keys else ", such as [0, 1]"
+        case "invalid_key":
+            expected = "must have keys that are text"
         case _:
             expected = details["msg"]
-    return expected, way_out
+    return expected, advice
+
+
+def _null_of(location: _Location) -> str:
+    return " or null" if type(None) in get_args(location.annotation) else ""
+
+
+def _means_null(given: Any) -> bool:
+    return str(given).lower() in ("none", "nil", "off", "never", "no", "false")
 
 
 def _about_number(given: Any, or_null: str) -> str:
+    if or_null and _means_null(given):
+        return "; write null"
     if not isinstance(given, str):
         return ""
-    if or_null and given.lower() in ("none", "nil", "off", "never"):
-        return "; write null"
     if re.fullmatch(r"[-+]?\d+,\d+", given):
         return f"; write {given.replace(',', '.')}"
     if not re.fullmatch(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?", given):

@@ -1,7 +1,7 @@
 """Forecasts that need no network; what cannot beat them has learnt nothing.
 
 Each is a function of the same warm-up samples that the network reads, and is registered in
-`baselines`.
+`forecast_baselines`.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ _ROUNDING = 1e-13  # of the largest sample, where there is no spread
 
 Warmup = Float[np.ndarray, "origin W channel"]
 Forecast = Float[np.ndarray, "origin steps channel"]
+Segments = Sequence[Float[np.ndarray, "_ channel"]]
 
 
 def persistence(warmup: Warmup, steps: int) -> Forecast:
@@ -48,12 +49,10 @@ def seasonal_naive(warmup: Warmup, steps: int, *, season: float) -> Forecast | N
     return warmup[:, np.minimum(place, length - 1)]
 
 
-def mean(
-    training: Float[np.ndarray, "segment sample channel"], origins: int, steps: int
-) -> Forecast:
+def mean(training: Segments, origins: int, steps: int) -> Forecast:
     """Forecast the training part's mean."""
-    channels = training.shape[2]
-    return np.broadcast_to(training.mean(axis=(0, 1)), (origins, steps, channels)).copy()
+    average = np.concatenate(training).mean(axis=0)
+    return np.broadcast_to(average, (origins, steps, len(average))).copy()
 
 
 @dataclass(frozen=True)
@@ -66,24 +65,30 @@ class Autoregression:
     """[lag, from channel, to channel]."""
 
 
-def fit_autoregressions(
-    training: Float[np.ndarray, "segment sample channel"], orders: Sequence[int]
-) -> list[Autoregression]:
+def fit_autoregressions(training: Segments, orders: Sequence[int]) -> list[Autoregression]:
     """Fit AR(p) by least squares for every order p that the training part is long enough for.
 
     One QR factorisation of the longest lags serves every order: what is left of each is a small
     triangular problem with the same solution. It is solved to the rank that float64 can see: a
     noise-free sine has an exact AR(2), and longer lags add nothing but rounding to it.
     """
-    segments, samples, channels = training.shape
-    fitting = [p for p in orders if segments * (samples - p) > 2 * (p * channels + 1)]
+    channels = training[0].shape[1]
+    fitting = [
+        p
+        for p in orders
+        if sum(max(len(part) - p, 0) for part in training) > 2 * (p * channels + 1)
+    ]
     if not fitting:
         return []
     longest = max(fitting)
-    recent = training[:, -max(FITTED_SAMPLES // segments, 4 * longest) :]
-    windows = np.lib.stride_tricks.sliding_window_view(recent, longest + 1, axis=1)
+    kept = max(FITTED_SAMPLES // len(training), 4 * longest)
+    windows = [
+        np.lib.stride_tricks.sliding_window_view(part[-kept:], longest + 1, axis=0)
+        for part in training
+        if len(part) > longest
+    ]
     # [row, lag, channel], newest first: the sample to predict, then lags 1, 2, ...
-    lagged = windows.transpose(0, 1, 3, 2)[..., ::-1, :].reshape(-1, longest + 1, channels)
+    lagged = np.concatenate([rows.transpose(0, 2, 1)[:, ::-1] for rows in windows])
     targets, lags = lagged[:, 0], lagged[:, 1:].reshape(len(lagged), -1)
     design = np.concatenate([np.ones((len(lagged), 1)), lags, targets], axis=1)
     triangle = _triangle(design)
@@ -146,9 +151,9 @@ def choose_order(
     return next(model for model, score in zip(models, scores, strict=True) if score <= enough)
 
 
-def baselines(
+def forecast_baselines(
     *,
-    training: Float[np.ndarray, "segment sample channel"],
+    training: Segments,
     choosing: Float[np.ndarray, "choice all channel"] | None,
     warmup: Warmup,
     steps: int,

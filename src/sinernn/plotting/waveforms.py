@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import MaxNLocator
 
-from sinernn.evaluation import Evidence, Forecasts
+from sinernn.evaluation.forecasts import Evidence, Forecasts
 from sinernn.plotting.style import (
     ACCENT,
     FAINT,
@@ -70,7 +70,7 @@ def closed_loop(story: Story) -> Figure:
 
 def open_loop(story: Story) -> Figure:
     """One step ahead, always fed true samples, and what is left over: easy, and misleading."""
-    one_step = story.judged.open_loop
+    one_step = story.judged.open_loop[0]
     time, prediction = one_step.time[0], one_step.prediction[0, :, 0]
     shown = slice(0, DETAIL_STEPS)
     figure = Figure(figsize=(10, 5))

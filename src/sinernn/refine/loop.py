@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from sinernn.network import Network, Params, RefineState, Theta
+from sinernn.model.network import Network, Params, RefineState, Theta
 from sinernn.refine.lift import lifted
 from sinernn.refine.problem import Problem, flatten, stage_samples, with_noise
 from sinernn.refine.records import RefineRecord
@@ -30,7 +30,7 @@ def start(params: Params, network: Network) -> RefineState:
 
 def refine(
     state: RefineState,
-    segments: Float[np.ndarray, "segment sample D"],
+    segments: Sequence[Float[np.ndarray, "_ D"]],
     *,
     network: Network,
     stages: Sequence[Stage],
@@ -41,7 +41,7 @@ def refine(
 
     Args:
         state: From `start`, or of the last record of a refinement that was cut short.
-        segments: Training parts, observed samples in scaled units.
+        segments: Training part of each segment, observed samples in scaled units.
         network: Of one layer.
         stages: In order.
         seed: Of the noise on warm-ups.

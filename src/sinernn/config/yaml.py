@@ -1,29 +1,26 @@
-"""YAML text to a plain tree that knows where each key and value stands, and back.
+"""Read YAML into plain values and their places, and write it.
 
-Scalars follow the core schema of YAML 1.2, not PyYAML's 1.1: `1e-3` is a number, `no`, `on` and
-`1:30` are text. Aliases, anchors, tags and directives are refused: a config is data, read as it is
-written.
+Scalars follow the core schema of YAML 1.2, not PyYAML's 1.1: `1e-3` is a number; `no`, `on` and
+`1:30` are text. Anchors, aliases, tags and directives are not allowed.
 """
 
 import codecs
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
 from typing import Any, cast
 
 import yaml
 
+from sinernn.config.places import Document, Places
 from sinernn.errors import ConfigError, KeyPath, Place, Problem, printable
-from sinernn.places import Places
-from sinernn.yamlwords import Refused, in_plain_words
 
 MAX_BYTES = 500_000  # 10,000 numbers take half of it; PyYAML reads a megabyte a second
 MAX_VALUES = 10_000  # keys and values; PyYAML reads about 30,000 a second
 MAX_DEPTH = 20  # a config needs 4; PyYAML recurses
-MAX_DIGITS = 300  # what a float can hold, and far below the length at which Python's int() refuses
+MAX_DIGITS = 300  # as many as a float has, and far below the limit of Python's int()
 
 _TAG = "tag:yaml.org,2002:"
 # YAML 1.2.2, section 10.3.2, table "Core schema": tag, regular expression, first characters.
@@ -35,22 +32,14 @@ _CORE_SCHEMA = (
     ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", list("-+.")),
 )
 
-_NO_CHARACTER = "an escape in quotes names no character; write the character itself"
+_NO_CHARACTER = "invalid character escape; write the character itself"
 
 PlaceAt = Callable[[int, int], Place]
-"""(line, column), both from 1 -> the place to name in a message."""
-
-
-@dataclass
-class Document:
-    """A tree of dicts, lists and scalars, and where they were written."""
-
-    tree: dict[str, Any]
-    places: Places
+"""(line, column), both from 1 -> the place to show in a message."""
 
 
 def read_yaml(path: Path) -> Document:
-    """Read a YAML file whose top is a mapping.
+    """Read a YAML file that contains one mapping.
 
     Raises:
         ConfigError: The file cannot be read, or is not one plain YAML mapping.
@@ -63,7 +52,7 @@ def read_yaml(path: Path) -> Document:
     except UnicodeDecodeError as error:
         *before, last = data[: error.start].decode().split("\n")
         place = Place(source, len(before) + 1, len(last) + 1)
-        message = f"byte 0x{data[error.start]:02x} is not UTF-8 text; save the file as UTF-8"
+        message = f"invalid UTF-8 byte 0x{data[error.start]:02x}; save the file as UTF-8"
         raise _failure(place, message) from error
     return parse_yaml(text, source=source)
 
@@ -73,9 +62,9 @@ def _read(path: Path) -> bytes:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise _failure(place, "is a folder; name the YAML file in it")
+            raise _failure(place, "is a directory, not a YAML file")
         if not stat.S_ISREG(mode):  # a pipe could block, a device could be endless
-            raise _failure(place, "is a pipe or a device; save the config as a file")
+            raise _failure(place, "not a regular file; save the config as a file")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -86,12 +75,12 @@ def _read(path: Path) -> bytes:
 
 
 def parse_yaml(text: str, *, source: str) -> Document:
-    """Parse YAML text whose top is a mapping; `source` is what messages call it.
+    """Parse YAML text that contains one mapping; messages name it `source`.
 
     Raises:
-        ConfigError: The text is not one plain YAML mapping; holds everything found.
+        ConfigError: The text is not one plain YAML mapping.
     """
-    lines = text.splitlines()  # at the same characters as PyYAML
+    lines = text.splitlines()  # splits at the same characters as PyYAML
 
     def place_at(line: int, column: int) -> Place:
         return Place(source, line, column, lines[line - 1] if line <= len(lines) else "")
@@ -103,46 +92,47 @@ def parse_yaml(text: str, *, source: str) -> Document:
     if value is None:
         message = "is empty; `sinernn config init` writes a config to start from"
     else:
-        message = f"must hold `key: value` lines, got {describe(value)}"
+        message = f"must contain `key: value` lines, got {describe(value)}"
         if isinstance(value, str) and ":" in value:
             message += "; a space must follow the colon"
     raise _failure(places.values.get((), places.top), message)
 
 
 def parse_value(text: str, path: KeyPath, places: Places, place_at: PlaceAt) -> Any:
-    """Parse one YAML value, and note the places of all that is in it; None for no value.
+    """Parse one YAML value and record the place of everything in it; None for no value.
 
     Args:
         text: YAML.
-        path: Where the value stands in the config.
-        places: Takes the places.
-        place_at: From a position in the text to the place to name.
+        path: Path of the value in the config.
+        places: Receives the places.
+        place_at: Maps a position in the text to the place to show in a message.
 
     Raises:
-        ConfigError: With everything that is wrong with the text, or the point where it ends to be
-            YAML.
+        ConfigError: With every problem of the text, or its first syntax error.
     """
-    reader = None
+    loader = None
     try:
-        reader = _Reader(text)
-        node = reader.get_single_node()
-        builder = _Builder(places, place_at, reader.problems)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        builder = _Builder(places, place_at, loader.problems)
         value = None if node is None else builder.build(node, path)
     except yaml.MarkedYAMLError as error:
-        (line, column), message = in_plain_words(error)
+        (line, column), message = _in_plain_english(error)
         raise _failure(place_at(line, column), message) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         column = error.position - text.rfind("\n", 0, error.position)
         code = int(error.character)
-        message = "holds a NUL byte" if code == 0 else f"holds the control character U+{code:04X}"
+        message = (
+            "contains a NUL byte" if code == 0 else f"contains the control character U+{code:04X}"
+        )
         raise _failure(place_at(line, column), f"{message}; remove it") from error
-    except ValueError as error:  # PyYAML makes characters of escapes such as "\U00110000" unasked
-        mark = cast(Any, reader).get_mark()
+    except ValueError as error:  # PyYAML does not check escapes such as "\U00110000"
+        mark = cast(Any, loader).get_mark()
         raise _failure(place_at(mark.line + 1, mark.column + 1), _NO_CHARACTER) from error
     finally:
-        if reader is not None:
-            reader.dispose()
+        if loader is not None:
+            loader.dispose()
     if builder.problems:
         raise ConfigError(builder.problems)
     return value
@@ -153,7 +143,7 @@ def dump_yaml(tree: Mapping[str, Any], note: Callable[[KeyPath], str] | None = N
 
     Args:
         tree: What to write.
-        note: From the path of a value to a comment that is put behind it.
+        note: Maps the path of a value to a comment for its line.
     """
     return "".join(_dumped_lines(tree, (), note))
 
@@ -166,13 +156,13 @@ def _dumped_lines(
         if isinstance(value, dict) and value:
             text = f"{key}:\n" + "".join(_dumped_lines(cast(Any, value), here, note))
         else:
-            text = yaml.dump({key: value}, Dumper=_Writer, allow_unicode=True, width=10**9)
+            text = yaml.dump({key: value}, Dumper=_Dumper, allow_unicode=True, width=10**9)
             text = text if note is None else f"{text.rstrip()}  # {printable(note(here), 200)}\n"
         yield indent(text, "  ") if path else text
 
 
 def describe(value: Any) -> str:
-    """Return a value as an error message shows it: as YAML would write it, and short."""
+    """Return a value as messages show it: as in YAML, and short."""
     if isinstance(value, dict):
         return "a section"
     if isinstance(value, list):
@@ -182,8 +172,8 @@ def describe(value: Any) -> str:
     return printable(str(value).lower() if isinstance(value, bool) else repr(value), 60)
 
 
-class _Reader(yaml.SafeLoader):
-    """PyYAML's scanner and parser with YAML 1.2 scalars, without what can make it run away."""
+class _Loader(yaml.SafeLoader):
+    """PyYAML's loader with YAML 1.2 scalars and bounded work."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -192,7 +182,7 @@ class _Reader(yaml.SafeLoader):
 
     def fetch_directive(self) -> None:
         mark = cast(Any, self).get_mark()
-        raise Refused(
+        raise _NotAllowed(
             problem="directives such as %YAML are not allowed; remove the line", problem_mark=mark
         )
 
@@ -200,18 +190,18 @@ class _Reader(yaml.SafeLoader):
         event = cast(Any, self.peek_event())
         self._values += 1
         if self._values > MAX_VALUES:
-            message = f"holds more than {MAX_VALUES} keys and values; is this a config?"
-            raise Refused(problem=message, problem_mark=event.start_mark)
+            message = f"contains more than {MAX_VALUES} keys and values; is this a config?"
+            raise _NotAllowed(problem=message, problem_mark=event.start_mark)
         if self._depth == MAX_DEPTH:
-            message = f"is nested deeper than {MAX_DEPTH} levels; is a bracket missing?"
-            raise Refused(problem=message, problem_mark=event.start_mark)
+            message = f"nested deeper than {MAX_DEPTH} levels; is a bracket missing?"
+            raise _NotAllowed(problem=message, problem_mark=event.start_mark)
         if getattr(event, "anchor", None) is not None:  # an alias has one, too
             sign = "*" if isinstance(event, yaml.AliasEvent) else "&"
             self.problems.append(
                 (
                     event.start_mark,
-                    f"{sign}{event.anchor}: anchors and aliases are not allowed, so that every "
-                    "value stands where it is used; write it out",
+                    f"{sign}{event.anchor}: anchors and aliases are not allowed; write the value "
+                    "out",
                 )
             )
             if isinstance(event, yaml.AliasEvent):
@@ -221,54 +211,48 @@ class _Reader(yaml.SafeLoader):
             event.anchor = None
         if getattr(event, "tag", None) is not None:
             tag = event.tag.replace(_TAG, "!!")
-            self.problems.append(
-                (
-                    event.start_mark,
-                    f"{tag}: tags are not allowed, a config is plain data; leave it out",
-                )
-            )
+            message = f"{tag}: tags are not allowed; remove it"
+            self.problems.append((event.start_mark, message))
             event.tag = None
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
         if isinstance(node, yaml.ScalarNode):
-            try:  # JSON, which is YAML, writes a character in two halves
+            try:  # JSON, which is YAML, may write a character as two surrogates
                 node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
             except UnicodeDecodeError:
                 self.problems.append((node.start_mark, _NO_CHARACTER))
         return node
 
 
-class _Writer(yaml.SafeDumper):
-    """PyYAML's emitter, quoting text that YAML 1.2 would take for something else."""
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's dumper, which quotes text that YAML 1.2 would read as another type."""
 
 
-def _represent_list(writer: _Writer, items: list[Any]) -> yaml.Node:
-    return writer.represent_sequence(_TAG + "seq", items, flow_style=True)
+def _represent_list(dumper: _Dumper, items: list[Any]) -> yaml.Node:
+    return dumper.represent_sequence(_TAG + "seq", items, flow_style=True)
 
 
-def _represent_text(writer: _Writer, text: str) -> yaml.Node:
+def _represent_text(dumper: _Dumper, text: str) -> yaml.Node:
     # Line breaks other than \n do not survive PyYAML's single quotes; in double quotes all do.
-    return writer.represent_scalar(_TAG + "str", text, style=None if text.isprintable() else '"')
+    return dumper.represent_scalar(_TAG + "str", text, style=None if text.isprintable() else '"')
 
 
-_Writer.add_representer(list, _represent_list)
-_Writer.add_representer(str, _represent_text)
-for _class in (_Reader, _Writer):
+_Dumper.add_representer(list, _represent_list)
+_Dumper.add_representer(str, _represent_text)
+for _class in (_Loader, _Dumper):
     _class.yaml_implicit_resolvers = {}
     for _name, _pattern, _first in _CORE_SCHEMA:
         _class.add_implicit_resolver(_TAG + _name, re.compile(rf"^(?:{_pattern})\Z"), _first)
 
 
 class _Builder:
-    """Turns nodes into values, noting places and problems on the way."""
+    """Turns nodes into values, and collects places and problems."""
 
-    def __init__(
-        self, places: Places, place_at: PlaceAt, refused: Sequence[tuple[Any, str]]
-    ) -> None:
+    def __init__(self, places: Places, place_at: PlaceAt, found: Sequence[tuple[Any, str]]) -> None:
         self.places = places
         self._place_at = place_at
-        self.problems = [Problem(self._place(mark), (), message) for mark, message in refused]
+        self.problems = [Problem(self._place(mark), (), message) for mark, message in found]
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
         self.places.values[path] = self._place(node.start_mark)
@@ -283,15 +267,15 @@ class _Builder:
         for key_node, value_node in node.value:
             place = self._place(key_node.start_mark)
             if key_node.tag != _TAG + "str":
-                message = f"a key must be a word, got {describe(self.build(key_node, path))}"
+                message = f"keys must be text, got {describe(self.build(key_node, path))}"
                 if value_node.value == "":  # of `{starts: 0, 1}`, or of `{learning_rate: 0,01}`
-                    message += "; a list is written [0, 1], a fraction 0.1"
+                    message += "; write a list as [0, 1], a fraction as 0.1"
                 self.problems.append(Problem(place, path, message))
                 continue
             here = (*path, key_node.value)
             if key_node.value in mapping:
                 first = self.places.keys[here].line
-                message = f"is given twice, first in line {first}; remove one"
+                message = f"duplicate key, first given in line {first}; remove one"
                 self.problems.append(Problem(place, here, message))
                 continue
             self.places.keys[here] = place
@@ -306,7 +290,7 @@ class _Builder:
             case "bool":
                 return text.lower() == "true"
             case "int" if len(text) > MAX_DIGITS:
-                message = f"is a number of {len(text)} digits; at most {MAX_DIGITS} can be read"
+                message = f"must have at most {MAX_DIGITS} digits, got {len(text)}"
                 self.problems.append(Problem(self.places.values[path], path, message))
             case "int":
                 base = {"0o": 8, "0x": 16}.get(text[:2], 10)
@@ -318,8 +302,66 @@ class _Builder:
         return text
 
     def _place(self, mark: Any) -> Place:
-        return self._place_at(mark.line + 1, mark.column + 1)  # YAML counts from 0, editors from 1
+        return self._place_at(
+            mark.line + 1, mark.column + 1
+        )  # PyYAML counts from 0, editors from 1
 
 
 def _failure(place: Place, message: str) -> ConfigError:
     return ConfigError([Problem(place, (), message)])
+
+
+_MESSAGES = (
+    # Part of PyYAML's message, whether to show where the construct began, our message.
+    ("character '\\t' that cannot start", False, "tabs are not allowed here; use spaces"),
+    ("that cannot start any token", False,
+     "plain text cannot start with this character; put it in quotes"),
+    ("could not find expected ':'", True,
+     "no `:` after this; write `key: value` with a space, or `key:` above indented lines"),
+    ("mapping values are not allowed here", False,
+     "unexpected `:`; check the indentation and the `:` of the line above, or quote text that "
+     "contains one"),
+    ("sequence entries are not allowed here", False,
+     "a list cannot start here; write it as [1, 2]"),
+    ("found another document", False, "a second document starts here; a file contains only one"),
+    ("while scanning a quoted scalar", True, "this quote is never closed"),
+    ("scanning a double-quoted scalar", False,
+     "unknown escape sequence; double the \\, or use single quotes"),
+    ("chomping or indentation indicators", False,
+     "text after | or > starts on the next line; put it in quotes"),
+    ("scanning a block scalar", False, "text after | or > is not indented correctly"),
+    ("scanning an anchor", True, "text that starts with & needs quotes"),
+    ("scanning an alias", True, "text that starts with * needs quotes"),
+    ("scanning a tag", True, "text that starts with ! needs quotes"),
+    ("undefined tag handle", False, "tags are not allowed; remove it"),
+    ("while parsing a flow sequence", True, "this [ lacks a comma or its ] before <there>"),
+    ("while parsing a flow mapping", True, "this { lacks a comma or its } before <there>"),
+    ("expected '<document start>'", False, "text after the end of the config; remove it"),
+    ("found '<block mapping start>'", False,
+     "unexpected indentation; align this line with the other lines of its section"),
+    ("found '<block sequence start>'", False,
+     "unexpected indentation; align this list with the other lines of its section"),
+    ("<block end>, but found '<scalar>'", False,
+     "unexpected text after the value; put all of it in quotes"),
+    ("expected <block end>", False, "unexpected text; remove it"),
+    ("content, but found '<stream end>'", False, "the text ends inside [ or {; close the bracket"),
+    ("expected the node content", False,
+     "a value is missing here; text with special characters needs quotes"),
+)  # fmt: skip
+
+
+class _NotAllowed(yaml.MarkedYAMLError):
+    """YAML that configs do not allow; the message is our own."""
+
+
+def _in_plain_english(error: yaml.MarkedYAMLError) -> tuple[tuple[int, int], str]:
+    """Return the line and column (from 1) of an error, and a message for someone who edits YAML."""
+    original = f"{error.context or ''}: {error.problem or ''}"
+    found = [(at_start, ours) for theirs, at_start, ours in _MESSAGES if theirs in original]
+    if isinstance(error, _NotAllowed):
+        found = [(False, str(error.problem))]
+    at_start, message = next(iter(found), (False, f"invalid YAML: {error.problem}"))
+    there: Any = error.problem_mark or error.context_mark
+    mark: Any = error.context_mark if at_start and error.context_mark else there
+    message = message.replace("<there>", f"line {there.line + 1}, column {there.column + 1}")
+    return (mark.line + 1, mark.column + 1), message

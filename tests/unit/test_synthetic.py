@@ -3,101 +3,122 @@ import math
 import numpy as np
 import pytest
 
-from sinernn.signals import MackeyGlass, Sine, SumOfSines, Tone, integrate_mackey_glass
+from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines, Tone, integrate_mackey_glass
 
 
 def test_the_tutorial_series_is_linspace_and_sin():
-    series = Sine(length=50, starts=(0.0, 1.0, 2.0)).samples()
+    series = Sine(length=50, starts=(0.0, 1.0, 2.0)).read()
 
-    expected = np.stack([np.sin(np.linspace(start, start + 10, 50)) for start in (0, 1, 2)])
+    expected = np.concatenate([np.sin(np.linspace(start, start + 10, 50)) for start in (0, 1, 2)])
     # float64 rounding of the sampling times, of size 1e-15, is all that differs.
-    np.testing.assert_allclose(series.observed[:, :, 0], expected, atol=5e-15)
+    np.testing.assert_allclose(series.observed[:, 0], expected, atol=5e-15)
 
 
-def test_every_parameter_of_the_wave_means_what_it_says():
+@pytest.mark.parametrize(
+    "signal",
+    [
+        Sine(length=7, starts=(0.0, 3.0)),
+        SumOfSines(kind="sum_of_sines", length=7),
+        MackeyGlass(kind="mackey_glass", length=7, starts=(0.0, 3.0)),
+    ],
+    ids=lambda signal: signal.kind,
+)
+def test_extent_is_that_of_the_series(signal: Sine | SumOfSines | MackeyGlass):
+    assert signal.extent() == signal.read().extent
+
+
+def test_parameters_of_a_sine():
+    """Each means what it says."""
     series = Sine(
         amplitude=3, period=2, phase=0.5, offset=-1, time_step=0.25, length=9, starts=(4.0,)
-    ).samples()
+    ).read()
 
     time = 4 + 0.25 * np.arange(9)
-    np.testing.assert_allclose(series.time[0], time)
-    np.testing.assert_allclose(series.clean[0, :, 0], 3 * np.sin(np.pi * time + 0.5) - 1)
+    np.testing.assert_allclose(series.time, time)
+    np.testing.assert_allclose(series.clean[:, 0], 3 * np.sin(np.pi * time + 0.5) - 1)
     assert series.time_step == 0.25
 
 
-def test_a_sampled_sine_obeys_its_two_term_recurrence():
-    x = Sine(period=3.0, time_step=0.1, length=200).samples().clean[0, :, 0]
+def test_recurrence_of_a_sine():
+    """A sampled sine obeys its two-term recurrence."""
+    x = Sine(period=3.0, time_step=0.1, length=200).read().clean[:, 0]
     np.testing.assert_allclose(
         x[2:], 2 * np.cos(2 * np.pi / 3 * 0.1) * x[1:-1] - x[:-2], atol=1e-13
     )
 
 
-def test_without_noise_observed_and_clean_are_equal():
-    series = Sine(length=20).samples()
+def test_no_noise():
+    """Observed and clean samples are equal."""
+    series = Sine(length=20).read()
     np.testing.assert_array_equal(series.observed, series.clean)
 
 
-def test_noise_has_the_standard_deviation_asked_for():
-    series = Sine(length=100_000, noise_std=0.3).samples()
+def test_standard_deviation_of_noise():
+    """It is the one that was asked for."""
+    series = Sine(length=100_000, noise_std=0.3).read()
     noise = series.observed - series.clean
     # The standard error of a standard deviation is its size over sqrt(2 n): 0.2 %; five of them.
     assert noise.std() == pytest.approx(0.3, rel=0.012)
     assert noise.mean() == pytest.approx(0, abs=0.005)
 
 
-def test_noise_is_data_drawn_by_its_own_seed_alone():
-    first = Sine(length=30, noise_std=1.0, noise_seed=1).samples().observed
-    again = Sine(length=30, noise_std=1.0, noise_seed=1).samples().observed
-    other = Sine(length=30, noise_std=1.0, noise_seed=2).samples().observed
+def test_seed_of_noise():
+    """Noise is data, drawn by its own seed alone."""
+    first = Sine(length=30, noise_std=1.0, noise_seed=1).read().observed
+    again = Sine(length=30, noise_std=1.0, noise_seed=1).read().observed
+    other = Sine(length=30, noise_std=1.0, noise_seed=2).read().observed
     np.testing.assert_array_equal(first, again)
     assert not np.isclose(first, other).any()
 
 
-def test_a_segment_keeps_its_noise_when_segments_are_added():
-    one = Sine(length=30, noise_std=1.0, starts=(0.0,)).samples()
-    two = Sine(length=30, noise_std=1.0, starts=(0.0, 0.0)).samples()
-    np.testing.assert_array_equal(one.observed[0], two.observed[0])
-    assert not np.isclose(two.observed[0], two.observed[1]).any()
+def test_noise_of_segments():
+    """A segment keeps its noise when segments are added."""
+    one = Sine(length=30, noise_std=1.0, starts=(0.0,)).read()
+    two = Sine(length=30, noise_std=1.0, starts=(0.0, 0.0)).read()
+    np.testing.assert_array_equal(one.observed, two.observed[:30])
+    assert not np.isclose(two.observed[:30], two.observed[30:]).any()
 
 
 def test_a_sum_of_sines_is_the_sum_of_its_sines():
     tones = (Tone(amplitude=2, period=3, phase=0.1), Tone(period=5))
-    series = SumOfSines(kind="sum_of_sines", tones=tones, offset=7, length=40).samples()
-    one = Sine(amplitude=2, period=3, phase=0.1, length=40).samples().clean
-    other = Sine(period=5, length=40).samples().clean
+    series = SumOfSines(kind="sum_of_sines", tones=tones, offset=7, length=40).read()
+    one = Sine(amplitude=2, period=3, phase=0.1, length=40).read().clean
+    other = Sine(period=5, length=40).read().clean
     np.testing.assert_allclose(series.clean, one + other + 7, atol=1e-14)
 
 
-def test_a_sum_of_two_sines_obeys_the_product_of_their_recurrences():
-    x = SumOfSines(kind="sum_of_sines", length=200).samples().clean[0, :, 0]
+def test_recurrence_of_two_sines():
+    """Their sum obeys the product of their recurrences."""
+    x = SumOfSines(kind="sum_of_sines", length=200).read().clean[:, 0]
     one, other = ([1, -2 * np.cos(rate * 10 / 49), 1] for rate in (1, math.sqrt(2)))
     np.testing.assert_allclose(np.convolve(x, np.convolve(one, other), "valid"), 0, atol=1e-13)
 
 
 def mackey_glass(**settings) -> np.ndarray:
-    return MackeyGlass(kind="mackey_glass", **settings).samples().clean[:, :, 0]
+    return MackeyGlass(kind="mackey_glass", **settings).read().clean[:, 0]
 
 
-def test_mackey_glass_before_the_first_delay_is_an_exponential():
+def test_mackey_glass_first_delay():
     """With a constant history the delayed term is constant up to time 17."""
-    x = mackey_glass(transient=0.0, length=17)[0]
+    x = mackey_glass(transient=0.0, length=17)
     rest = 0.2 * 1.2 / (1 + 1.2**10) / 0.1
     # A Runge-Kutta step of 0.1 errs by (0.01)^5 / 120 here, of which there are 160.
     np.testing.assert_allclose(x, rest + (1.2 - rest) * np.exp(-0.1 * np.arange(17)), atol=1e-10)
 
 
 def test_mackey_glass_obeys_its_equation():
-    x = mackey_glass(time_step=0.1, length=2000)[0]
+    x = mackey_glass(time_step=0.1, length=2000)
     slope = ((x[:-4] - x[4:]) + 8 * (x[3:-1] - x[1:-3])) / (12 * 0.1)  # at x[2:-2], of order 4
     delayed, now, slope = x[2 : -2 - 170], x[172:-2], slope[170:]
     expected = 0.2 * delayed / (1 + delayed**10) - 0.1 * now
     np.testing.assert_allclose(slope, expected, atol=1e-5)
 
 
-def test_segments_of_mackey_glass_are_parts_of_one_trajectory():
+def test_mackey_glass_segments():
+    """They are parts of one trajectory."""
     one = mackey_glass(length=60)
     two = mackey_glass(length=50, starts=(0.0, 10.0))
-    np.testing.assert_array_equal(two, [one[0, :50], one[0, 10:]])
+    np.testing.assert_array_equal(two, [*one[:50], *one[10:]])
 
 
 def mackey_glass_step_by_step(
@@ -134,8 +155,11 @@ def mackey_glass_step_by_step(
     ("delay", "step", "decay"),
     [(4, 0.1, 0.1), (5, 0.1, 0.1), (17, 1.0, 0.1), (40, 0.1, 0.1), (40, 1.0, 1.0), (170, 0.1, 0.1)],
 )
-def test_mackey_glass_is_the_same_in_stretches_of_any_length_as_step_by_step(delay, step, decay):
-    """Tolerance: a stretch divides by powers down to 1e-6, of rounding 1e-16."""
+def test_mackey_glass_stretches(delay, step, decay):
+    """Stretches of any length give the same as step by step.
+
+    Tolerance: a stretch divides by powers down to 1e-6, of rounding 1e-16.
+    """
     settings = dict(
         delay=delay, step=step, decay=decay, growth=0.2, exponent=10.0, initial_value=1.2
     )
@@ -145,8 +169,11 @@ def test_mackey_glass_is_the_same_in_stretches_of_any_length_as_step_by_step(del
         np.testing.assert_allclose(actual, expected[: count + 1], rtol=1e-9)
 
 
-def test_mackey_glass_errs_with_the_fourth_power_of_the_step():
-    """From a constant history as well, whose end is a kink."""
+def test_mackey_glass_order():
+    """The error falls with the fourth power of the step.
+
+    From a constant history as well, whose end is a kink.
+    """
 
     def to_time_60(steps: int) -> np.ndarray:
         return integrate_mackey_glass(

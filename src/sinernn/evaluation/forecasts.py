@@ -71,7 +71,7 @@ class Forecasts:
 
 @dataclass(frozen=True)
 class OneStep:
-    """Open-loop predictions in the series' own units: always fed true samples."""
+    """Open-loop predictions, always fed true samples, in segments of one length; signal units."""
 
     time: Float[np.ndarray, "segment sample"]
     """When each predicted sample was taken, in time units."""
@@ -91,7 +91,9 @@ class Evidence:
     """Everything there is to judge, in the series' own units."""
 
     closed_loop: Forecasts
-    open_loop: OneStep
+    open_loop: tuple[OneStep, ...]
+    """One for each length that segments have."""
+
     baselines: dict[str, Float[np.ndarray, "origin steps channel"]]
     """Forecasts from the same origins after the same warm-up, by the name of the method."""
 
@@ -112,7 +114,8 @@ class Evidence:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all of it as arrays, for a file; of the open loop only what a figure shows."""
-        shown = {name: value[:1, :OPEN_LOOP_KEPT] for name, value in vars(self.open_loop).items()}
+        open_loop = vars(self.open_loop[0])
+        shown = {name: value[:1, :OPEN_LOOP_KEPT] for name, value in open_loop.items()}
         period = np.nan if self.period is None else self.period
         return {
             **{f"closed_loop.{name}": value for name, value in vars(self.closed_loop).items()},
@@ -139,7 +142,7 @@ class Evidence:
         time_step, period = arrays["times"].tolist()
         evidence = cls(
             closed_loop=Forecasts(**groups["closed_loop"]),
-            open_loop=OneStep(**groups["open_loop"]),
+            open_loop=(OneStep(**groups["open_loop"]),),
             baselines=groups["baselines"],
             dynamics=Dynamics(**groups["dynamics"]),
             std=arrays["std"],
@@ -187,7 +190,7 @@ def _require_sense(evidence: Evidence) -> None:
         **{name: value for name, value in vars(closed_loop).items() if name != "prediction"},
         **{
             f"one step ahead: {name}": value
-            for name, value in vars(evidence.open_loop).items()
+            for name, value in vars(evidence.open_loop[0]).items()
             if name != "prediction"
         },
         "driven": dynamics.driven,
@@ -203,7 +206,7 @@ def _require_sense(evidence: Evidence) -> None:
             raise ValueError(f"array {name} holds values that no series has")
     if not (evidence.std >= 0).all():
         raise ValueError("a standard deviation is negative")
-    for times in (closed_loop.time, evidence.open_loop.time):
+    for times in (closed_loop.time, evidence.open_loop[0].time):
         if not (np.diff(times, axis=1) > 0).all():
             raise ValueError("time does not go on from sample to sample")
     if closed_loop.warmup < 1 or closed_loop.steps < 1:

@@ -1,0 +1,119 @@
+"""Read configs, write them, and describe them as a JSON Schema.
+
+Reading has two stages, each of which reports all of its problems at once: YAML and overrides, then
+keys, types and bounds. Settings are compared with each other and with the data in `checks`, when
+an experiment is prepared.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from sinernn.config.messages import MAX_PROBLEMS, to_error, to_problem
+from sinernn.config.overrides import apply_overrides, parse_overrides
+from sinernn.config.places import Document, Places
+from sinernn.config.sections import REMOVED, Config
+from sinernn.config.yaml import dump_yaml, read_yaml
+from sinernn.errors import ConfigError, KeyPath, Place, Problem, printable
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+def load_config(source: Path | str | Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
+    """Read a config and apply `key=value` overrides to it.
+
+    Args:
+        source: YAML file, or a mapping such as `{"training": {"steps": 10}}`.
+        overrides: `key=value` texts.
+
+    Raises:
+        ConfigError: With every problem of the first stage that has any.
+    """
+    problems: list[Problem] = []
+    document = _collect(lambda: _read(source), problems)
+    parsed = _collect(lambda: parse_overrides(overrides), problems)
+    if document is None or parsed is None:
+        raise to_error(problems)
+    apply_overrides(document, parsed, replaces_section=frozenset({("signal", "kind")}))
+    return validate(document, Config)
+
+
+def validate(document: Document, kind: type[ConfigT]) -> ConfigT:
+    """Turn a document into a config.
+
+    Raises:
+        ConfigError: With every wrong key and value, and its place.
+    """
+    places = document.places
+    try:
+        config = kind.model_validate(document.tree)
+    except ValidationError as error:
+        # Pydantic calls a list empty if none of its items is valid.
+        errors = [e for e in error.errors() if e["type"] != "too_short" or not e["input"]]
+        problems = [to_problem(e, places, kind) for e in errors[: MAX_PROBLEMS + 1]]
+        raise to_error(problems) from None
+    config._places = places  # pyright: ignore[reportPrivateUsage]
+    return config
+
+
+def to_yaml(config: Config, *, sources: bool = False) -> str:
+    """Return the config as YAML text, with every default written out.
+
+    Args:
+        config: What to write.
+        sources: Add a comment to each value: where it was written, or `default`.
+    """
+
+    def source(path: KeyPath) -> str:
+        place = config.places.values.get(path)
+        return "default" if place is None else str(place)
+
+    return dump_yaml(config.model_dump(mode="json"), source if sources else None)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of configs, for editors."""
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, **Config.model_json_schema(), "title": "sinernn config"}
+
+
+def _read(source: Path | str | Mapping[str, Any]) -> Document:
+    if isinstance(source, Mapping):
+        places = Places(Place("config"))
+        return Document(_plain(source, (), places), places)
+    path = Path(source)
+    document = read_yaml(path)
+    document.tree.setdefault("name", printable(path.stem, 200))
+    if _is_of_run(path):
+        for key_path in REMOVED:
+            document.remove(key_path)
+    return document
+
+
+def _plain(value: Any, path: KeyPath, places: Places) -> Any:
+    """Return a copy made of dicts, lists and scalars, whose places are noted."""
+    places.keys[path] = places.values[path] = places.top
+    if isinstance(value, BaseModel):
+        value = value.model_dump()
+    if isinstance(value, Mapping):
+        items = cast("Mapping[Any, Any]", value).items()
+        return {key: _plain(inner, (*path, key), places) for key, inner in items}
+    if isinstance(value, list | tuple):
+        items = enumerate(cast("Sequence[Any]", value))
+        return [_plain(inner, (*path, index), places) for index, inner in items]
+    return value
+
+
+def _is_of_run(path: Path) -> bool:
+    """Whether a file is the config that a run directory keeps."""
+    return path.name == "config.yaml" and path.with_name("run.json").exists()
+
+
+def _collect(read: Callable[[], Any], problems: list[Problem]) -> Any:
+    try:
+        return read()
+    except ConfigError as error:
+        problems += error.problems
+        return None

@@ -1,0 +1,1 @@
+"""The data: series, where they come from, and how they are cut into windows."""

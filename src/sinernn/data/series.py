@@ -1,0 +1,132 @@
+"""A series of samples, and its extent: what is known before the samples are read."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from sinernn.schema import Conflict
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Size of a series."""
+
+    lengths: tuple[int, ...]
+    """Samples in each segment; a segment is one unbroken recording."""
+
+    channels: int
+    """Values in a sample: outputs, then inputs."""
+
+    time_step: float
+    """Spacing of the samples, in time units."""
+
+    inputs: int = 0
+    """How many of the channels, the last ones, the network reads but does not predict."""
+
+    @property
+    def outputs(self) -> int:
+        """How many of the channels, the first ones, the network predicts."""
+        return self.channels - self.inputs
+
+    @property
+    def samples(self) -> int:
+        """Samples in all segments together."""
+        return sum(self.lengths)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Samples of one or more segments, end to end; the segments may have different lengths."""
+
+    observed: Float[np.ndarray, "sample channel"]
+    """Samples as recorded, with noise, in signal units."""
+
+    clean: Float[np.ndarray, "sample channel"]
+    """The same samples without noise, where that is known: forecasts are scored against them."""
+
+    time: Float[np.ndarray, " sample"]
+    """Sampling times, in time units."""
+
+    lengths: tuple[int, ...]
+    """Samples in each segment."""
+
+    time_step: float
+    """Spacing of the samples, in time units."""
+
+    inputs: int = 0
+    """See `Extent.inputs`."""
+
+    period: float | None = None
+    """Length of one oscillation, in time units; None if there is none."""
+
+    def __post_init__(self) -> None:
+        if sum(self.lengths) != len(self.observed):
+            raise ValueError(f"segments of {self.lengths} samples need {len(self.observed)} in all")
+
+    @property
+    def extent(self) -> Extent:
+        """Size of the series."""
+        return Extent(self.lengths, self.observed.shape[1], self.time_step, self.inputs)
+
+    def rows(
+        self, segments: Int[np.ndarray, " n"], samples: Int[np.ndarray, " n"]
+    ) -> Int[np.ndarray, " n"]:
+        """Return the row of each sample, counted within its segment, in the arrays."""
+        return first_rows(self.lengths)[segments] + samples
+
+    def cut(self, values: np.ndarray, stretches: Sequence[range]) -> list[np.ndarray]:
+        """Cut a stretch out of every segment.
+
+        Args:
+            values: One of the arrays.
+            stretches: One for each segment, in samples counted within it.
+
+        Returns:
+            Views, one for each segment.
+        """
+        firsts = first_rows(self.lengths).tolist()
+        return [
+            values[first + stretch.start : first + stretch.stop]
+            for first, stretch in zip(firsts, stretches, strict=True)
+        ]
+
+
+class Source(Protocol):
+    """A section of the config that describes a series."""
+
+    def extent(self) -> Extent:
+        """Return the size of the series, without reading or generating it."""
+        ...
+
+    def read(self) -> Series:
+        """Return the series."""
+        ...
+
+    def conflicts(self) -> Iterable[Conflict]:
+        """Yield what is wrong with its settings together."""
+        ...
+
+
+def locate(
+    counts: Sequence[int], index: Int[np.ndarray, "*any"]
+) -> tuple[Int[np.ndarray, "*any"], Int[np.ndarray, "*any"]]:
+    """Find items that are numbered through all segments.
+
+    Args:
+        counts: Items in each segment.
+        index: Numbers of some items, from 0.
+
+    Returns:
+        The segment of each item, and its number within the segment.
+    """
+    last = np.cumsum(counts)
+    segments = np.searchsorted(last, index, side="right")
+    return segments, index - (last - counts)[segments]
+
+
+def first_rows(lengths: Sequence[int]) -> Int[np.ndarray, " segment"]:
+    """Return the row at which each segment starts, when segments are stored end to end."""
+    return np.cumsum([0, *lengths[:-1]])

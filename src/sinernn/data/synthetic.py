@@ -1,0 +1,342 @@
+"""Synthetic signals: each kind is a config section that generates its samples."""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import Field
+
+from sinernn.data.series import Extent, Series
+from sinernn.randomness import Purpose, stream
+from sinernn.schema import Conflict, Section, Whole
+
+TimeStep = Annotated[
+    float,
+    Field(
+        ge=1e-12,
+        le=1e12,
+        description="Spacing of the samples, in time units; its sum over a segment must keep its "
+        "digits.",
+    ),
+]
+
+Start = Annotated[float, Field(ge=-1e12, le=1e12)]
+Values = Float[np.ndarray, "segment sample"]
+
+
+class Synthetic(Section):
+    """A signal of one channel, generated from its settings.
+
+    A kind of signal is a subclass with a `kind`, settings of its own and `values`.
+    """
+
+    kind: Any  # each kind has its own
+
+    time_step: TimeStep = 10 / 49
+
+    length: Whole = Field(default=25_000, ge=2, le=10_000_000)
+    """Samples in a segment; the bound keeps a series within the memory of a laptop."""
+
+    starts: Annotated[tuple[Start, ...], Field(strict=False)] = Field(
+        default=(0.0,), min_length=1, max_length=1000
+    )
+    """Start time of each segment, in time units; a segment is one unbroken recording. Beyond the
+    bound the times of two samples would be equal."""
+
+    offset: float = Field(default=0.0, ge=-1e12, le=1e12)
+    """Added to the signal, in signal units; its square must fit into float32."""
+
+    noise_std: float = Field(default=0.0, ge=0, le=1e12)
+    """Standard deviation of Gaussian observation noise, in signal units; its square must fit into
+    float32."""
+
+    noise_seed: Whole = Field(default=0, ge=0, lt=2**63)
+    """Seed of the noise; it belongs to the data, and `seed` does not change it."""
+
+    def values(self, time: Values) -> Values:
+        """Return the signal at these times, without offset and noise."""
+        raise NotImplementedError
+
+    @property
+    def oscillation(self) -> float | None:
+        """Length of one oscillation, in time units; None if there is none."""
+        return None
+
+    def extent(self) -> Extent:
+        """Return the size of the series."""
+        return Extent((self.length,) * len(self.starts), 1, self.time_step)
+
+    def read(self) -> Series:
+        """Generate every segment, with the noise of `noise_seed`."""
+        time = np.asarray(self.starts)[:, None] + self.time_step * np.arange(self.length)
+        clean = (self.offset + self.values(time)).reshape(-1, 1)
+        # One stream for each segment: its noise does not depend on how many there are.
+        noise = self.noise_std * np.concatenate(
+            [
+                stream(self.noise_seed, Purpose.NOISE, block=segment).standard_normal(
+                    (self.length, 1)
+                )
+                for segment in range(len(self.starts))
+            ]
+        )
+        return Series(
+            observed=clean + noise,
+            clean=clean,
+            time=time.ravel(),
+            lengths=self.extent().lengths,
+            time_step=self.time_step,
+            period=self.oscillation,
+        )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield what is wrong with the settings together."""
+        latest = max(map(abs, self.starts)) + self.length * self.time_step
+        resolution = latest * 2.0**-52  # largest spacing of floats there
+        if self.time_step <= 1000 * resolution:
+            message = (
+                f"floating-point times near {latest:g} have a spacing of {resolution:.1g}, too "
+                f"coarse for signal.time_step ({self.time_step:g}); start closer to 0"
+            )
+            yield Conflict(("starts", "time_step"), message)
+
+
+class Tone(Section):
+    """A sine wave: amplitude sin(2 pi t / period + phase)."""
+
+    amplitude: float = Field(default=1.0, ge=1e-12, le=1e12)
+    """Height of the wave, in signal units; its square must fit into float32."""
+
+    period: float = Field(default=2 * math.pi, ge=1e-12, le=1e12)
+    """Length of one oscillation, in time units; a longer one would look constant."""
+
+    phase: float = Field(default=0.0, ge=-1e6, le=1e6)
+    """Phase at time 0, in rad; a larger one loses its digits."""
+
+    def wave(self, time: Values) -> Values:
+        """Return the wave at these times."""
+        return self.amplitude * np.sin(2 * np.pi / self.period * time + self.phase)
+
+
+class Sine(Tone, Synthetic):
+    """A sine wave: offset + amplitude sin(2 pi t / period + phase)."""
+
+    kind: Literal["sine"] = "sine"
+    """Kind of signal."""
+
+    def values(self, time: Values) -> Values:
+        """Return the wave at these times."""
+        return self.wave(time)
+
+    @property
+    def oscillation(self) -> float:
+        """Length of one oscillation, in time units."""
+        return self.period
+
+
+class SumOfSines(Synthetic):
+    """A sum of sine waves; without a common period it never repeats itself."""
+
+    kind: Literal["sum_of_sines"]
+    """Kind of signal."""
+
+    tones: Annotated[tuple[Tone, ...], Field(strict=False)] = Field(
+        default=(Tone(), Tone(amplitude=0.5, period=2 * math.pi / math.sqrt(2))),
+        min_length=1,
+        max_length=100,
+    )
+    """The waves; more than the bound are noise to a small network."""
+
+    def values(self, time: Values) -> Values:
+        """Return the sum of the waves at these times."""
+        return np.sum([tone.wave(time) for tone in self.tones], axis=0)
+
+
+MAX_INTEGRATION_STEPS = 3_000_000  # a second or so, and the memory of a small laptop
+MAX_STRETCHES = 100_000  # of integration steps taken at once: a few seconds
+
+
+class MackeyGlass(Synthetic):
+    """A series that is chaotic for a long delay: dx/dt = growth y / (1 + y^exponent) - decay x.
+
+    Here y = x(t - delay). The defaults are those of the benchmark series: delay 17, one sample a
+    time unit.
+
+    Source:
+        Mackey and Glass (1977), "Oscillation and chaos in physiological control systems", Science
+        197, 287-289; parameters, a step of 1/10 and one sample a time unit: Jaeger (2001), "The
+        'echo state' approach to analysing and training recurrent neural networks", GMD Report 148,
+        section 6.1, who takes Euler steps and squashes the series by tanh(x - 1), unlike this one.
+        Our own: the constant history, and classical Runge-Kutta steps, for which a delayed value at
+        mid-step comes from the cubic through the four values around it.
+    """
+
+    kind: Literal["mackey_glass"]
+    """Kind of signal."""
+
+    time_step: TimeStep = 1.0
+
+    delay: float = Field(default=17.0, ge=0.01, le=1000)
+    """Delay in time units, a multiple of `integration_step`; with the other defaults the series is
+    chaotic from about 17 on. Beyond the bound it is longer than a segment."""
+
+    growth: float = Field(default=0.2, gt=0, le=10)
+    """Factor of the delayed term, per time unit; beyond the bound integration steps are too long.
+    """
+
+    decay: float = Field(default=0.1, ge=0.001, le=1)
+    """Rate of decay, per time unit; beyond the bound integration steps are too long."""
+
+    exponent: float = Field(default=10.0, ge=1, le=100)
+    """How sharply the delayed term falls above 1; beyond the bound it is a step."""
+
+    initial_value: float = Field(default=1.2, gt=0, le=100)
+    """Constant value of the series before time 0, in signal units; far above 1 it only decays."""
+
+    transient: float = Field(default=1000.0, ge=0, le=1e6)
+    """Time discarded before time 0 of the segments, in time units, a multiple of
+    `integration_step`; it takes as long to compute as samples do."""
+
+    integration_step: float = Field(default=0.1, ge=0.001, le=1)
+    """Integration step in time units; the error falls with its fourth power, and time grows."""
+
+    def steps(self, time: float) -> int:
+        """Return how many integration steps a time is, rounded."""
+        return round(time / self.integration_step)
+
+    @property
+    def stretch(self) -> int:
+        """How many integration steps are taken at once; time grows with the number of stretches."""
+        return stretch_of(self.steps(self.delay), self.decay * self.integration_step)
+
+    def values(self, time: Values) -> Values:
+        """Integrate once, and take every segment from the trajectory."""
+        first = [self.steps(self.transient + start) for start in self.starts]
+        every = self.steps(self.time_step)
+        trajectory = integrate_mackey_glass(
+            max(first) + every * (self.length - 1),
+            delay=self.steps(self.delay),
+            step=self.integration_step,
+            growth=self.growth,
+            decay=self.decay,
+            exponent=self.exponent,
+            initial_value=self.initial_value,
+        )
+        return trajectory[np.array(first)[:, None] + every * np.arange(self.length)]
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield what is wrong with the settings together."""
+        step = self.integration_step
+        fractional = [
+            (setting, time)
+            for setting, times in {
+                "delay": (self.delay,),
+                "time_step": (self.time_step,),
+                "transient": (self.transient,),
+                "starts": self.starts,
+            }.items()
+            for time in times
+            if abs(time / step - round(time / step)) > 1e-6 * max(1.0, abs(time / step))
+        ]
+        length = self.transient + max(self.starts) + self.length * self.time_step
+        sizes = ("length", "time_step", "starts", "transient")
+        if fractional:
+            for setting, time in fractional:
+                message = f"must be a multiple of signal.integration_step ({step:g}), got {time:g}"
+                yield Conflict((setting, "integration_step"), message)
+        elif self.steps(self.delay) < 4:
+            message = f"must be at least 4 times signal.integration_step ({step:g})"
+            yield Conflict(("delay", "integration_step"), f"{message}, got {self.delay:g}")
+        elif self.transient + min(self.starts) < 0:
+            message = f"must be at least {-self.transient:g}, the start of signal.transient"
+            yield Conflict(("starts", "transient"), f"{message}, got {min(self.starts):g}")
+        elif length / step > MAX_INTEGRATION_STEPS:
+            message = (
+                f"the series needs {length / step:.3g} integration steps, at most "
+                f"{MAX_INTEGRATION_STEPS:,} are allowed; increase it, or shorten the series"
+            )
+            yield Conflict(("integration_step", *sizes), message)
+        elif (stretches := length / step / self.stretch) > MAX_STRETCHES:
+            message = (
+                f"only {self.stretch} integration steps can be taken at once with so short a "
+                f"delay, and the series needs {stretches:.3g} such stretches, at most "
+                f"{MAX_STRETCHES:,} are allowed; increase it, or shorten the series"
+            )
+            yield Conflict(("delay", "integration_step", *sizes), message)
+        else:
+            yield from super().conflicts()
+
+
+def stretch_of(delay: int, z: float) -> int:
+    """Return how many integration steps can be taken at once.
+
+    Args:
+        delay: In steps, at least 4.
+        z: Decay in a step, at most 1.
+    """
+    # Powers of the factor must keep their digits when a sum over a stretch is divided by them.
+    return min(delay - 2, math.floor(math.log(1e-6) / math.log(_decay_in_a_step(z))))
+
+
+def _decay_in_a_step(z: float) -> float:
+    return 1 - z + z**2 / 2 - z**3 / 6 + z**4 / 24
+
+
+_BESIDE_END = np.array([1, -5, 15, 5]) / 16
+"""A cubic through four values, in the middle of the last two."""
+
+
+def integrate_mackey_glass(
+    count: int,
+    *,
+    delay: int,
+    step: float,
+    growth: float,
+    decay: float,
+    exponent: float,
+    initial_value: float,
+) -> Float[np.ndarray, " step"]:
+    """Return the series from time 0 on, at every step.
+
+    Within less than a delay the delayed term is known beforehand, and a Runge-Kutta step is then
+    linear in x: `count` of them are a few array operations for each such stretch.
+
+    Args:
+        count: Steps.
+        delay: In steps, at least 4.
+        step: In time units; times `decay` at most 1.
+        growth: See `MackeyGlass`.
+        decay: See `MackeyGlass`.
+        exponent: See `MackeyGlass`.
+        initial_value: The constant history.
+    """
+    z = decay * step
+    factor = _decay_in_a_step(z)
+    stretch = stretch_of(delay, z)
+    x = np.full(delay + 1 + count, initial_value)  # x[delay] is time 0
+    for begin in range(1, count + 1, stretch):
+        n = min(stretch, count + 1 - begin)
+        known = x[begin - 2 : begin + n + 1] if begin > 1 else np.append(x[0], x[: n + 2])
+        middle = (-known[:-3] + 9 * known[1:-2] + 9 * known[2:-1] - known[3:]) / 16
+        # x' jumps at time 0, x'' after one delay: the cubic there uses values of one side only.
+        for jump in (delay, 2 * delay):
+            at = jump - begin + 1
+            if 1 <= at <= n:
+                middle[at - 1] = _BESIDE_END @ x[jump - 3 : jump + 1]
+            if 0 <= at < n:
+                middle[at] = _BESIDE_END[::-1] @ x[jump : jump + 4]
+        with np.errstate(over="ignore"):  # then the term is 0
+            from_known, from_middle = (
+                growth * y / (1 + y**exponent) for y in (known[1:-1], middle)
+            )
+        # x' = f - decay x by Runge-Kutta: the weights of f at the step's begin, middle and end.
+        added = (step / 6) * (
+            (1 - z + z**2 / 2 - z**3 / 4) * from_known[:-1]
+            + (4 - 2 * z + z**2 / 2) * from_middle
+            + from_known[1:]
+        )
+        powers = factor ** np.arange(1, n + 1)
+        at = delay + begin
+        x[at : at + n] = powers * (x[at - 1] + np.cumsum(added / powers))
+    return x[delay:]
