@@ -17,9 +17,6 @@ from sinernn.model.network import Hidden, Network, Params
 Inputs = Float[np.ndarray, "B D"]
 """One sample a row, in scaled units."""
 
-InputChange = Float[np.ndarray, "... B D"]
-"""A small change of the inputs, or several."""
-
 Change = Float[np.ndarray, "... S L B H"]
 """A small change of the hidden state, or several: axes before those of the state are free."""
 
@@ -38,16 +35,17 @@ class StateMap:
         self.params = {name: value.astype(np.float64) for name, value in params.items()}
         self._readout = np.ascontiguousarray(self.params["readout.weight"].T)  # [H, D]
         self._layers = [self._layer(layer) for layer in range(network.num_layers)]
+        # Of one layer, what is fed back is a linear function of h: one product a step.
+        first, feeds_itself = self._layers[0], network.num_layers == 1
+        self._closed = _Layer(
+            first.by_input,
+            first.by_hidden + self._readout @ first.by_input if feeds_itself else first.by_hidden,
+            first.bias + self.params["readout.bias"] @ first.by_input,
+        )
 
     def step(self, inputs: Inputs, hidden: Hidden) -> Hidden:
         """Return the hidden state after one more input, in scaled units."""
-        new, below = np.empty(hidden.shape), inputs
-        for layer in range(self.network.num_layers):
-            _, new[0, layer], c = self._forward(layer, below, hidden)
-            if self.cell.states == 2:
-                new[1, layer] = c
-            below = new[0, layer]
-        return new
+        return self._run(inputs, hidden)[0]
 
     def output(self, hidden: Hidden) -> Inputs:
         """Return what the network predicts in a state: the next sample, in scaled units."""
@@ -55,29 +53,50 @@ class StateMap:
 
     def free_step(self, hidden: Hidden) -> Hidden:
         """Return the hidden state after the network has read its own output."""
-        return self.step(self.output(hidden), hidden)
+        return self._run(None, hidden)[0]
 
-    def linearize(self, inputs: Inputs, hidden: Hidden) -> tuple[Hidden, "_Tangent"]:
-        """Return the next hidden state and the tangent map that led there."""
-        new, slopes, below = np.empty(hidden.shape), list[list[Slopes]](), inputs
-        for layer in range(self.network.num_layers):
-            slots, h, c = self._forward(layer, below, hidden)
-            before = hidden[0, layer], hidden[-1, layer]
-            one, zero = np.ones_like(h), np.zeros_like(h)
-            slopes.append(
-                [
-                    self.cell.backward(slots, before[0], h, before[1], c, *direction)
-                    for direction in ((one, zero), (zero, one))[: self.cell.states]
-                ]
-            )
-            new[:, layer] = (h, c)[: self.cell.states]
-            below = h
-        return new, _Tangent(self, slopes)
+    def linearize(self, inputs: Inputs | None, hidden: Hidden) -> tuple[Hidden, "_Tangent"]:
+        """Return the next hidden state and the tangent map that led there.
+
+        Without inputs, the network reads its own output, which changes with the state.
+        """
+        new, kept = self._run(inputs, hidden)
+        one, zero = np.ones(hidden.shape[2:]), np.zeros(hidden.shape[2:])
+        slopes = [
+            [
+                self.cell.backward(
+                    slots, hidden[0, layer], new[0, layer], hidden[-1, layer], new[-1, layer], *by
+                )
+                for by in ((one, zero), (zero, one))[: self.cell.states]
+            ]
+            for layer, slots in enumerate(kept)
+        ]
+        return new, _Tangent(self, slopes, is_free=inputs is None)
 
     def linearize_free(self, hidden: Hidden) -> tuple[Hidden, Push]:
-        """Return `free_step` and its tangent map: the output that is fed back changes, too."""
-        new, push = self.linearize(self.output(hidden), hidden)
-        return new, lambda change: push(change, change[..., 0, -1, :, :] @ self._readout)
+        """Return `free_step` and its tangent map."""
+        return self.linearize(None, hidden)
+
+    def _run(self, inputs: Inputs | None, hidden: Hidden) -> tuple[Hidden, list[Any]]:
+        """Return the next hidden state, and of each layer the slots that derivatives need."""
+        new, kept, below = np.empty(hidden.shape), list[Any](), inputs
+        for layer in range(self.network.num_layers):
+            weights = self._layers[layer]
+            if layer == 0 and inputs is None:
+                weights, below = self._fed_back(hidden)
+            slots = self.slots(weights, below, hidden[0, layer], weights.bias)
+            slots, new[0, layer], c = self.cell.forward(slots, hidden[0, layer], hidden[-1, layer])
+            if self.cell.states == 2:
+                new[1, layer] = c
+            kept.append(slots)
+            below = new[0, layer]
+        return new, kept
+
+    def _fed_back(self, hidden: Hidden) -> tuple["_Layer", Inputs | None]:
+        """Return the first layer's weights and inputs where it reads the network's output."""
+        if self.network.num_layers == 1:
+            return self._closed, None
+        return self._layers[0], self.output(hidden)
 
     def jacobians(
         self, hidden: Hidden, *, inputs: Inputs | None = None
@@ -89,27 +108,31 @@ class StateMap:
             inputs: What each row reads next, held fixed; default: its own output, fed back.
         """
         states, layers, rows, units = hidden.shape
-        push = (
-            self.linearize_free(hidden)[1] if inputs is None else self.linearize(inputs, hidden)[1]
-        )
+        push = self.linearize(inputs, hidden)[1]
         size = states * layers * units
         directions = np.eye(size).reshape(size, states, layers, 1, units)
         pushed = push(np.broadcast_to(directions, (size, states, layers, rows, units)).copy())
         return np.moveaxis(pushed, 3, 0).reshape(rows, size, size).swapaxes(1, 2)
 
     def slots(
-        self, layer: int, by_input: np.ndarray | None, by_hidden: np.ndarray, bias: Any = 0.0
+        self, weights: "_Layer", by_input: np.ndarray | None, by_hidden: np.ndarray, bias: Any = 0.0
     ) -> Any:
         """Return a layer's slots [..., H] from what it reads and its h, or from changes of them."""
-        weights, cell, units = self._layers[layer], self.cell, self.network.hidden_size
+        units = self.network.hidden_size
         sums = by_hidden @ weights.by_hidden + bias
         if by_input is not None:
             sums += by_input @ weights.by_input
-        return [sums[..., slot * units : (slot + 1) * units] for slot in range(cell.slots)]
+        return [sums[..., slot * units : (slot + 1) * units] for slot in range(self.cell.slots)]
 
-    def _forward(self, layer: int, below: np.ndarray, hidden: Hidden) -> Any:
-        slots = self.slots(layer, below, hidden[0, layer], self._layers[layer].bias)
-        return self.cell.forward(slots, hidden[0, layer], hidden[-1, layer])
+    def layer_for_changes(
+        self, layer: int, change: Change, below: np.ndarray | None, is_free: bool
+    ) -> tuple["_Layer", np.ndarray | None]:
+        """Return a layer's weights, and the change of what it reads, for a change of the state."""
+        if layer > 0 or not is_free:
+            return self._layers[layer], below
+        if self.network.num_layers == 1:
+            return self._closed, None
+        return self._layers[0], change[..., 0, -1, :, :] @ self._readout
 
     def _layer(self, layer: int) -> "_Layer":
         """Return a layer's weights by the cell's slots, zero where they feed none."""
@@ -148,16 +171,22 @@ class _Tangent:
     slopes: list[list[Slopes]]
     """By layer, and by state after the step."""
 
-    def __call__(self, change: Change, input_change: InputChange | None = None) -> Change:
-        """Push a change of the hidden state on, and with it one of the inputs."""
-        pushed, below = np.empty(change.shape), input_change
+    is_free: bool
+    """Whether the first layer reads the network's output; else its input is held fixed."""
+
+    def __call__(self, change: Change) -> Change:
+        """Push a change of the hidden state on."""
+        pushed, below = np.empty(change.shape), None
         for layer, slopes in enumerate(self.slopes):
             h, c = change[..., 0, layer, :, :], change[..., -1, layer, :, :]
-            slots = self.model.slots(layer, below, h)
+            weights, below = self.model.layer_for_changes(layer, change, below, self.is_free)
+            slots = self.model.slots(weights, below, h)
             for state, (by_slots, by_h, by_c) in enumerate(slopes):
-                total = sum(slope * slot for slope, slot in zip(by_slots, slots, strict=True))
-                pushed[..., state, layer, :, :] = total + by_h * h
+                total = by_h * h
+                for slope, slot in zip(by_slots, slots, strict=True):
+                    total = total + slope * slot
                 if self.model.cell.states == 2:
-                    pushed[..., state, layer, :, :] += by_c * c
+                    total = total + by_c * c
+                pushed[..., state, layer, :, :] = total
             below = pushed[..., 0, layer, :, :]
         return pushed
