@@ -7,7 +7,7 @@ from sinernn.refine.stages import Refine
 
 RUN = dict(
     samples=25_000, evaluated=3750, batch_size=1, length=49, steps=1000, rows=100,
-    forecast_steps=2050, origins=8,
+    forecast_steps=2050, origins=8, attractor_steps=2000,
 )  # fmt: skip
 
 

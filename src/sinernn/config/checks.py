@@ -231,6 +231,7 @@ def _memory(config: Config, extent: Extent, parts: Parts) -> Iterator[Conflict]:
         rows=sum(-(-training.steps // every) for every in intervals if every is not None),
         forecast_steps=evaluation.warmup + evaluation.horizon,
         origins=evaluation.origins,
+        attractor_steps=evaluation.attractor_steps,
         refine=config.refine,
     )
     total, largest = sum(sizes.values()), max(sizes, key=lambda setting: sizes[setting])

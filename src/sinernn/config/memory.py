@@ -21,6 +21,7 @@ def estimate_memory_gb(
     rows: int,
     forecast_steps: int,
     origins: int,
+    attractor_steps: int,
     refine: Refine | None = None,
 ) -> dict[str, float]:
     """Return the peak memory of a run in GB, by setting, beside the program itself (about 0.4 GB).
@@ -35,6 +36,7 @@ def estimate_memory_gb(
         rows: Rows of the metrics at the end.
         forecast_steps: Warm-up and horizon of a forecast.
         origins: Forecasts side by side.
+        attractor_steps: Steps over which a free run is measured where it settles.
         refine: Refinement after the updates.
     """
     width, gates = _bytes_per_number(network), CELLS[network.cell].gates
@@ -51,10 +53,12 @@ def estimate_memory_gb(
         # The open loop runs over the whole part at once.
         "evaluation.part": evaluated * (units + (gates + 1) * network.hidden_size) * width,
         "evaluation.origins": 16 * 8 * network.channels * origins * forecast_steps,
+        # At most 8 free runs, in scaled and in signal units, and copies to fit and to write.
+        "evaluation.attractor_steps": 4 * 8 * 8 * network.channels * attractor_steps,
         "refine.stages": max(_jacobian_bytes(network, stage) for stage in refine.stages)
         if refine
         else 0,
-        # Samples, forecasts, and their differences; the network runs one forecast at a time.
+        # Samples, forecasts, and their differences.
         "refine.origins": 8 * 8 * network.channels * (refine.origins or origins) * forecast_steps
         if refine
         else 0,
