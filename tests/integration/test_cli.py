@@ -155,7 +155,7 @@ def drawn_text(sinernn) -> str:
     [
         (["train", "no.yaml"], 2, "no.yaml: cannot be read: No such file or directory\n"),
         (["train", TINY, "training.stepz=3"], 2,
-         "training.stepz=3: training.stepz: unknown key; did you mean steps?\n"),
+         "training.stepz=3: unknown key; did you mean steps?\n"),
         (["train", TINY, "device=cuda:99"], 2, "device: cuda:99 is not present; present: "),
         (["eval", "latest"], 2, "runs/latest: no such run; there are none in runs\n"),
         (["plot", "x"], 2, "runs/x: no such run; there are none in runs\n"),
