@@ -261,7 +261,7 @@ def test_validate_tells_all_problems_of_all_files_and_those_of_the_data(sinernn)
     assert outcome.err.splitlines() == [
         "a.yaml:1:1: sed: unknown key; did you mean seed?",
         "b.yaml:1:1: windows.normalize: the training part is constant, so it has no scale; "
-        "set windows.normalize=false",
+        "use false",
     ]
 
 

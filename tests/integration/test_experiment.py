@@ -143,7 +143,7 @@ def test_a_constant_training_part_cannot_be_normalised():
     config = tiny(
         "signal.period=1", "signal.time_step=1", "signal.phase=0.5"
     )  # the same phase at every sample
-    with pytest.raises(UsageError, match=r"constant, so it has no scale; set windows.normalize"):
+    with pytest.raises(UsageError, match=r"constant, so it has no scale; use false"):
         prepare(config)
 
 
@@ -245,7 +245,7 @@ def test_what_a_run_was_judged_on_is_written_beside_its_scores(trained: Run):
 
 def test_what_only_training_needs_may_contradict_a_judgement(trained: Run):
     judging.evaluate(trained, ["evaluation.warmup=95", "evaluation.part=train"])
-    with pytest.raises(ConfigError, match=r"evaluation\.horizon: the test part has 90 samples"):
+    with pytest.raises(ConfigError, match=r"^evaluation\.horizon=90: the test part \(90 samples\)"):
         judging.evaluate(trained, ["evaluation.horizon=90"])
 
 
