@@ -2,21 +2,26 @@
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+PYTEST := $(VENV)/bin/pytest --numprocesses auto --maxprocesses 4
+
+# 1 takes a few minutes on two cores; 10 makes ten times as many kills and fuzzed files.
+CAMPAIGN_LENGTH ?= 1
 
 .PHONY: train test campaign coverage lint types bench quality clean
 
 train: $(INSTALLED)
 	$(VENV)/bin/sinernn train configs/default.yaml
 
+# tests/unit and tests/integration: what every change must pass.
 test: $(INSTALLED)
-	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4
+	$(PYTEST)
 
-# Kills, faults, hostile files: CAMPAIGN_LENGTH=10 makes ten times as many.
+# tests/campaign, and what is marked `campaign`: kills, faults, hostile files, many examples.
 campaign: $(INSTALLED)
-	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 tests/campaign
+	CAMPAIGN_LENGTH=$(CAMPAIGN_LENGTH) $(PYTEST) -m campaign tests
 
 coverage: $(INSTALLED)
-	$(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term:skip-covered
+	$(PYTEST) --cov --cov-report=term:skip-covered
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check
@@ -28,6 +33,7 @@ types: $(INSTALLED)
 bench: $(INSTALLED)
 	$(VENV)/bin/pip install --constraint constraints.txt --editable '.[bench]'
 	$(VENV)/bin/python benchmarks/speed.py
+	$(VENV)/bin/python benchmarks/commands.py
 
 quality: $(INSTALLED)
 	$(VENV)/bin/pip install --constraint constraints.txt --editable '.[peers]'

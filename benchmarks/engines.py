@@ -19,7 +19,7 @@ import typer
 
 from sinernn import engines, provenance
 from sinernn.engines import Engine, EngineChoice, Objective
-from sinernn.network import Network
+from sinernn.model.network import Network
 
 CELLS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
 HIDDEN_SIZES = (8, 16, 32, 64, 128, 256, 512)

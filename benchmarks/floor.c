@@ -7,58 +7,66 @@
 // INPUT holds, as 4-byte numbers: updates n, window T, networks R, samples N; samples[N]; starts[n];
 // and for each network w_in[H], w_rec[H from][H to], b_ih[H], b_hh[H], w_out[H], b_out. Prints the
 // seconds taken (of the processor, and by the clock) and the first network's first losses, as JSON.
-// H is a multiple of 16. The compiler cuts the 16-wide vectors to what the processor has.
+// H is a multiple of 16. Vectors are as wide as the processor's: a wider vector would be torn apart.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#ifdef __AVX512F__
+#if defined(__AVX512F__) || defined(__AVX__)
 #include <immintrin.h>
 #endif
 #ifndef H
 #define H 16
 #endif
+#if defined(__AVX512F__)
 #define LANES 16
+#elif defined(__AVX__)
+#define LANES 8
+#else
+#define LANES 4
+#endif
 #define VECTORS (H / LANES)
 #define BLOCK (VECTORS < 8 ? VECTORS : 8)  // vectors of one row that stay in registers
 #define MIRRORED (H <= 64)                 // transposing pays while the weights fit the cache
 
-typedef float v16 __attribute__((vector_size(64)));
-typedef int m16 __attribute__((vector_size(64)));
+typedef float vec __attribute__((vector_size(4 * LANES)));
+typedef int mask __attribute__((vector_size(4 * LANES)));
 enum { W_IN = 0, W_REC = H, B_IH = H + H * H, B_HH = B_IH + H, W_OUT = B_HH + H, B_OUT = W_OUT + H };
-enum { COUNT = B_OUT + 1, PADDED = B_OUT + LANES };
+enum { COUNT = B_OUT + 1, PADDED = B_OUT + 16 };
 
-static inline v16 load(const float *p) { return *(const v16 *)p; }
-static inline void store(float *p, v16 a) { *(v16 *)p = a; }
-static inline v16 all(float a) { return (v16){a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a}; }
-static inline float total(v16 a) {
+static inline vec load(const float *p) { return *(const vec *)p; }
+static inline void store(float *p, vec a) { *(vec *)p = a; }
+static inline vec all(float a) { return a - (vec){0}; }
+static inline float total(vec a) {
   float sum = 0;
   for (int i = 0; i < LANES; i++) sum += a[i];
   return sum;
 }
 
-static inline v16 clamp(v16 x, float limit) {
+static inline vec clamp(vec x, float limit) {
 #ifdef __AVX512F__
-  return (v16)_mm512_max_ps(_mm512_min_ps((__m512)x, _mm512_set1_ps(limit)), _mm512_set1_ps(-limit));
+  return (vec)_mm512_max_ps(_mm512_min_ps((__m512)x, _mm512_set1_ps(limit)), _mm512_set1_ps(-limit));
+#elif defined(__AVX__)
+  return (vec)_mm256_max_ps(_mm256_min_ps((__m256)x, _mm256_set1_ps(limit)), _mm256_set1_ps(-limit));
 #else
-  v16 high = all(limit), low = all(-limit);
-  m16 over = x > high, under = x < low;
-  x = (v16)((over & (m16)high) | (~over & (m16)x));
-  return (v16)((under & (m16)low) | (~under & (m16)x));
+  vec high = all(limit), low = all(-limit);
+  mask over = x > high, under = x < low;
+  x = (vec)((over & (mask)high) | (~over & (mask)x));
+  return (vec)((under & (mask)low) | (~under & (mask)x));
 #endif
 }
 
 // The clamped rational approximation of Eigen 3 (generic_fast_tanh_float), good to a few ulp.
-static inline v16 tanh16(v16 x) {
+static inline vec fast_tanh(vec x) {
   x = clamp(x, 7.90531110763549805f);
-  v16 z = x * x, p = z * all(-2.76076847742355e-16f) + all(2.00018790482477e-13f);
+  vec z = x * x, p = z * all(-2.76076847742355e-16f) + all(2.00018790482477e-13f);
   p = z * p + all(-8.60467152213735e-11f);
   p = z * p + all(5.12229709037114e-08f);
   p = z * p + all(1.48572235717979e-05f);
   p = z * p + all(6.37261928875436e-04f);
   p = z * p + all(4.89352455891786e-03f);
-  v16 q = z * all(1.19825839466702e-06f) + all(1.18534705686654e-04f);
+  vec q = z * all(1.19825839466702e-06f) + all(1.18534705686654e-04f);
   q = z * q + all(2.26843463243900e-03f);
   q = z * q + all(4.89352518554385e-03f);
   return x * p / q;
@@ -67,7 +75,7 @@ static inline v16 tanh16(v16 x) {
 // y[i] += sum over k of m[k][i] x[k]
 static inline void add_product(const float *m, const float *x, float *y) {
 #if VECTORS == 1  // four sums, so that one does not wait for the other
-  v16 a = load(y), b = all(0), c = all(0), d = all(0);
+  vec a = load(y), b = all(0), c = all(0), d = all(0);
   for (int k = 0; k < H; k += 4) {
     a += load(m + k * H) * all(x[k]);
     b += load(m + (k + 1) * H) * all(x[k + 1]);
@@ -77,10 +85,10 @@ static inline void add_product(const float *m, const float *x, float *y) {
   store(y, (a + b) + (c + d));
 #else
   for (int at = 0; at < H; at += BLOCK * LANES) {
-    v16 a[BLOCK], b[BLOCK];
+    vec a[BLOCK], b[BLOCK];
     for (int q = 0; q < BLOCK; q++) a[q] = load(y + at + q * LANES), b[q] = all(0);
     for (int k = 0; k < H; k += 2) {
-      v16 one = all(x[k]), two = all(x[k + 1]);
+      vec one = all(x[k]), two = all(x[k + 1]);
       for (int q = 0; q < BLOCK; q++) a[q] += load(m + k * H + at + q * LANES) * one;
       for (int q = 0; q < BLOCK; q++) b[q] += load(m + (k + 1) * H + at + q * LANES) * two;
     }
@@ -92,7 +100,7 @@ static inline void add_product(const float *m, const float *x, float *y) {
 // y[k] = sum over i of m[k][i] x[i]
 static inline void inner_products(const float *m, const float *x, float *y) {
   for (int k = 0; k < H; k += 8) {
-    v16 a[8];
+    vec a[8];
     for (int q = 0; q < 8; q++) a[q] = all(0);
     for (int i = 0; i < H; i += LANES)
       for (int q = 0; q < 8; q++) a[q] += load(m + (k + q) * H + i) * load(x + i);
@@ -103,7 +111,7 @@ static inline void inner_products(const float *m, const float *x, float *y) {
 // g[j][i] = sum over t of states[t][j] slopes[t][i]
 static inline void outer_products(const float *states, const float *slopes, int T, float *g) {
 #if VECTORS == 1
-  v16 a[H];
+  vec a[H];
   for (int j = 0; j < H; j++) a[j] = all(0);
   for (int t = 0; t < T; t++)
     for (int j = 0; j < H; j++) a[j] += load(slopes + t * H) * all(states[t * H + j]);
@@ -111,12 +119,12 @@ static inline void outer_products(const float *states, const float *slopes, int 
 #else
   for (int j = 0; j < H; j += 8)
     for (int i = 0; i < H; i += 2 * LANES) {
-      v16 a[8], b[8];
+      vec a[8], b[8];
       for (int q = 0; q < 8; q++) a[q] = b[q] = all(0);
       for (int t = 0; t < T; t++) {
-        v16 one = load(slopes + t * H + i), two = load(slopes + t * H + i + LANES);
+        vec one = load(slopes + t * H + i), two = load(slopes + t * H + i + LANES);
         for (int q = 0; q < 8; q++) {
-          v16 state = all(states[t * H + j + q]);
+          vec state = all(states[t * H + j + q]);
           a[q] += one * state, b[q] += two * state;
         }
       }
@@ -147,12 +155,12 @@ static float forward(Net *net, const float *x, int T) {
   for (int i = 0; i < H; i++) bias[i] = p[B_IH + i] + p[B_HH + i];
   for (int t = 0; t < T; t++) {
     float *before = net->states + t * H, *after = before + H;
-    v16 output = all(0);
+    vec output = all(0);
     for (int i = 0; i < H; i += LANES)
       store(after + i, load(bias + i) + load(p + W_IN + i) * all(x[t]));
     add_product(p + W_REC, before, after);
     for (int i = 0; i < H; i += LANES) {
-      v16 state = tanh16(load(after + i));
+      vec state = fast_tanh(load(after + i));
       store(after + i, state);
       output += state * load(p + W_OUT + i);
     }
@@ -165,7 +173,7 @@ static float forward(Net *net, const float *x, int T) {
 
 static void backward(Net *net, const float *x, int T) {
   float *p = net->params, *g = net->gradient, share = 2.0f / T, sum = 0;
-  v16 later[VECTORS], in[VECTORS], bias[VECTORS], out[VECTORS];
+  vec later[VECTORS], in[VECTORS], bias[VECTORS], out[VECTORS];
   for (int q = 0; q < VECTORS; q++) later[q] = in[q] = bias[q] = out[q] = all(0);
 #if MIRRORED
   for (int j = 0; j < H; j++)
@@ -176,9 +184,9 @@ static void backward(Net *net, const float *x, int T) {
     float *after = net->states + (t + 1) * H, before[H] __attribute__((aligned(64)));
     sum += error;
     for (int q = 0; q < VECTORS; q++) {
-      v16 state = load(after + q * LANES);
+      vec state = load(after + q * LANES);
       out[q] += all(error) * state;
-      v16 d = (later[q] + all(error) * load(p + W_OUT + q * LANES)) * (all(1) - state * state);
+      vec d = (later[q] + all(error) * load(p + W_OUT + q * LANES)) * (all(1) - state * state);
       store(slope + q * LANES, d);
       bias[q] += d, in[q] += d * all(x[t]);
       store(before + q * LANES, all(0));

@@ -30,7 +30,7 @@ import typer
 from sinernn import experiment, judging
 from sinernn.config import Config, load_config
 from sinernn.data.windows import Scale, fit_scale
-from sinernn.evaluation import Evidence
+from sinernn.evaluation.forecasts import Evidence
 from sinernn.experiment import Watch
 
 CONFIGS = Path(__file__).parents[1] / "configs"

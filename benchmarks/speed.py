@@ -1,10 +1,9 @@
 """Speed of the tutorial's updates: both engines against plain torch, torch.compile, jax and C.
 
 One sitting: first all must compute the same losses, then rounds of all contenders take turns, and
-Markdown tables of medians are printed, as multiples of the C program that is about the least time
+a Markdown table of medians is printed, as multiples of the C program that is about the least time
 this processor needs. Updates are timed on one thread each, by processor time, so that what else the
-machine does matters little. Then 64 networks at once through two threads, and the whole command
-against the tutorial's script, by the clock.
+machine does matters little. Then 64 networks at once through two threads, by the clock.
 
     python benchmarks/speed.py
 """
@@ -33,7 +32,8 @@ import typer
 
 from sinernn import engines, provenance
 from sinernn.engines import EngineChoice, Objective
-from sinernn.network import Network, TrainState
+from sinernn.engines.fused.views import VECTOR_BYTES
+from sinernn.model.network import Network, TrainState
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests" / "support"))
@@ -220,19 +220,31 @@ def with_jax(task: Task) -> Run | None:
     return run
 
 
-def floor_program(hidden_size: int, folder: Path) -> Path | None:
-    """Build floor.c for a width; None where the system has no compiler, or one that cannot."""
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        return None
-    program = folder / f"floor{hidden_size}"
-    flags = ["-O3", "-march=native", "-ffast-math", "-fopenmp", "-Wno-psabi", f"-DH={hidden_size}"]
-    command = [compiler, *flags, str(HERE / "floor.c"), "-o", str(program), "-lm"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        print(f"{compiler} cannot build floor.c:\n{done.stderr}", file=sys.stderr)
-        return None
-    return program
+def floor_programs(hidden_size: int, folder: Path) -> list[Path]:
+    """Build floor.c for a width, with each compiler that the system has and that can."""
+    compilers = [name for name in ("gcc", "clang") if shutil.which(name)]
+    programs: list[Path] = []
+    for compiler in compilers or [name for name in ("cc",) if shutil.which(name)]:
+        program = folder / f"floor{hidden_size}-{compiler}"
+        flags = ["-O3", "-march=native", "-ffast-math", "-fopenmp", f"-DH={hidden_size}"]
+        command = [compiler, *flags, str(HERE / "floor.c"), "-o", str(program), "-lm"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            print(f"{compiler} cannot build floor.c:\n{done.stderr}", file=sys.stderr)
+        else:
+            programs.append(program)
+    return programs
+
+
+def fastest_floor(task: Task, folder: Path) -> Path | None:
+    """Return the C program of the better compiler; None where the system has none."""
+
+    def seconds(program: Path) -> float:
+        updates = 200_000 // task.hidden_size**2 + 20
+        return min(run_floor(program, task, updates)["processor_seconds"] for _ in range(5))
+
+    programs = floor_programs(task.hidden_size, folder)
+    return min(programs, key=seconds) if len(programs) > 1 else next(iter(programs), None)
 
 
 def run_floor(program: Path, task: Task, updates: int, networks: int = 1) -> dict[str, Any]:
@@ -256,7 +268,7 @@ def in_c(folder: Path) -> Callable[[Task], Run | None]:
     """The floor."""
 
     def prepare(task: Task) -> Run | None:
-        program = floor_program(task.hidden_size, folder)
+        program = fastest_floor(task, folder)
         if program is None:
             return None
 
@@ -311,7 +323,7 @@ def rounded(value: float) -> str:
 def pool(folder: Path, rounds: int) -> tuple[float, float | None]:
     """Return the seconds by the clock that 64 tutorials take: fused, and C where there is one."""
     task = Task(*TUTORIAL)
-    run, program = on_engine("fused")(task), floor_program(task.hidden_size, folder)
+    run, program = on_engine("fused")(task), fastest_floor(task, folder)
     fused: list[float] = []
     floor: list[float] = []
     for _ in range(rounds):
@@ -324,66 +336,19 @@ def pool(folder: Path, rounds: int) -> tuple[float, float | None]:
     return statistics.median(fused), statistics.median(floor) if floor else None
 
 
-SCRIPT = """
-import sys; sys.path.insert(0, sys.argv[1])
-import torch, numpy, reference_script
-torch.manual_seed(0)
-net = reference_script.Net(16)
-weights = {name: value.numpy() for name, value in net.state_dict().items()}
-starts = numpy.random.default_rng(0).integers(0, 3, 6000).tolist()
-reference_script.run(weights, starts, torch.float32)
-"""
-
-
-LAUNCHER = """
-import resource, subprocess, sys, time
-began = time.perf_counter()
-subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-"""
-
-
-def whole_process(command: list[str]) -> tuple[float, float]:
-    """Return seconds by the clock and peak memory in MiB."""
-    # Through a small process: the peak of a child counts what it was forked from.
-    launch = [sys.executable, "-c", LAUNCHER, *command]
-    done = subprocess.run(launch, check=True, capture_output=True, text=True)
-    seconds, peak = map(float, done.stdout.split())
-    return seconds, peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def processes(folder: Path, rounds: int) -> dict[str, tuple[float, float]]:
-    """Return medians of time and memory of the command and of the tutorial's script."""
-    train = [str(Path(sys.executable).with_name("sinernn")), "train", "--no-figures"]
-    train += [str(HERE.parent / "configs" / "tutorial.yaml"), "--runs-dir", str(folder / "runs")]
-    commands = {
-        "`sinernn train configs/tutorial.yaml --no-figures`": train,
-        "the tutorial's script": [
-            sys.executable, "-c", SCRIPT, str(HERE.parent / "tests" / "support"),
-        ],
-    }  # fmt: skip
-    whole_process(train)  # kernels that are not there yet
-    found = {name: [] for name in commands}
-    for _ in range(rounds):
-        for name, command in commands.items():
-            found[name].append(whole_process(command))
-    return {
-        name: (statistics.median(t for t, _ in each), statistics.median(m for _, m in each))
-        for name, each in found.items()
-    }
-
-
 def main(
-    rounds: Annotated[int, typer.Option(help="Rounds, of which the medians are told.", min=1)] = 5,
+    rounds: Annotated[int, typer.Option(help="Rounds; medians are printed.", min=1)] = 5,
 ) -> None:
-    """Print the tables."""
+    """Print the table."""
     torch.set_num_threads(1)
     versions = [f"torch {torch.__version__}", f"numba {numba.__version__}"]
     if find_spec("jax"):
         import jax
 
         versions.append(f"jax {jax.__version__}")
-    print(f"{', '.join(versions)}; {provenance.environment()['processor']}; one thread\n")
+    processor = provenance.environment()["processor"]
+    width = 8 * VECTOR_BYTES
+    print(f"{', '.join(versions)}; {processor}, vectors of {width} bits; one thread\n")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         contenders = {
@@ -400,18 +365,15 @@ def main(
             medians = measure(Task(hidden_size, length), contenders, rounds)
             cells = [table_cell(medians, name) for name in contenders]
             print(f"| H={hidden_size} T={length} | " + " | ".join(cells) + " |", flush=True)
-        if floor_program(TUTORIAL[0], folder) is None:
+        if not floor_programs(TUTORIAL[0], folder):
             print("\nC is absent: this system has no compiler for it.")
 
         fused, floor = pool(folder, rounds)
         ratio = f", C {floor:.2f} s ({fused / floor:.2f} x)" if floor else ""
         print(
             f"\n{POOL_NETWORKS} networks, {POOL_UPDATES} updates each, through {POOL_THREADS} "
-            f"threads: fused {fused:.2f} s{ratio}\n"
+            f"threads: fused {fused:.2f} s{ratio}"
         )
-        print("| 6000 updates as a whole process | s | MiB |\n| --- | --- | --- |")
-        for command, (seconds, mib) in processes(folder, rounds).items():
-            print(f"| {command} | {seconds:.2f} | {mib:.0f} |")
 
 
 if __name__ == "__main__":

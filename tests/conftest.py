@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -14,6 +15,30 @@ from examples import tiny
 from sinernn import cli, experiment
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
+
+
+def pytest_configure() -> None:
+    """Take SIGINT as usual, also where a shell that runs the tests in the background ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m is looked at
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `campaign`, unless it is asked for: by -m, by name or by folder."""
+    for item in items:
+        if "campaign" in item.path.parts:
+            item.add_marker("campaign")
+    is_named = any("::" in argument for argument in config.args)
+    if config.option.markexpr or is_named:
+        return
+    left_out = [
+        item
+        for item in items
+        if item.get_closest_marker("campaign") and "campaign" not in item.path.parts
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture

@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from sinernn.config import Config
     from sinernn.experiment import Summary, Watch
 
-# Matrices are small here: threads would wait for each other, and change the last bits by their
-# number. Numpy reads this when it is imported; what a user has set stays.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 app = typer.Typer(
     cls=Commands,
     help="Train, run and honestly judge small recurrent networks: one YAML file an experiment.",

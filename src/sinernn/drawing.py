@@ -1,23 +1,29 @@
 """A run's figures, drawn from its files alone."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from sinernn.errors import RunFileError, UsageError, command_line, printable
-from sinernn.evaluation import Evidence
+from sinernn.evaluation.forecasts import Evidence
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
 
 
 def plot(
-    run: Run | Path | str, *, format: str = "png", names: Sequence[str] | None = None
+    run: Run | Path | str,
+    *,
+    format: str = "png",
+    names: Sequence[str] | None = None,
+    runs_dir: Path | str = "runs",
 ) -> list[Path]:
     """Draw a run from its files alone; before any evaluation, only what shows the training.
 
     Args:
-        run: The run: itself, its folder, its name, or `latest`.
+        run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
         format: png, svg or pdf.
         names: Which figures; default: all there are.
+        runs_dir: Folder of the run directories.
 
     Returns:
         The files written.
@@ -27,7 +33,7 @@ def plot(
     """
     from sinernn import plotting
 
-    run = run if isinstance(run, Run) else open_run(run)
+    run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
     name, evidence = run.read_facts()["name"] or run.path.name, None
     title = printable(name, 40)
     if (run.path / "evaluation.json").exists():
@@ -55,6 +61,17 @@ def plot(
     return [
         run.write(f"figures/{name}.{format}", plotting.draw(name, story, format)) for name in wanted
     ]
+
+
+def preload() -> None:
+    """Import what drawing needs: a thread may, while others compute without Python's lock.
+
+    Wait for the thread before anything is drawn: of two threads that import the same modules at
+    once, one may see them half done.
+    """
+    import_module("sinernn.plotting")
+    import_module("matplotlib.backends.backend_agg")
+    import_module("PIL.PngImagePlugin")
 
 
 def erase(run: Run) -> None:

@@ -4,9 +4,10 @@ Read this file first. It and what it calls to prepare, save and judge, alone unp
 other modules take plain numbers and arrays.
 """
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from sinernn import drawing, engines, judging, provenance, saving
+from sinernn import compilation, drawing, engines, judging, provenance, saving
 from sinernn.config import Config, to_yaml
-from sinernn.engines import Compiled, Engine, EngineChoice
+from sinernn.engines import Engine, EngineChoice
 from sinernn.errors import (
     RunFileError,
     UsageError,
@@ -104,7 +105,8 @@ def train(
     with noting_stop_signals() as stop:
         run = create_run(Path(runs_dir), config.name, now=datetime.now(UTC), files=files)
         with run.held():
-            _train_in(run, experiment, engine, Standing(start, []), facts, watch, stop)
+            with _importing_drawing(figures):
+                _train_in(run, experiment, engine, Standing(start, []), facts, watch, stop)
             return _judge_and_draw(run, facts, figures, stop)
 
 
@@ -148,7 +150,8 @@ def resume(
             run.write("config.yaml", _resolved(config))
             _note_resumption(facts, watch)
             run.write_json("run.json", facts | {"status": "running", "ended": None})
-            _train_in(run, experiment, engine, standing, facts, watch, stop)
+            with _importing_drawing(figures):
+                _train_in(run, experiment, engine, standing, facts, watch, stop)
         return _judge_and_draw(run, facts, figures, stop)
 
 
@@ -258,17 +261,29 @@ def _train_in(
     close("finished")
 
 
+@contextmanager
+def _importing_drawing(figures: bool) -> Generator[None]:
+    """Import what drawing needs while kernels compute, which leave Python's lock to others."""
+    thread = threading.Thread(target=drawing.preload, name="preload", daemon=True)
+    if figures:
+        thread.start()
+    try:
+        yield
+    finally:
+        if figures:
+            thread.join()
+
+
 def _compile(experiment: Experiment, engine: Engine, watch: Watch) -> None:
     """Compile what is not compiled yet, before any clock runs."""
-    compiled: list[Compiled] = [engine]
+    calls = engine.kernel_calls()
     if experiment.config.refine is not None:
-        from sinernn.refine.problem import Kernels
+        from sinernn.refine.problem import kernel_calls
 
-        compiled.append(Kernels(experiment.network))
-    if any(each.needs_compiling for each in compiled):
+        calls += kernel_calls(experiment.network)
+    if missing := compilation.missing(calls):
         with watch.compiling():
-            for each in compiled:
-                each.compile()
+            compilation.compile_kernels(experiment.network, missing)
 
 
 def _judge_and_draw(run: Run, facts: dict[str, Any], figures: bool, stop: StopRequest) -> Summary:

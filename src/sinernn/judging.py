@@ -12,17 +12,20 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from sinernn import engines, evaluation
+from sinernn import compilation, engines
 from sinernn.config import Config, check, load_config
 from sinernn.data.series import Series
 from sinernn.data.windows import Origins, Parts, Scale, count_origins, spread, spread_origins
 from sinernn.engines import Engine
 from sinernn.errors import RunFileError, UsageError
-from sinernn.evaluation import Evidence, Forecasts, OneStep, Setting
-from sinernn.evaluation.baselines import baselines
+from sinernn.evaluation import scores as scoring
+from sinernn.evaluation.baselines import forecast_baselines
 from sinernn.evaluation.dynamics import follow
-from sinernn.network import Hidden, Network, Theta, TrainState
-from sinernn.recurrence import Recurrence
+from sinernn.evaluation.forecasts import Evidence, Forecasts, OneStep
+from sinernn.evaluation.hints import Setting
+from sinernn.evaluation.metrics import rmse
+from sinernn.model.linearization import StateMap
+from sinernn.model.network import Hidden, Network, Theta, TrainState
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
 from sinernn.runs.directory import open_run
@@ -103,7 +106,7 @@ def validation_rmse(config: Config, series: Series, scale: Scale, engine: Engine
         horizon=horizon,
         hidden=hidden_before(settings.initial_state, engine.state, len(origins.samples)),
     )
-    return evaluation.rmse(forecasts.prediction - forecasts.observed[:, settings.warmup :])
+    return rmse(forecasts.prediction - forecasts.observed[:, settings.warmup :])
 
 
 def validation_measure(
@@ -119,20 +122,25 @@ def validation_measure(
 
     def measure(theta: Theta) -> float:
         forecasts = free_run(theta, network, warmups, steps=horizon)
-        return evaluation.rmse(scale.invert(forecasts) - observed[:, warmup:])
+        return rmse(scale.invert(forecasts) - observed[:, warmup:])
 
     return measure
 
 
 def evaluate(
-    run: Run | Path | str, overrides: Sequence[str] = (), *, data: Path | str | None = None
+    run: Run | Path | str,
+    overrides: Sequence[str] = (),
+    *,
+    data: Path | str | None = None,
+    runs_dir: Path | str = "runs",
 ) -> dict[str, Any]:
     """Judge a run's best network and keep the judgement in its directory: see `judge`.
 
     Args:
-        run: The run: itself, its folder, its name, or `latest`.
-        overrides: `key=value` changes to what the network is judged on.
-        data: Another config to judge on.
+        run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
+        overrides: `key=value` changes to what the network is evaluated on.
+        data: Another config to evaluate on.
+        runs_dir: Folder of the run directories.
 
     Returns:
         The content of evaluation.json; errors in the series' own units.
@@ -141,7 +149,7 @@ def evaluate(
         SinernnError: The run or the data cannot be read, or do not go together; or the run cannot
             be written to.
     """
-    run = run if isinstance(run, Run) else open_run(run)
+    run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
     judgement = judge(run, overrides, data=data)
     judgement.keep(run)
     return judgement.scores
@@ -197,9 +205,9 @@ def judge(
     origins, _ = place_origins(config, series, config.evaluation.part)
     choice = engines.choose(config.engine, config.device, checkpoint.network)
     engine = engines.build(choice, checkpoint.network, checkpoint.state)
-    if engine.needs_compiling:
+    if missing := compilation.missing(engine.kernel_calls()):
         with on_compile():
-            engine.compile()
+            compilation.compile_kernels(checkpoint.network, missing)
     evidence = _gather_evidence(config, engine, series, origins, checkpoint)
     scores = {
         "config": ", ".join([config.name, *changes]),
@@ -210,8 +218,8 @@ def judge(
         "part": config.evaluation.part,
         "warmup": config.evaluation.warmup,
         "initial_state": config.evaluation.initial_state,
-        **evaluation.judge(evidence),
-        "hints": evaluation.advise(evidence, _setting(run)),
+        **scoring.score(evidence),
+        "hints": scoring.advise(evidence, _setting(run)),
         "origins": [
             {"segment": int(segment), "sample": int(sample), "diverged_at": diverged_at}
             for segment, sample, diverged_at in zip(
@@ -243,7 +251,7 @@ def _gather_evidence(
     return Evidence(
         closed_loop=forecasts,
         open_loop=predict_one_step(config, engine, series, checkpoint),
-        baselines=baselines(
+        baselines=forecast_baselines(
             training=training,
             choosing=_choosing_samples(config, series),
             warmup=forecasts.observed[:, :warmup],
@@ -251,7 +259,7 @@ def _gather_evidence(
             season=series.period and series.period / series.time_step,
         ),
         dynamics=follow(
-            Recurrence(network, checkpoint.state.params),
+            StateMap(network, checkpoint.state.params),
             warmup=scale.apply(forecasts.observed[:, :warmup]),
             future=scale.apply(forecasts.observed[:, warmup:]),
             hidden=hidden,

@@ -18,7 +18,7 @@ from sinernn.data.windows import (
 )
 from sinernn.engines import Objective
 from sinernn.errors import ConfigError
-from sinernn.network import Network
+from sinernn.model.network import Network
 from sinernn.schema import Conflict
 
 

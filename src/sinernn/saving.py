@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sinernn import evaluation, judging, training
+from sinernn import judging, training
 from sinernn.config import Config
 from sinernn.engines import Engine
 from sinernn.errors import (
@@ -19,8 +19,9 @@ from sinernn.errors import (
     TrainingDivergedError,
     command_line,
 )
+from sinernn.evaluation.metrics import finite
 from sinernn.interrupts import StopRequest
-from sinernn.network import RefineState, Theta, TrainState
+from sinernn.model.network import RefineState, Theta, TrainState
 from sinernn.preparation import Experiment
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
@@ -137,7 +138,7 @@ def refine(
             is_done = state.stage == len(stages)
             standing.rows.append(record.metrics)
             if record.is_best:
-                save("best", state.best_theta, state, evaluation.finite(state.best_error))
+                save("best", state.best_theta, state, finite(state.best_error))
             # The start as well: from then on `best` is no longer what refinement began with.
             if record.is_stage_end or record.iteration < 0 or signal_number is not None:
                 run.write_metrics(standing.rows)

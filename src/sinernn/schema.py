@@ -1,6 +1,11 @@
 """Base class of config sections: strict types, frozen, no unknown keys."""
 
+import ast
+import inspect
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from textwrap import dedent
 from types import UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
@@ -15,9 +20,43 @@ class Section(BaseModel):
         frozen=True,
         strict=True,  # "12" is not a number, and true is not 1
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
         validate_default=True,
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
+        """Describe every setting in the JSON Schema by what is written below it."""
+        reference = handler(core_schema)
+        properties = handler.resolve_ref_schema(reference).get("properties", {})
+        for name, text in descriptions(cls).items():
+            properties[name]["description"] = text
+        return reference
+
+
+@cache
+def descriptions(section: type[Section]) -> dict[str, str]:
+    """Return what each setting of a section is: `Field(description=...)`, or the text below it.
+
+    Read from the source when somebody asks. (Pydantic's `use_attribute_docstrings` does it whenever
+    a class is made, which takes longer than all else about the config.)
+    """
+    found = {
+        name: field.description for name, field in section.model_fields.items() if field.description
+    }
+    for kind in reversed(section.__mro__):
+        if not issubclass(kind, Section) or kind is Section:
+            continue
+        body = cast(ast.ClassDef, ast.parse(dedent(inspect.getsource(kind))).body[0]).body
+        for statement, below in pairwise(body):
+            match statement, below:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    found[name] = inspect.cleandoc(text)
+                case _:
+                    pass
+    return {name: text for name, text in found.items() if name in section.model_fields}
 
 
 def _whole_float_to_int(value: Any) -> Any:

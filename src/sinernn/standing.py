@@ -7,7 +7,7 @@ from typing import Any
 
 from sinernn.config import Config, load_config
 from sinernn.errors import RunFileError, TrainingDivergedError, UsageError, command_line
-from sinernn.network import RefineState, TrainState
+from sinernn.model.network import RefineState, TrainState
 from sinernn.preparation import Experiment
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint

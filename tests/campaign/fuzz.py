@@ -25,7 +25,7 @@ KINDS = {
     "evidence": test_mutated_runs.test_mutated_evidence_is_read_or_refused,
     "facts": test_mutated_runs.test_mutated_facts_are_read_or_refused,
     "metrics": test_mutated_runs.test_mutated_metrics_are_read_or_refused,
-    "command": test_mutated_runs.test_a_command_on_a_mutated_run_ends_in_a_message,
+    "command": test_mutated_runs.test_command_on_a_mutated_run,
 }
 MEGABYTES = 100
 """Address space that all readings together may take, beyond the program itself."""

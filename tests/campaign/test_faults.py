@@ -32,8 +32,11 @@ from sinernn.training import Record
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="a child is forked to be killed")
 
 
-def test_a_file_is_written_by_these_calls_of_the_system(here: Path):
-    """None is hidden in a buffer, so that the tests below meet them all."""
+def test_calls_of_writing_a_file(here: Path):
+    """These calls of the system write a file.
+
+    None is hidden in a buffer, so that the tests below meet them all.
+    """
     with Calls(here) as calls:
         write_atomically(Path("a"), b"content")
     assert calls.names == [
@@ -43,9 +46,8 @@ def test_a_file_is_written_by_these_calls_of_the_system(here: Path):
     ]  # fmt: skip
 
 
-def test_a_disk_that_takes_a_part_is_asked_to_take_the_rest(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_short_write_goes_on(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """A disk that takes a part of the bytes is asked to take the rest."""
     whole = os.write
     monkeypatch.setattr(os, "write", lambda to, content: whole(to, content[:3]))
     write_atomically(Path("a"), b"0123456789")
@@ -99,7 +101,8 @@ def calls_of_saving() -> list[str]:
     return calls.names
 
 
-def test_a_checkpoint_is_a_best_set_aside_a_best_metrics_a_last_and_a_model(in_memory: Path):
+def test_files_of_a_checkpoint(in_memory: Path):
+    """Five files are replaced: the best set aside, the best, the metrics, the last and the model."""
     assert calls_of_saving().count("replace") == 5
     saving = Saving()
     saving.save()
@@ -107,9 +110,8 @@ def test_a_checkpoint_is_a_best_set_aside_a_best_metrics_a_last_and_a_model(in_m
 
 
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name != "kill"])
-def test_whatever_call_of_saving_a_checkpoint_fails_a_whole_one_is_left_and_one_message(
-    in_memory: Path, fault: str
-):
+def test_failed_call_while_saving(in_memory: Path, fault: str):
+    """Whichever call fails, a whole checkpoint is left, and there is one message."""
     told = []
     for at, call in enumerate(calls_of_saving()):
         if fault == "short" and call != "write":
@@ -136,7 +138,8 @@ def test_whatever_call_of_saving_a_checkpoint_fails_a_whole_one_is_left_and_one_
 
 @forking
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_killed_before_any_call_of_saving_a_checkpoint_a_whole_one_is_left(in_memory: Path):
+def test_killed_while_saving(in_memory: Path):
+    """Before whichever call the process is killed, a whole checkpoint is left."""
     seen = []
     for at, call in enumerate(calls_of_saving()):
         saving = Saving()
@@ -156,10 +159,11 @@ def test_killed_before_any_call_of_saving_a_checkpoint_a_whole_one_is_left(in_me
 @forking
 @pytest.mark.parametrize("case", kills.SHORT_CASES)
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name != "kill"])
-def test_a_training_that_a_call_of_the_system_fails_says_so_and_resumes_to_the_same_bytes(
-    bench: kills.Bench, case: str, fault: str
-):
-    """One call in 89 here; `tests/campaign/kills.py --every-call` takes them all."""
+def test_failed_call_and_resume(bench: kills.Bench, case: str, fault: str):
+    """The training prints one message, and once resumed it has the bytes of an undisturbed run.
+
+    One call in 89 here; `tests/campaign/kills.py --every-call` takes them all.
+    """
     tally = kills.meet_every_call(bench, case, fault, stride=stride(89))
     assert tally.failures == []
 
@@ -180,10 +184,11 @@ def in_a_namespace(script: str, folder: Path) -> Outcome:
 
 @forking
 @pytest.mark.parametrize("room", [0, 16, 48])
-def test_a_disk_that_is_really_full_is_told_and_once_it_has_room_the_run_goes_on(
-    bench: kills.Bench, here: Path, room: int
-):
-    """From no room for a folder to none for what eval finds; a file takes 4 kB, a folder none."""
+def test_full_disk(bench: kills.Bench, here: Path, room: int):
+    """It is reported, and once there is room the run goes on to the same bytes.
+
+    From no room for a folder to none for what eval finds; a file takes 4 kB, a folder none.
+    """
     bench.expect("whole")
     script = f"""
         mount -t tmpfs -o size=400k none disk
@@ -207,10 +212,11 @@ def test_a_disk_that_is_really_full_is_told_and_once_it_has_room_the_run_goes_on
 
 @forking
 @pytest.mark.parametrize("kilobytes", [2, 16])
-def test_a_file_that_grows_too_large_is_told_and_without_the_limit_the_run_goes_on(
-    bench: kills.Bench, here: Path, kilobytes: int
-):
-    """A limit of the system's, met in a checkpoint, and in what eval finds."""
+def test_file_size_limit(bench: kills.Bench, here: Path, kilobytes: int):
+    """It is reported, and without the limit the run goes on to the same bytes.
+
+    A limit of the system's, met in a checkpoint, and in what eval finds.
+    """
     bench.expect("whole")
     limited = f'ulimit -f {kilobytes}; exec "{COMMAND}" train "{TINY}" --quiet --no-figures'
     plain = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}  # it writes, too
@@ -223,7 +229,8 @@ def test_a_file_that_grows_too_large_is_told_and_without_the_limit_the_run_goes_
     assert tally.failures == []
 
 
-def test_on_a_disk_that_became_read_only_a_run_can_be_judged_and_nothing_else(here: Path):
+def test_read_only_disk(here: Path):
+    """A run can still be evaluated; nothing else works, and each command says so."""
     script = """
         mount -t tmpfs none disk
         sinernn train "$tiny" --runs-dir disk/runs --quiet --no-figures > /dev/null || exit 9
@@ -253,7 +260,8 @@ def test_an_output_without_room_is_told(installed: Callable[..., Outcome], here:
     assert open_run("latest").read_json("run.json")["status"] == "finished"
 
 
-def test_progress_without_room_does_not_end_the_training(here: Path):
+def test_progress_on_a_full_device(here: Path):
+    """Training goes on when its progress cannot be written."""
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     words = f'"{COMMAND}" train "{TINY}" --no-figures 2> /dev/full'
@@ -275,15 +283,15 @@ def train_until(step: int, what: Callable[[Run], None], *overrides: str) -> Run:
     return runs[0]
 
 
-def test_a_run_directory_deleted_during_training_is_told_and_not_made_again(here: Path):
+def test_run_deleted_during_training(here: Path):
+    """It is reported, and the directory is not made again."""
     with pytest.raises(RunFileError, match=r"runs/.*: cannot be written: No such file"):
         train_until(7, lambda run: shutil.rmtree(run.path))
     assert [path.name for path in Path("runs").iterdir()] == [LATEST]
 
 
-def test_a_working_folder_that_vanishes_during_training_is_told(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_working_folder_deleted(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """A working folder that vanishes during training is reported."""
     (here / "gone").mkdir()
     monkeypatch.chdir(here / "gone")
     with pytest.raises(RunFileError, match=r"runs/.*: cannot be written: No such file"):
@@ -299,16 +307,16 @@ def test_a_working_folder_that_vanishes_during_training_is_told(
         ("resume latest", "runs/latest: no such run; there are none in runs"),
     ],
 )  # fmt: skip
-def test_from_a_working_folder_that_is_gone_there_is_one_message(
-    here: Path, words: str, message: str
-):
+def test_start_in_a_deleted_folder(here: Path, words: str, message: str):
+    """A command that starts in a folder that is gone prints one message."""
     command = f'mkdir gone; cd gone; rmdir "$PWD"; exec "{COMMAND}" {words.format(tiny=TINY)}'
     done = run_shell(command)
     assert done.err == f"{message}\n"
     assert done.code in (1, 2)
 
 
-def test_runs_that_is_a_file_is_told_by_the_command(sinernn: Callable[..., Outcome]):
+def test_runs_is_a_file(sinernn: Callable[..., Outcome]):
+    """The command says so and leaves the file alone."""
     Path("runs").write_text("mine")
     outcome = sinernn("train", TINY, "--quiet", "--no-figures")
     assert outcome == Outcome(
@@ -328,9 +336,8 @@ class Backwards(datetime):
         return NOON - timedelta(days=cls.seen)
 
 
-def test_a_clock_that_jumps_back_changes_no_bit_and_latest_is_the_run_made_last(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_clock_jumps_back(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """No bit changes, and `latest` is the run that was made last."""
     first = experiment.train(tiny(), figures=False)
     monkeypatch.setattr(experiment, "datetime", Backwards)
     second = experiment.train(tiny(), figures=False)
@@ -354,9 +361,8 @@ ODD_NAMES = {
 
 
 @pytest.mark.parametrize("name", ODD_NAMES.values(), ids=ODD_NAMES)
-def test_a_run_of_an_odd_name_in_a_folder_of_it_is_trained_found_resumed_and_judged(
-    sinernn: Callable[..., Outcome], name: str
-):
+def test_odd_names(sinernn: Callable[..., Outcome], name: str):
+    """A run of an odd name, in a folder of that name, is trained, found, resumed, evaluated and drawn."""
     Path("odd.yaml").write_text(f"name: {experiment.to_json(name)}{TINY.read_text()}", "utf-8")
     Path("x").mkdir()  # so that the folder above is ours, too
     folder = Path("x") / name / "runs"
@@ -369,7 +375,8 @@ def test_a_run_of_an_odd_name_in_a_folder_of_it_is_trained_found_resumed_and_jud
     assert sinernn("plot", run, "--figure", "loss").code == 0
 
 
-def test_a_folder_of_runs_whose_name_is_too_long_is_told(sinernn: Callable[..., Outcome]):
+def test_runs_folder_name_too_long(sinernn: Callable[..., Outcome]):
+    """A folder name that the file system refuses is reported."""
     outcome = sinernn("train", TINY, "--runs-dir", "x" * 300, "--quiet")
     assert outcome.code == 1
     assert outcome.err == (
@@ -378,8 +385,11 @@ def test_a_folder_of_runs_whose_name_is_too_long_is_told(sinernn: Callable[..., 
     )
 
 
-def test_a_checkpoint_reads_back_as_it_was_before_the_fault(in_memory: Path):
-    """What `Saving` is held against: the checkpoint of update 10 is that of a shorter run."""
+def test_checkpoint_before_the_fault(in_memory: Path):
+    """It reads back as it was.
+
+    What `Saving` is held against: the checkpoint of update 10 is that of a shorter run.
+    """
     saved = Saving().run.load_checkpoint("last")
     shorter = tiny("training.schedule=constant", "training.steps=10", "engine=fused")
     trained = experiment.train(shorter, figures=False).run.load_checkpoint("last")

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -23,13 +22,14 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="about owners and mod
 
 SCRIPT = """
 import numpy as np
+from sinernn import compilation
 from sinernn.engines import Objective
 from sinernn.engines.fused.engine import FusedEngine
-from sinernn.network import Network
+from sinernn.model.network import Network
 network = Network("rnn_tanh", 1, HIDDEN, 1, "float32")
 state = network.initial_state(0, batch_size=1)
 engine = FusedEngine(network, state, Objective(np.ones((9, 1), "float32"), 5, 0, None))
-print(engine.needs_compiling)
+print(bool(compilation.missing(engine.kernel_calls())))
 losses = engine.advance(np.zeros((1, 1), int), np.ones((1, 1), bool), np.full(1, 0.1))
 print(losses, engine.open_loop(np.ones((1, 3, 1), "float32"), state.hidden).tolist())
 """
@@ -66,9 +66,8 @@ def test_a_second_process_finds_the_kernels(kernels: tuple[Path, str]):
     assert finish(start(kernels[0])) == (False, kernels[1])
 
 
-def test_each_width_has_kernels_of_its_own_and_two_processes_compile_at_once(
-    kernels: tuple[Path, str], tmp_path: Path
-):
+def test_two_processes_compile_at_once(kernels: tuple[Path, str], tmp_path: Path):
+    """They get the same numbers, and each width has kernels of its own."""
     one, same, other = start(tmp_path), start(tmp_path), start(tmp_path, 13)
     assert finish(one)[1] == finish(same)[1] == kernels[1]
     numbers = finish(other)[1]
@@ -91,9 +90,8 @@ def test_a_damaged_kernel_is_compiled_again(
     assert all(cache.is_whole(file.read_bytes()) for file in tmp_path.iterdir())
 
 
-def test_without_a_folder_to_write_kernels_are_compiled_in_memory(
-    kernels: tuple[Path, str], tmp_path: Path
-):
+def test_no_cache_folder(kernels: tuple[Path, str], tmp_path: Path):
+    """Without a folder to write to, kernels are compiled in memory."""
     (tmp_path / "file").touch()
     assert finish(start(tmp_path / "file")) == (True, kernels[1])
 
@@ -101,9 +99,10 @@ def test_without_a_folder_to_write_kernels_are_compiled_in_memory(
 def test_an_edit_in_any_module_makes_new_kernels(kernels: tuple[Path, str], tmp_path: Path):
     unneeded = shutil.ignore_patterns("__pycache__")
     shutil.copytree(REPOSITORY / "src", tmp_path / "src", ignore=unneeded)
-    with (tmp_path / "src/sinernn/engines/fused/cells.py").open("a", encoding="utf-8") as file:
+    with (tmp_path / "src/sinernn/model/cells.py").open("a", encoding="utf-8") as file:
         file.write("# edited\n")
-    assert finish(start(kernels[0], source=tmp_path / "src")) == (True, kernels[1])
+    shutil.copytree(kernels[0], tmp_path / "kernels")
+    assert finish(start(tmp_path / "kernels", source=tmp_path / "src")) == (True, kernels[1])
 
 
 class Kernel:
@@ -114,73 +113,46 @@ class Kernel:
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package folder and a user's cache folder, `user`, of which nothing is there yet."""
-    monkeypatch.setattr(cache, "HERE", tmp_path / "package")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "user"))
-    monkeypatch.setattr(sys, "platform", "linux" if os.name == "posix" else "win32")
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A user's cache folder that is not there yet."""
+    monkeypatch.setattr(cache, "user_cache_path", lambda *_, **__: tmp_path / "user" / "sinernn")
     monkeypatch.delenv("SINERNN_CACHE_DIR", raising=False)
     cache.cache_folder.cache_clear()
-    yield tmp_path / "package"
+    yield tmp_path / "user" / "sinernn"
     cache.cache_folder.cache_clear()
 
 
-def test_where_the_package_is_read_only_the_users_cache_folder_is_taken(package: Path):
-    package.touch()  # a file, in which not even root can make a folder
-    assert cache.cache_folder() == package.parent / "user" / "sinernn"
+def test_the_users_cache_folder_keeps_the_kernels(user: Path):
+    assert cache.cache_folder() == user
+    assert user.stat().st_mode & 0o777 == 0o700 or os.name != "posix"
 
 
-def test_the_package_keeps_the_kernels_and_no_home_is_looked_for(
-    package: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.delattr(Path, "home")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache.cache_folder() == package / "__pycache__"
-
-
-def test_an_account_without_a_home_has_no_folder(package: Path, monkeypatch: pytest.MonkeyPatch):
-    def nowhere() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    package.touch()
-    monkeypatch.setattr(Path, "home", nowhere)
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.delenv("LOCALAPPDATA")
+def test_where_it_cannot_be_made_there_is_none(user: Path):
+    user.parent.touch()  # a file, in which not even root can make a folder
     assert cache.cache_folder() is None
 
 
-@pytest.mark.parametrize("named", ["", "here"])
-def test_a_cache_folder_that_is_not_absolute_is_not_taken(
-    package: Path, monkeypatch: pytest.MonkeyPatch, named: str
-):
-    package.touch()
-    monkeypatch.setattr(Path, "home", lambda: package.parent / "home")
-    for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.setenv(variable, named)
-    folder = cache.cache_folder()
-    assert folder is not None
-    assert folder.is_relative_to(package.parent / "home")
+def test_relative_cache_folder(user: Path, monkeypatch: pytest.MonkeyPatch):
+    """As of an account without a home: it would depend on the working folder."""
+    monkeypatch.setattr(cache, "user_cache_path", lambda *_, **__: Path("~/.cache/sinernn"))
+    assert cache.cache_folder() is None
 
 
 @posix_only
 @pytest.mark.parametrize("mode", [0o775, 0o757])
-def test_a_folder_that_others_may_write_to_is_passed_over(package: Path, mode: int):
-    """As the package's is under the umask 002."""
-    (package / "__pycache__").mkdir(parents=True)
-    (package / "__pycache__").chmod(mode)
-    folder = cache.cache_folder()
-    assert folder == package.parent / "user" / "sinernn"
-    assert folder.stat().st_mode & 0o777 == 0o700
-    folder.chmod(mode)
-    cache.cache_folder.cache_clear()
+def test_cache_folder_others_may_write_to(user: Path, mode: int):
+    """It is passed over.
+
+    As the package's is under the umask 002.
+    """
+    user.mkdir(parents=True)
+    user.chmod(mode)
     assert cache.cache_folder() is None
 
 
 @posix_only
-def test_a_strangers_folder_or_file_is_not_read(package: Path, monkeypatch: pytest.MonkeyPatch):
-    package.mkdir()
-    file = package / "advance.kernel"
+def test_a_strangers_folder_or_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "advance.kernel"
     file.write_bytes(b"x")
     file.chmod(0o644)
     assert cache._read(file) == b"x"
@@ -206,8 +178,11 @@ def test_a_folder_in_a_kernels_place_is_no_kernel(tmp_path: Path, monkeypatch: p
     assert not cache.is_compiled(kernel)
 
 
-def test_kernels_made_after_an_edit_are_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """What is in memory may be of either; and its key is that of what was imported."""
+def test_kernels_after_an_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Kernels compiled after an edit of the sources are not stored.
+
+    What is in memory may be of either; and its key is that of what was imported.
+    """
     monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path / "kernels")
     (tmp_path / "kernels").mkdir()
     sources = tmp_path / "sources"
@@ -215,19 +190,18 @@ def test_kernels_made_after_an_edit_are_not_stored(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(cache, "HERE", sources)
     stored = cache.KernelCache("advance", sources)
     before = stored.file(())
-    (sources / "cells.py").write_text("# edited\n", encoding="utf-8")
+    (sources / "kernels.py").write_text("# edited\n", encoding="utf-8")
     assert stored.file(()) == before
     stored.save_overload((), Kernel())
     assert list((tmp_path / "kernels").iterdir()) == []
 
-    shutil.copy(Path(cache.__file__).parent / "cells.py", sources)
+    shutil.copy(Path(cache.__file__).parent / "kernels.py", sources)
     stored.save_overload((), Kernel())
     assert list((tmp_path / "kernels").iterdir()) == [before]
 
 
-def test_kernels_that_nobody_reads_any_more_are_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_unused_kernels_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What nobody has read for long goes when a kernel is stored."""
     monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
     stored = cache.KernelCache("advance", cache.HERE)
     stored.save_overload((), Kernel())
@@ -243,18 +217,17 @@ def test_kernels_that_nobody_reads_any_more_are_removed(
 
 
 @pytest.mark.parametrize("name", ["SUMS", "VECTOR_BYTES", *cache.SETTINGS])
-def test_a_setting_that_changes_the_code_changes_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-):
+def test_setting_in_the_cache_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    """A setting that changes the machine code changes the file's name."""
     monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
     before = cache.KernelCache("advance", cache.HERE).file(())
     monkeypatch.setattr(cache if hasattr(cache, name) else config, name, "another", raising=False)
     assert cache.KernelCache("advance", cache.HERE).file(()) != before
 
 
-def test_an_interrupt_while_a_kernel_is_written_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_interrupt_while_storing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """An interrupt while a kernel is written leaves nothing behind."""
+
     def interrupt(self: Path, target: Path) -> None:
         raise KeyboardInterrupt
 

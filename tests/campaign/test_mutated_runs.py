@@ -243,7 +243,8 @@ in_files = st.one_of(
 
 @settings(fuzzed, max_examples=times(20))
 @given(in_files, st.sampled_from(COMMANDS))
-def test_a_command_on_a_mutated_run_ends_in_a_message(where: tuple, command: list[str]):
+def test_command_on_a_mutated_run(where: tuple, command: list[str]):
+    """It succeeds, or ends in a message."""
     name, change = where
     run = RUN.path / "run"
     shutil.rmtree(run, ignore_errors=True)
@@ -271,7 +272,8 @@ def test_what_is_mutated_is_a_checkpoint_before(data: bytes):
     load_checkpoint(RUN.path / "x.safetensors")
 
 
-def test_what_is_mutated_is_evidence_facts_and_metrics_before():
+def test_files_before_mutation():
+    """What is mutated is valid before."""
     (RUN.path / "evaluation.safetensors").write_bytes(EVIDENCE)
     RUN.write_json("run.json", FACTS)
     RUN.write_text("metrics.csv", METRICS)

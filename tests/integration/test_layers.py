@@ -1,6 +1,7 @@
 """Modules import only from those before them, and the command line starts without heavy ones."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -10,19 +11,19 @@ from examples import REPOSITORY, TINY
 
 SOURCE = REPOSITORY / "src" / "sinernn"
 MODULES_IN_ORDER = (
-    "errors", "randomness", "schema", "data", "data.series", "data.synthetic", "data.windows", "network",
-    "engines", "refine", "refine.stages", "refine.records",
+    "errors", "randomness", "schema", "data", "data.series", "data.synthetic", "data.windows",
+    "blas", "model", "model.functions", "model.cells", "model.network", "model.linearization", "engines", "refine", "refine.stages", "refine.records",
     "config.places", "config.yaml", "config.overrides", "config.sections", "config.messages", "config.memory",
     "config.checks", "config.load", "config",
     *(f"engines.fused{name}" for name in (
-        "", ".lanes", ".cells", ".constants", ".shape", ".views", ".cache", ".products", ".elementwise", ".memory",
-        ".forward", ".backward", ".kernels", ".layout", ".engine",
+        "", ".lanes", ".constants", ".shape", ".views", ".cache", ".products", ".elementwise", ".memory",
+        ".forward", ".backward", ".kernels", ".layout", ".runs", ".engine",
     )),
-    *(f"refine.{name}" for name in ("cells", "jacobian", "algebra", "solver", "problem", "lift", "loop")),
-    "engines.torch_engine", "interrupts", "training", "recurrence",
-    "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.evidence",
-    "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation",
-    "plotting.style", "plotting.training", "plotting.waveforms", "plotting.comparisons",
+    *(f"refine.{name}" for name in ("jacobian", "solver", "problem", "lift", "loop")),
+    "compilation", "engines.torch_engine", "interrupts", "training",
+    "evaluation", "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.forecasts",
+    "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation.scores",
+    "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.checkpoints", "runs",
     "runs.directory", "preparation", "judging", "standing", "saving",
     "drawing", "experiment", "verification", "reporting", "commands", "cli",
@@ -59,6 +60,14 @@ def test_every_module_is_in_the_list():
     assert set(MODULES) == set(MODULES_IN_ORDER)
 
 
+@pytest.mark.parametrize("name", [name for name in MODULES_IN_ORDER if name != "__main__"])
+def test_module_has_its_name_alone(name: str):
+    """No function of a package hides one of its modules."""
+    module = importlib.import_module(f"sinernn.{name}")
+    parent, _, last = f"sinernn.{name}".rpartition(".")
+    assert getattr(importlib.import_module(parent), last) is module
+
+
 @pytest.mark.parametrize("name", MODULES_IN_ORDER)
 def test_module_imports_only_lower_ones(name: str):
     tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
@@ -89,7 +98,8 @@ def test_help_loads_nothing_heavy():
     assert not loaded & {"torch", "numba", "matplotlib", "numpy", "pydantic", "yaml"}
 
 
-def test_training_on_the_fused_engine_and_judging_it_load_neither_torch_nor_what_draws(here: Path):
+def test_fused_training_imports(here: Path):
+    """Training and evaluation on the fused engine import neither torch nor matplotlib."""
     train = f"sinernn.cli.train({str(TINY)!r}, figures=False)"
     evaluate = "sinernn.cli.evaluate('latest', as_json=True)"
     loaded = loaded_after(f"import sinernn.cli; {train}; {evaluate}; print()")

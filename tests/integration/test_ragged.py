@@ -41,7 +41,8 @@ def ragged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("order", ["contiguous", "random"])
-def test_ragged_run_is_trained_evaluated_drawn_and_verified(here, ragged: None, order: str):
+def test_ragged_run(here, ragged: None, order: str):
+    """Segments of different lengths are trained on, evaluated, drawn and verified."""
     summary = experiment.train(
         refined(*SETTINGS, f"windows.order={order}", "evaluation.origins=8"), figures=False
     )
@@ -54,7 +55,7 @@ def test_ragged_run_is_trained_evaluated_drawn_and_verified(here, ragged: None, 
     assert verify(summary.run).agrees
 
 
-def test_windows_of_ragged_segments_stay_inside_them(ragged: None):
+def test_windows_of_ragged_segments(ragged: None):
     """Every window is a piece of the sine: x[n+1] + x[n-1] is a multiple of x[n]."""
     for order in ("contiguous", "random"):
         prepared = prepare(tiny(*SETTINGS, f"windows.order={order}", "windows.normalize=false"))
@@ -66,7 +67,8 @@ def test_windows_of_ragged_segments_stay_inside_them(ragged: None):
         np.testing.assert_allclose(windows[:, 2:] + windows[:, :-2], middle, atol=1e-6)
 
 
-def test_open_loop_of_ragged_segments_is_that_of_each_alone(ragged: None):
+def test_open_loop_of_ragged_segments(ragged: None):
+    """Each segment's predictions are those of it alone."""
     config: Config = tiny(*SETTINGS)
     prepared = prepare(config)
     state = prepared.network.initial_state(0, batch_size=2)

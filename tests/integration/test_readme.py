@@ -25,7 +25,9 @@ def test_make_targets_of_the_readme_are_there():
     assert {"train", "test"} <= set(named) <= set(targets)
 
 
-def test_the_commands_of_the_readme_run_one_after_the_other(here: Path):
+@pytest.mark.campaign
+def test_readme_commands_run(here: Path):
+    """The README's commands run one after the other."""
     shutil.copytree(REPOSITORY / "configs", here / "configs")
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(here)}
     ran = 0
@@ -66,7 +68,8 @@ def test_the_links_of_the_readme_lead_somewhere():
 
 
 @pytest.mark.parametrize("page", ["SECURITY.md", "docs/reliability.md"])
-def test_every_test_that_is_said_to_hold_a_promise_is_there(page: str):
+def test_tests_named_in_pages_exist(page: str):
+    """Every test that a page names is in the suite."""
     suite = {
         path.name: path.read_text(encoding="utf-8") for path in (REPOSITORY / "tests").rglob("*.py")
     }

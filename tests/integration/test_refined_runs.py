@@ -17,7 +17,7 @@ from sinernn import experiment, judging
 from sinernn.config import check, load_config
 from sinernn.errors import ConfigError, InterruptedRunError
 from sinernn.experiment import Watch
-from sinernn.network import RefineState
+from sinernn.model.network import RefineState
 from sinernn.preparation import prepare
 from sinernn.refine import loop, problem
 from sinernn.refine.records import RefineRecord
@@ -76,10 +76,11 @@ def test_what_a_stage_came_to_is_kept_at_its_end(here: Path):
     assert seen == [0, 2, 4]
 
 
-def test_an_error_in_refinement_leaves_the_rows_before_it(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """Of the second iteration of the second stage; the checkpoint is of the first stage's end."""
+def test_error_during_refinement(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """The rows before the error are kept.
+
+    Of the second iteration of the second stage; the checkpoint is of the first stage's end.
+    """
     step, calls = loop.levenberg_marquardt_step, iter(range(4))
 
     def fourth_time_unlucky(*arguments):
@@ -97,9 +98,8 @@ def test_an_error_in_refinement_leaves_the_rows_before_it(
     assert experiment.resume(run, figures=False).facts["refine_iterations"] == 4
 
 
-def test_scores_tell_of_the_iterations_behind_the_network(
-    here: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_scores_name_the_iterations(here: Path, capsys: pytest.CaptureFixture[str]):
+    """Scores say how many iterations are behind the network."""
     summary = experiment.train(refined(), figures=False)
     iterations = summary.run.best_checkpoint()[1].state.refine.step
     assert summary.scores["refine_iterations"] == iterations > 0
@@ -108,8 +108,11 @@ def test_scores_tell_of_the_iterations_behind_the_network(
     assert told in capsys.readouterr().out
 
 
-def test_refinement_begins_with_the_best_of_the_updates(here: Path):
-    """With so large a learning rate the last network is not the best."""
+def test_refinement_begins_with_best(here: Path):
+    """Refinement begins with the best network of the updates.
+
+    With so large a learning rate the last network is not the best.
+    """
     run = experiment.train(
         refined(
             "training.learning_rate=0.3", "training.schedule=constant", "training.evaluate_every=5"
@@ -121,7 +124,8 @@ def test_refinement_begins_with_the_best_of_the_updates(here: Path):
     assert run.read_metrics("refine")["closed_loop_rmse"][0] == pytest.approx(np.nanmin(errors))
 
 
-def test_refinement_is_measured_from_as_many_origins_as_it_asks_for(here: Path):
+def test_origins_of_refinement(here: Path):
+    """Refinement is measured from as many origins as `refine.origins`."""
     config = refined("refine.origins=2")
     run = experiment.train(config, figures=False).run
     prepared = prepare(config)
@@ -164,7 +168,8 @@ def go_on(config, half):
     )
 
 
-def test_a_refinement_saved_at_a_stages_end_goes_on_to_the_same_bits(here: Path):
+def test_refinement_goes_on_after_stage(here: Path):
+    """A refinement saved at a stage's end goes on to the same bits."""
     config = refined()
     half = experiment.train(refined(ONE_STAGE), figures=False).run.load_checkpoint("last")
     whole = experiment.train(config, figures=False).run.load_checkpoint("last")
@@ -175,7 +180,8 @@ def test_a_refinement_saved_at_a_stages_end_goes_on_to_the_same_bits(here: Path)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stop_signal_saves_the_iteration_that_it_met(here: Path, number: int, code: int):
+def test_signal_during_refinement(here: Path, number: int, code: int):
+    """A stop signal saves the iteration that it met."""
     runs: list[Run] = []
 
     def stop_in_stage_2(record: object) -> None:
@@ -198,7 +204,9 @@ def test_a_stop_signal_saves_the_iteration_that_it_met(here: Path, number: int, 
     np.testing.assert_array_equal(go_on(refined(), half)[-1].state.theta, whole.state.refine.theta)
 
 
-def test_a_stop_signal_at_the_last_update_comes_before_refinement(here: Path):
+def test_signal_at_the_last_update(here: Path):
+    """The run stops before refinement begins."""
+
     def stop_at_the_end(record: object) -> None:
         if isinstance(record, Record) and record.step == 19:
             os.kill(os.getpid(), signal.SIGINT)
@@ -222,14 +230,19 @@ def test_a_refinement_that_is_lost_costs_nothing(here: Path, monkeypatch: pytest
     assert (best.state.params["readout.bias"] != last.state.params["readout.bias"]).all()
 
 
-def test_the_default_recipe_follows_a_sine_over_65_periods(here: Path):
-    """Measured over 20 seeds: 1e-6, the worst forecast 4e-6 (benchmarks/quality.py)."""
+@pytest.mark.campaign
+def test_default_recipe(here: Path):
+    """The default recipe follows a sine over 65 periods.
+
+    Measured over 20 seeds: 1e-6, the worst forecast 4e-6 (benchmarks/quality.py).
+    """
     config = load_config(CONFIGS[[path.stem for path in CONFIGS].index("default")], ["device=cpu"])
     scores = experiment.train(config, figures=False).scores
     assert scores["closed_loop_rmse"][-1]["horizon"] == 2000
     assert scores["closed_loop_rmse"][-1]["worst"] < 1e-4
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -253,8 +266,12 @@ def test_the_default_recipe_follows_other_sines(here: Path, overrides: list[str]
     assert scores["closed_loop_rmse"][-1]["worst"] < 1e-4 * config.signal.amplitude
 
 
-def test_refinement_has_the_same_bits_whatever_the_number_of_threads(here: Path):
-    """As large as the default's network, where a library would share the work."""
+@pytest.mark.campaign
+def test_refinement_and_threads(here: Path):
+    """Refinement has the same bits whatever the number of threads.
+
+    As large as the default's network, where a library would share the work.
+    """
     code = (
         "import hashlib, pathlib, sys\n"
         "from sinernn import experiment\n"
@@ -293,7 +310,8 @@ def shown(is_terminal: bool, **changes) -> str:
     return console.file.getvalue()
 
 
-def test_where_refinement_stands_is_told_in_lines_where_it_is_measured():
+def test_progress_lines_of_refinement():
+    """A line is printed wherever the error is measured."""
     line = "refine 7/10: stage 2/2, loss 2.50e-01, closed-loop RMSE 5.00e-01 (validation)\n"
     assert shown(False) == line
     assert shown(False, closed_loop_rmse=None) == ""
@@ -301,7 +319,8 @@ def test_where_refinement_stands_is_told_in_lines_where_it_is_measured():
     assert shown(False, stage=0, iteration=-1).startswith("refine 0/10: stage 1/2, closed-loop")
 
 
-def test_where_refinement_stands_is_told_by_a_bar_on_a_terminal():
+def test_progress_bar_of_refinement():
+    """On a terminal a bar shows the iterations."""
     assert "7/10 iterations" in shown(True)
 
 
@@ -355,14 +374,16 @@ def test_where_refinement_stands_is_told_by_a_bar_on_a_terminal():
          "most of it for this, and the limit is 1 GB; decrease it, or set limits.memory_gb=3.2"),
     ],
 )  # fmt: skip
-def test_conflicts_with_refinement(overrides: list[str], message: str):
+def test_contradictions_of_refinement(overrides: list[str], message: str):
+    """What contradicts refinement is reported with its place."""
     limits = ["limits.memory_gb=1"] if "1e5" in overrides[0] else []
     with pytest.raises(ConfigError) as caught:
         check(load_config(TINY, overrides + limits))
     assert str(caught.value) == message
 
 
-def test_memory_grows_with_the_origins_that_refinement_asks_for():
+def test_memory_of_refine_origins():
+    """Memory grows with the origins that refinement asks for."""
     data = ["signal.length=1e6", "evaluation.horizon=1000", "limits.memory_gb=0.5"]
     with pytest.raises(ConfigError, match=r"^refine.origins=10000: the run needs about 0.8 GB"):
         check(load_config(TINY, [*data, "refine.origins=10000"]))

@@ -30,9 +30,8 @@ def spoil(run: Run, *, seed: int = 1) -> None:
 @pytest.mark.parametrize(
     "overrides", [(), ("engine=torch", "refine=null"), ("dtype=float32", "refine=null")]
 )
-def test_a_run_is_had_again_to_the_bit_and_leaves_nothing_behind(
-    here: Path, overrides: tuple[str, ...]
-):
+def test_verify_agrees(here: Path, overrides: tuple[str, ...]):
+    """A run is reproduced to the bit, and nothing is left behind."""
     run = experiment.train(refined(*overrides), figures=False).run
     before = sorted(path.name for path in here.rglob("*"))
     verification = sinernn.verify("latest")
@@ -43,13 +42,15 @@ def test_a_run_is_had_again_to_the_bit_and_leaves_nothing_behind(
     assert sorted(path.name for path in here.rglob("*")) == before
 
 
-def test_a_run_that_was_cut_short_and_one_that_was_made_longer_are_had_again(here: Path):
+def test_verify_a_longer_run(here: Path):
+    """A run that was resumed with more steps is reproduced to the bit."""
     run = experiment.train(tiny("training.schedule=constant"), figures=False).run
     experiment.resume(run, ["training.steps=27"], figures=False)
     assert sinernn.verify(run).agrees
 
 
-def test_other_bits_are_told_with_what_they_do_to_the_scores(finished: Run):
+def test_verify_other_bits(finished: Run):
+    """Different bits are reported with what they do to the scores."""
     spoil(finished)
     verification = sinernn.verify(finished)
     assert not verification.agrees
@@ -80,7 +81,8 @@ def test_what_else_is_otherwise_is_told(finished: Run):
     }  # fmt: skip
 
 
-def test_only_a_run_that_has_finished_can_be_had_again(finished: Run):
+def test_verify_an_unfinished_run(finished: Run):
+    """Only a run that has finished can be verified."""
     finished.write_json("run.json", finished.read_json("run.json") | {"status": "interrupted"})
     with pytest.raises(
         UsageError, match=r"its status is interrupted; finish it with: sinernn resu"
@@ -88,7 +90,8 @@ def test_only_a_run_that_has_finished_can_be_had_again(finished: Run):
         sinernn.verify(finished)
 
 
-def test_the_command_tells_what_it_found_and_ends_with_a_code(sinernn: Callable[..., Outcome]):
+def test_verify_command(sinernn: Callable[..., Outcome]):
+    """The command prints what it found and ends with an exit code."""
     Path("a.yaml").write_text(to_yaml(refined()), encoding="utf-8")
     assert sinernn("train", "a.yaml", "--quiet", "--no-figures").code == 0
     same = sinernn("verify", "--quiet")

@@ -10,10 +10,10 @@ import numpy as np
 
 from sinernn.config import Config, load_config
 from sinernn.data.windows import Scale
-from sinernn.evaluation import Evidence, Forecasts, OneStep
 from sinernn.evaluation.baselines import mean, persistence
 from sinernn.evaluation.dynamics import Dynamics
-from sinernn.network import Network, RefineState
+from sinernn.evaluation.forecasts import Evidence, Forecasts, OneStep
+from sinernn.model.network import Network, RefineState
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import METADATA_KEY, Checkpoint
 from sinernn.runs.directory import create_run

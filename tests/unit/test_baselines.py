@@ -5,9 +5,9 @@ from sinernn.evaluation.baselines import (
     ORDERS,
     Autoregression,
     autoregress,
-    baselines,
     choose_order,
     fit_autoregressions,
+    forecast_baselines,
     mean,
     persistence,
     seasonal_naive,
@@ -52,18 +52,21 @@ def test_seasonal_naive_does_not_drift(season: float):
     assert np.abs(forecast - wave[:, 50:]).max() <= 0.5 * slope + 1e-9
 
 
-def test_a_warmup_without_a_season_has_no_seasonal_naive():
+def test_no_seasonal_naive():
+    """A warm-up without a season has no seasonal-naive baseline."""
     assert seasonal_naive(np.zeros((1, 20, 1)), 40, season=30.8) is None
 
 
-def test_least_squares_finds_the_coefficients_of_an_ar_process():
+def test_coefficients_of_an_ar_process():
+    """Least squares finds them."""
     (fit,) = fit_autoregressions(list(ar2_process(20_000)), [2])
     # Their standard error is about sqrt(1 - 0.8^2) / sqrt(n) = 0.004; four of them.
     assert fit.weights.ravel() == pytest.approx([1.5, -0.8], abs=0.017)
     assert fit.intercept == pytest.approx([0.3], abs=0.03)
 
 
-def test_every_order_of_one_factorisation_is_its_own_least_squares():
+def test_orders_of_one_factorisation():
+    """Each order is its own least-squares solution."""
     series = ar2_process(3000)
     for fit in fit_autoregressions(list(series), [1, 3, 8]):
         x, longest = series[0, :, 0], 8
@@ -81,8 +84,11 @@ def test_segments_are_not_joined():
     assert fit.weights.ravel() == pytest.approx([2 * np.cos(10 / 49), -1], abs=1e-10)
 
 
-def test_an_ar2_is_exact_on_a_sine_and_longer_ones_are_as_good():
-    """x[t+1] = 2 cos(w dt) x[t] - x[t-1]; longer lags are linear combinations of two."""
+def test_ar_is_exact_on_a_sine():
+    """From AR(2) on.
+
+    x[t+1] = 2 cos(w dt) x[t] - x[t-1]; longer lags are linear combinations of two.
+    """
     orders = [order for order in ORDERS if order <= 50]
     fits = fit_autoregressions([SINE[0, :3000]], orders)
     assert [fit.order for fit in fits] == orders
@@ -93,15 +99,18 @@ def test_an_ar2_is_exact_on_a_sine_and_longer_ones_are_as_good():
         np.testing.assert_allclose(forecast, SINE[:, 3050:5050], atol=1e-10)
 
 
-def test_the_order_may_be_as_long_as_the_warmup_that_the_network_reads():
-    """An echo after 37 samples, which no order of the ladder below 40 can see."""
+def test_order_as_long_as_the_warmup():
+    """The order may be as long as the warm-up that the network reads.
+
+    An echo after 37 samples, which no order of the ladder below 40 can see.
+    """
     noise = np.random.default_rng(0).normal(size=3000)
     echo = noise.copy()
     for n in range(37, 3000):
         echo[n] = 0.95 * echo[n - 37] + 0.1 * noise[n]
     series = echo[None, :, None]
     stretches = np.stack([series[0, begin : begin + 60] for begin in range(2000, 2900, 60)])
-    found = baselines(
+    found = forecast_baselines(
         training=[series[0, :2000]],
         choosing=stretches,
         warmup=stretches[:, :40],
@@ -111,7 +120,8 @@ def test_the_order_may_be_as_long_as_the_warmup_that_the_network_reads():
     assert "AR(40)" in found
 
 
-def test_autoregress_runs_each_model_as_if_it_were_alone():
+def test_autoregress_several_models():
+    """Each model runs as if it were alone."""
     fits = fit_autoregressions(list(ar2_process(500)), [1, 4])
     warmup = ar2_process(30, seed=1)
     together = autoregress(fits, warmup, 10)
@@ -123,8 +133,11 @@ def test_autoregress_runs_each_model_as_if_it_were_alone():
         np.testing.assert_allclose(forecast[0, :, 0], past[30:], rtol=1e-12)
 
 
-def test_a_vector_ar_takes_every_channel_into_account():
-    """Sine and cosine turn into each other: a rotation, which is an AR(1) of two channels."""
+def test_vector_ar():
+    """A vector AR takes every channel into account.
+
+    Sine and cosine turn into each other: a rotation, which is an AR(1) of two channels.
+    """
     angle = 0.3 * np.arange(600)
     wave = np.stack([np.sin(angle), np.cos(angle)], axis=1)[None]
     (fit,) = fit_autoregressions([wave[0, :300]], [1])
@@ -132,7 +145,8 @@ def test_a_vector_ar_takes_every_channel_into_account():
     np.testing.assert_allclose(forecast, wave[:, 302:502], atol=1e-11)
 
 
-def test_the_order_is_chosen_in_closed_loop_and_ties_go_to_the_shortest():
+def test_choice_of_the_order():
+    """The order is chosen in closed loop, and ties go to the shortest."""
     fits = fit_autoregressions([SINE[0, :3000]], ORDERS)
     chosen = choose_order(fits, SINE[:, 3000:3050], SINE[:, 3050:4050])
     assert chosen.order == 2
@@ -147,7 +161,7 @@ def test_an_unstable_model_is_not_chosen():
 
 
 def all_of(training: np.ndarray, *, warmup: int, season: float | None = 30.8) -> dict:
-    return baselines(
+    return forecast_baselines(
         training=list(training),
         choosing=training[:, : warmup + 10],
         warmup=training[:, -warmup:],
@@ -160,7 +174,8 @@ def test_every_baseline_has_a_name():
     assert list(all_of(SINE, warmup=50)) == ["persistence", "seasonal naive", "mean", "AR(2)"]
 
 
-def test_a_short_warmup_has_the_baselines_that_it_is_long_enough_for():
+def test_baselines_of_a_short_warmup():
+    """It has those that it is long enough for."""
     assert list(all_of(SINE, warmup=1)) == ["persistence", "mean", "AR(1)"]
     assert list(all_of(SINE, warmup=50, season=None)) == ["persistence", "mean", "AR(2)"]
 
@@ -170,8 +185,9 @@ def test_a_short_series_has_no_ar():
     assert names == ["persistence", "mean"]
 
 
-def test_without_anything_to_choose_on_there_is_no_ar():
-    found = baselines(
+def test_no_samples_to_choose_on():
+    """Without samples to choose the order on there is no AR."""
+    found = forecast_baselines(
         training=list(SINE), choosing=None, warmup=SINE[:, :50], steps=10, season=None
     )
     assert list(found) == ["persistence", "mean"]

@@ -348,7 +348,8 @@ def test_file_and_overrides_are_reported_together(here: Path):
     ]
 
 
-def test_constant_training_part(here: Path):
+def test_settings_against_the_data(here: Path):
+    """They are reported with their place."""
     text = (
         "signal: {period: 1, time_step: 1, phase: 0.5, length: 600}\nwindows:\n  normalize: true\n"
         "evaluation: {warmup: 20, horizon: 60, origins: 3}\n"

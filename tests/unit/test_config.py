@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
+from campaign import times
 from examples import CONFIGS
 from sinernn.config import Config, check, json_schema, load_config, setting_paths, to_yaml, validate
 from sinernn.config.checks import find_conflicts
@@ -34,7 +35,8 @@ def write(here: Path):
     return write_config
 
 
-def test_defaults_have_no_conflicts():
+def test_defaults_are_valid():
+    """The defaults are a valid config without contradictions."""
     assert find_conflicts(Config()) == []
 
 
@@ -100,7 +102,8 @@ class WithKinds(Config):
         ("windows: {amplitude: 3}\n", "a.yaml:1:11: windows.amplitude: unknown key; did you mean signal.amplitude?"),
     ],
 )  # fmt: skip
-def test_one_of_several_kinds_is_told_in_the_same_words(text: str, message: str):
+def test_messages_about_kinds(text: str, message: str):
+    """Settings of one of several kinds get messages in the same words."""
     with pytest.raises(ConfigError) as caught:
         validate(parse_yaml(text, source="a.yaml"), WithKinds)
     assert str(caught.value) == message
@@ -129,16 +132,16 @@ class WithLists(Config):
         ("3", "9: refine: must be a section with keys such as stages or null, got 3"),
     ],
 )  # fmt: skip
-def test_sections_that_may_be_null_and_lists_of_sections_are_told_in_the_same_words(
-    text: str, message: str
-):
+def test_messages_about_lists(text: str, message: str):
+    """Sections that may be null and lists of sections get messages in the same words."""
     with pytest.raises(ConfigError) as caught:
         validate(parse_yaml(f"refine: {text}\n", source="a.yaml"), WithLists)
     assert str(caught.value) == f"a.yaml:1:{message}"
     assert ("refine", "stages") in set(setting_paths(WithLists))
 
 
-def test_a_section_without_a_kind_is_of_the_default_kind():
+def test_default_kind():
+    """A section without a kind is of the default kind."""
     document = parse_yaml("signal: {amplitude: 3}\n", source="a.yaml")
     assert validate(document, WithKinds).signal == Sine(amplitude=3)
     schema = WithKinds.model_json_schema()
@@ -160,7 +163,8 @@ def test_a_section_without_a_kind_is_of_the_default_kind():
         (["model.hidden_size=4096", "model.num_layers=16"], "model.hidden_size"),
     ],
 )
-def test_a_run_beyond_its_limits_is_refused_until_they_are_raised(write, overrides, place: str):
+def test_limits(write, overrides, place: str):
+    """A run beyond its limits is refused until they are raised."""
     path = write("seed: 1\n")
     with pytest.raises(ConfigError, match=place) as caught:
         check(load_config(path, overrides))
@@ -181,7 +185,7 @@ def test_config_from_a_mapping():
     assert given["training"] == {"steps": 10}
 
 
-def test_setting_that_was_removed_is_ignored_in_a_run_directory(write):
+def test_removed_setting_in_a_run(write):
     """Elsewhere it is an error: see test_broken_configs.py."""
     Path("run").mkdir()
     old = Path("run/config.yaml")
@@ -242,10 +246,25 @@ def own_paths(section: Section, path: KeyPath = ()) -> Iterator[KeyPath]:
             yield (*path, name)
 
 
-@settings(deadline=None)  # the machine may be busy
+@settings(deadline=None, max_examples=25)  # the machine may be busy
 @given(values(Config), st.booleans())
-def test_every_config_written_out_reads_back_as_it_was(tree: dict[str, Any], sources: bool):
-    """Over every field, by its type and its bounds."""
+def test_config_reads_back(tree: dict[str, Any], sources: bool):
+    """Every config written out reads back as it was.
+
+    Over every field, by its type and its bounds.
+    """
+    assert_reads_back(tree, sources)
+
+
+@pytest.mark.campaign
+@settings(deadline=None, max_examples=times(75))
+@given(values(Config), st.booleans())
+def test_many_configs_read_back(tree: dict[str, Any], sources: bool):
+    """More of the same."""
+    assert_reads_back(tree, sources)
+
+
+def assert_reads_back(tree: dict[str, Any], sources: bool) -> None:
     config = Config.model_validate(tree)
     text = to_yaml(config, sources=sources)
     document = parse_yaml(text, source="a.yaml")
@@ -269,7 +288,8 @@ def test_the_source_of_every_value_is_told(write):
     assert "  hidden_size: 8  # model.hidden_size=8" in lines
 
 
-def test_where_a_config_was_written_is_no_part_of_what_it_says(write):
+def test_equal_configs(write):
+    """Where a config was written does not matter to equality."""
     assert load_config(write("seed: 3\nname: run\n")) == Config(seed=3)
     assert Config(seed=3).places == Places(Place("other"))
 
@@ -291,7 +311,8 @@ def test_the_shipped_json_schema_is_current():
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_shipped_configs_fit_the_json_schema_they_name_and_open_with_what_they_show(path: Path):
+def test_shipped_configs(path: Path):
+    """They fit the JSON schema that they name and open with what they show."""
     first, text = path.read_text(encoding="utf-8").split("\n", 1)
     schema = path.parent / first.removeprefix("# yaml-language-server: $schema=")
     jsonschema.validate(parse_yaml(text, source="").tree, json.loads(schema.read_text()))

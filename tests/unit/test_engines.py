@@ -7,9 +7,9 @@ import pytest
 
 from commands import run_python
 from examples import tiny
-from sinernn import engines, experiment, judging
+from sinernn import compilation, engines, experiment, judging
 from sinernn.engines import Engine, EngineChoice
-from sinernn.network import Network
+from sinernn.model.network import Network
 from sinernn.preparation import prepare
 
 NAMES = ("fused", "torch")
@@ -20,7 +20,8 @@ def network(cell: str = "rnn_tanh", hidden_size: int = 16) -> Network:
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])
-def test_auto_is_fused_where_it_is_faster_and_torch_elsewhere(device: str):
+def test_auto_engine(device: str):
+    """`auto` is fused where that is faster, and torch elsewhere."""
     assert engines.choose("auto", device, network()) == EngineChoice("fused", "cpu")
     large = engines.choose("auto", device, network("lstm", 512))
     assert large.engine == "torch"
@@ -29,7 +30,8 @@ def test_auto_is_fused_where_it_is_faster_and_torch_elsewhere(device: str):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("large", [False, True])
-def test_a_named_engine_is_taken_whatever_the_size(name: str, large: bool):
+def test_named_engine(name: str, large: bool):
+    """A named engine is taken whatever the size."""
     choice = engines.choose(name, "cpu", network("lstm", 512 if large else 16))
     assert choice == EngineChoice(name, "cpu")
 
@@ -49,16 +51,21 @@ def test_both_engines_have_what_the_protocol_says(name: str):
         EngineChoice(name, "cpu"), network(), network().initial_state(0, batch_size=1)
     )
     assert isinstance(made, Engine)
-    made.compile()
-    assert not made.needs_compiling
+    calls = made.kernel_calls()
+    for kernel, arguments in calls:
+        kernel(*arguments)
+    assert compilation.missing(calls) == []
 
 
 @pytest.mark.parametrize(("first", "second"), [NAMES, NAMES[::-1]])
 @pytest.mark.parametrize("cell", ["rnn_tanh", "gru", "lstm"])
-def test_a_run_begun_on_one_engine_goes_on_on_the_other(
+def test_other_engine_goes_on(
     here: Path, monkeypatch: pytest.MonkeyPatch, first: str, second: str, cell: str
 ):
-    """Through the checkpoint's file, in float64, against the whole run on the second engine."""
+    """A run that began on one engine goes on with the other.
+
+    Through the checkpoint's file, in float64, against the whole run on the second engine.
+    """
     monkeypatch.setattr(judging, "evaluate", lambda _: {})  # not asked for, and slow
     common = ("dtype=float64", f"model.cell={cell}", "model.num_layers=2", "windows.washout=3",
               "training.schedule=constant")  # fmt: skip
@@ -91,7 +98,7 @@ def test_a_run_is_judged_alike_by_both_engines(here: Path):
 
 def test_choosing_fused_loads_neither_engine():
     code = (
-        "import sys; from sinernn import engines; from sinernn.network import Network\n"
+        "import sys; from sinernn import compilation, engines; from sinernn.model.network import Network\n"
         "engines.choose('auto', 'auto', Network('gru', 1, 16, 1, 'float32'))\n"
         "assert not {'torch', 'numba'} & set(sys.modules)"
     )

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sinernn.evaluation.hints import HINTS, Setting, hints
+from sinernn.evaluation.hints import HINTS, Setting, find_hints
 
 GOOD = Setting(
     order="contiguous",
@@ -21,11 +21,12 @@ PLATEAU = np.concatenate([np.geomspace(1, 1e-4, 50), np.full(50, 1e-4)])
 
 
 def overrides(relative_error: float = 1.0, **changes: object) -> list[str]:
-    found = hints(replace(GOOD, **changes), relative_error=relative_error)
+    found = find_hints(replace(GOOD, **changes), relative_error=relative_error)
     return [hint.override for hint in found]
 
 
-def test_a_good_setting_has_no_hint_however_poor_the_score():
+def test_no_hint_for_good_settings():
+    """However poor the score."""
     assert overrides() == []
 
 
@@ -43,9 +44,8 @@ def test_a_good_setting_has_no_hint_however_poor_the_score():
         ),
     ],
 )
-def test_each_setting_that_explains_a_poor_score_is_named_with_its_override(
-    changes: dict[str, object], override: str
-):
+def test_hints(changes: dict[str, object], override: str):
+    """Each setting that explains a poor score is named with its override."""
     assert overrides(**changes) == [override]
     assert overrides(relative_error=0.05, **changes) == []
 
@@ -73,7 +73,7 @@ def test_what_explains_nothing_is_not_named(changes: dict[str, object]):
 
 def test_every_hint_says_why():
     bad = Setting("random", True, 2, False, "constant", None, 1.0, 0.4, 99.0, PLATEAU)
-    found = hints(
+    found = find_hints(
         replace(bad, losses=PLATEAU + np.where(np.arange(100) == 60, 1, 0)), relative_error=9.0
     )
     assert len(found) == len(HINTS)

@@ -8,7 +8,8 @@ from sinernn.interrupts import noting_stop_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_signal_is_noted_and_the_second_is_no_longer_caught(number: signal.Signals):
+def test_stop_signal(number: signal.Signals):
+    """It is noted, and a second one is no longer caught."""
     before = signal.getsignal(number)
     with noting_stop_signals() as stop:
         assert stop.signal_number is None

@@ -2,7 +2,7 @@ import pytest
 
 from sinernn.config import Config, setting_paths
 from sinernn.config.memory import estimate_memory_gb
-from sinernn.network import Network
+from sinernn.model.network import Network
 from sinernn.refine.stages import Refine
 
 RUN = dict(
@@ -17,7 +17,7 @@ def network(hidden_size: int = 16) -> Network:
     )
 
 
-def test_memory_is_reported_by_settings_that_exist():
+def test_settings_that_memory_names():
     settings = {".".join(map(str, path)) for path in setting_paths(Config)}
     assert set(estimate_memory_gb(network(), **RUN)) <= settings
 

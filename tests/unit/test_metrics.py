@@ -10,7 +10,8 @@ def test_rmse_of_a_known_error():
     assert rmse(np.array([1e200, 0.0])) == np.inf
 
 
-def test_errors_by_horizon_are_cumulative_and_over_the_origins():
+def test_errors_by_horizon():
+    """They are cumulative, median and worst over the origins."""
     errors = np.array([[1.0] * 60, [2.0] * 60, [0.0] * 59 + [60**0.5 * 3]])
     table = {row.horizon: row for row in errors_by_horizon(errors)}
     assert list(table) == [1, 2, 5, 10, 20, 49, 60]
@@ -18,7 +19,8 @@ def test_errors_by_horizon_are_cumulative_and_over_the_origins():
     assert (table[60].median, table[60].worst) == (2, pytest.approx(3))
 
 
-def test_the_last_horizon_stands_once_where_it_is_a_rung():
+def test_last_horizon():
+    """It is listed once where it is a rung of the ladder."""
     assert [row.horizon for row in errors_by_horizon(np.ones((1, 49)))] == [1, 2, 5, 10, 20, 49]
 
 
@@ -30,7 +32,8 @@ def test_a_diverged_origin_counts_as_the_worst():
     assert [row.worst for row in table][:2] == pytest.approx([1, 1])
 
 
-def test_r_squared_of_a_perfect_a_mean_and_a_scaled_prediction():
+def test_r_squared():
+    """Of a perfect, a mean and a scaled prediction."""
     truth = np.sin(np.arange(628) * 0.01 * 2)[None, :, None]
     assert r_squared(truth, truth) == 1
     assert r_squared(np.full_like(truth, truth.mean()), truth) == pytest.approx(0, abs=1e-12)
@@ -43,14 +46,16 @@ def test_r_squared_takes_each_channels_own_mean():
     assert r_squared(np.array([[0.0, 10.0]] * 4), truth) == pytest.approx(0)
 
 
-def test_a_constant_truth_has_no_r_squared_and_a_diverged_prediction_none_that_is_finite():
+def test_no_r_squared():
+    """A constant truth has none, and a diverged prediction none that is finite."""
     constant = np.full((1, 9, 1), 0.1)
     assert np.isnan(r_squared(constant + 1, constant))
     truth = np.arange(9.0)[None, :, None]
     assert not np.isfinite(r_squared(np.full_like(truth, 1e300), truth))
 
 
-def test_valid_steps_are_the_first_step_beyond_the_limit():
+def test_valid_steps():
+    """They are the first step beyond the limit."""
     linear = 0.1 * np.arange(1, 11)  # at step n the error is n / 10
     errors = np.array([linear, linear / 2, 3 * linear, np.full(10, np.nan)])
     np.testing.assert_array_equal(valid_steps(errors, limit=0.55), [6, np.inf, 2, 1])

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from sinernn.engines.torch_engine import RecurrentNetwork
-from sinernn.network import GATES, Network
+from sinernn.model.cells import CELLS
+from sinernn.model.network import Network
 
 
 def make(cell: str = "rnn_tanh", layers: int = 2, dtype: str = "float32") -> Network:
@@ -11,8 +12,9 @@ def make(cell: str = "rnn_tanh", layers: int = 2, dtype: str = "float32") -> Net
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("cell", GATES)
-def test_names_shapes_and_order_are_those_of_torch(cell: str, layers: int):
+@pytest.mark.parametrize("cell", CELLS)
+def test_parameters_are_torchs(cell: str, layers: int):
+    """Names, shapes and order are those of torch."""
     network = make(cell, layers)
     expected = {
         name: tuple(value.shape) for name, value in RecurrentNetwork(network).state_dict().items()
@@ -21,7 +23,8 @@ def test_names_shapes_and_order_are_those_of_torch(cell: str, layers: int):
     assert network.parameter_count == sum(int(np.prod(shape)) for shape in expected.values())
 
 
-def test_initial_weights_are_uniform_within_the_bound_of_torch():
+def test_initial_weights():
+    """They are uniform within torch's bound."""
     network = Network(cell="gru", channels=1, hidden_size=100, num_layers=1, dtype="float64")
     values = np.concatenate([value.ravel() for value in network.initial_params(0).values()])
     bound = 0.1  # 1 / sqrt(H)
@@ -31,7 +34,8 @@ def test_initial_weights_are_uniform_within_the_bound_of_torch():
     assert values.std() == pytest.approx(bound / np.sqrt(3), rel=0.015)
 
 
-def test_the_bound_is_that_of_the_layers_torch_makes():
+def test_bound_of_initial_weights():
+    """The bound is that of the layers that torch makes."""
     torch.manual_seed(0)
     module = RecurrentNetwork(
         Network(cell="lstm", channels=1, hidden_size=64, num_layers=2, dtype="float32")
@@ -42,7 +46,8 @@ def test_the_bound_is_that_of_the_layers_torch_makes():
     assert module.readout.weight.abs().max() > 0.9 / 8
 
 
-def test_a_seed_is_the_same_network_in_both_precisions():
+def test_seed_in_both_precisions():
+    """A seed is the same network in both."""
     single, double = make(dtype="float32"), make(dtype="float64")
     for name, value in double.initial_params(3).items():
         np.testing.assert_array_equal(single.initial_params(3)[name], value.astype("float32"))
@@ -59,7 +64,8 @@ def test_hidden_state_at_rest(cell: str, states: int):
     assert not hidden.any()
 
 
-def test_a_state_with_one_number_not_finite_is_not_finite():
+def test_state_that_is_not_finite():
+    """One number that is not finite is enough."""
     state = make().initial_state(0, batch_size=2)
     assert state.is_finite()
     state.second_moment["rnn.bias_hh_l1"][2] = np.inf

@@ -19,7 +19,8 @@ def override(text: str, *overrides: str) -> Document:
     return document
 
 
-def test_overrides_lie_over_the_file_and_are_their_own_place():
+def test_overrides():
+    """They replace what is in the file and are their own place."""
     document = override("a: {b: 1}\n", "a.b=1e-3", "a.c=x=y", "d.e=[1, 2]")
     assert document.tree == {"a": {"b": 0.001, "c": "x=y"}, "d": {"e": [1, 2]}}
     assert document.places.find(("a", "b")) == Place("a.b=1e-3")
@@ -27,18 +28,21 @@ def test_overrides_lie_over_the_file_and_are_their_own_place():
     assert document.places.find(("d",), of_key=True) == Place("d.e=[1, 2]")
 
 
-def test_a_section_that_is_empty_in_the_file_can_be_filled():
+def test_empty_section():
+    """A section that is empty in the file can be filled."""
     assert override("a:\n", "a.b=1").tree == {"a": {"b": 1}}
 
 
-def test_overriding_what_replaces_a_section_empties_it_whatever_the_order():
+def test_replaced_section():
+    """Overriding what replaces a section empties it, whatever the order."""
     text = "signal: {kind: sine, amplitude: 3}\n"
     document = override(text, "signal.x=1", "signal.kind=other")
     assert document.tree == {"signal": {"kind": "other", "x": 1}}
     assert ("signal", "amplitude") not in document.places.values
 
 
-def test_every_value_that_is_no_section_is_told_at_once():
+def test_value_is_not_a_section():
+    """All of them are reported at once."""
     with pytest.raises(ConfigError, match=r"^a.x=1: a is 1.*\nb.x=1: b is a list"):
         override("a: 1\nb: [1]\n", "a.x=1", "b.x=1")
 

@@ -29,8 +29,11 @@ def test_the_fit_of_a_sinusoid_is_exact(
     assert fit.explained == pytest.approx(1)
 
 
-def test_in_noise_the_fit_comes_as_near_as_the_cramer_rao_bound_lets_it():
-    """Var(frequency) >= 12 (noise / amplitude)^2 2 / (n (n^2 - 1)): Rife and Boorstyn, eq. 17."""
+def test_fit_in_noise():
+    """The error is near the Cramer-Rao bound.
+
+    Var(frequency) >= 12 (noise / amplitude)^2 2 / (n (n^2 - 1)): Rife and Boorstyn, eq. 17.
+    """
     n, noise = len(TIME), 0.5
     bound = np.sqrt(24 * noise**2 / (n * (n**2 - 1)))
     generator = np.random.default_rng(0)
@@ -43,7 +46,8 @@ def test_in_noise_the_fit_comes_as_near_as_the_cramer_rao_bound_lets_it():
     assert 0.7 * bound < np.std(errors) < 1.3 * bound
 
 
-def test_a_detuned_sine_has_its_frequency_error_and_phase_drift():
+def test_detuned_sine():
+    """It has its frequency error and phase drift."""
     run = np.sin(1.001 * FREQUENCY * TIME)
     found = compare_oscillations(run, np.sin(FREQUENCY * TIME))
     assert found is not None
@@ -53,7 +57,8 @@ def test_a_detuned_sine_has_its_frequency_error_and_phase_drift():
 
 
 @pytest.mark.parametrize("shift_rad", [-3.0, -0.1, 0.2, 1.5])
-def test_a_shifted_sine_has_its_shift_and_no_drift(shift_rad: float):
+def test_shifted_sine(shift_rad: float):
+    """It has its shift and no drift."""
     found = compare_oscillations(
         0.5 * np.sin(FREQUENCY * TIME + shift_rad), np.sin(FREQUENCY * TIME)
     )
@@ -93,7 +98,8 @@ def test_too_short_a_series_has_no_fit():
     )
 
 
-def test_least_squares_of_dependent_columns_are_the_shortest():
+def test_dependent_columns():
+    """The solution is the shortest."""
     column = np.arange(5.0)
     design = np.stack([column, column], axis=1)
     np.testing.assert_allclose(least_squares(design, 3 * column), [1.5, 1.5])

@@ -13,7 +13,8 @@ def test_a_stream_is_a_function_of_its_arguments():
 @pytest.mark.parametrize(
     "other", [(8, Purpose.NOISE, 3), (7, Purpose.WINDOWS, 3), (7, Purpose.NOISE, 4)]
 )
-def test_streams_of_different_arguments_share_no_number(other: tuple[int, Purpose, int]):
+def test_streams_differ(other: tuple[int, Purpose, int]):
+    """Streams of different arguments share no number."""
     mine = stream(7, Purpose.NOISE, 3).random(10_000)
     assert not np.isin(mine, stream(*other).random(10_000)).any()
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from commands import run_python
 from sinernn.engines.torch_engine import RecurrentNetwork
-from sinernn.network import Network
-from sinernn.refine import algebra, loop
+from sinernn.model.network import Network
+from sinernn.refine import loop
 from sinernn.refine.lift import lifted
 from sinernn.refine.loop import refine, start
 from sinernn.refine.problem import (
@@ -24,7 +24,13 @@ from sinernn.refine.problem import (
     unflatten,
     with_noise,
 )
-from sinernn.refine.solver import INITIAL_DAMPING, Step, levenberg_marquardt_step
+from sinernn.refine.solver import (
+    INITIAL_DAMPING,
+    Step,
+    factorise,
+    levenberg_marquardt_step,
+    solve,
+)
 from sinernn.refine.stages import Stage
 
 CELLS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
@@ -68,8 +74,11 @@ def torch_predictions(flat, network: Network, samples, warmup: int, loop: str):
 @pytest.mark.parametrize("loop", ["open", "closed"])
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("hidden", "channels", "stride"), [(3, 1, 1), (9, 2, 3)])
-def test_residuals_and_jacobian_are_those_of_torch(cell, loop, hidden, channels, stride):
-    """Tolerance: rounding of some hundred products in float64, with a margin of a thousand."""
+def test_jacobian_is_torchs(cell, loop, hidden, channels, stride):
+    """Residuals and Jacobian are those of torch.
+
+    Tolerance: rounding of some hundred products in float64, with a margin of a thousand.
+    """
     network = make_network(cell, hidden, channels)
     samples = np.random.default_rng(1).normal(size=(2, 21, channels))
     stage = Stage(loop=loop, sequences=2, warmup=8, horizon=13, stride=stride)
@@ -106,7 +115,8 @@ def test_a_closed_loop_of_one_step_is_an_open_one(cell):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_free_run_is_what_closed_loop_residuals_measure(cell):
+def test_closed_loop_residuals(cell):
+    """They are the errors of a free run."""
     network = make_network(cell, channels=2)
     theta, samples = random_theta(network), np.random.default_rng(0).normal(size=(3, 30, 2))
     errors = free_run(theta, network, samples[:, :10], steps=20) - samples[:, 10:]
@@ -133,14 +143,16 @@ def exact_relu_network(angle_rad: float):
     return network, flatten(params, network)
 
 
-def test_a_network_that_is_exact_has_no_error_in_closed_loop():
+def test_exact_network():
+    """A network that is exact has no error in closed loop."""
     network, theta = exact_relu_network(0.3)
     samples = np.sin(0.3 * np.arange(200))[None, :, None]
     errors = Problem(network, samples, Stage(warmup=5, horizon=195)).residuals(theta)
     np.testing.assert_allclose(errors, 0, atol=1e-11)
 
 
-def test_lifting_moves_units_off_their_kink_and_changes_no_output():
+def test_lift():
+    """Lifting moves units off their kink and changes no output."""
     network, theta = exact_relu_network(0.3)
     samples = np.sin(0.3 * np.arange(60))[None, :, None]
 
@@ -153,7 +165,8 @@ def test_lifting_moves_units_off_their_kink_and_changes_no_output():
     np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-10)
 
 
-def test_units_that_are_high_enough_are_left_alone():
+def test_lift_high_units():
+    """Units that are high enough are left alone."""
     network, theta = exact_relu_network(0.3)
     samples = np.sin(0.3 * np.arange(60))[None, :, None]
     once = lifted(theta, network, samples, warmup=10, margin=1.0)
@@ -167,19 +180,20 @@ def test_cholesky_solves_as_numpy_does(size):
     damping = generator.uniform(0.1, 1, size)
     right = generator.normal(size=size)
 
-    factor, is_definite = algebra.factorise(algebra.gauss_newton(root), damping)
+    factor = factorise(root @ root.T, damping)
 
-    assert is_definite
+    assert factor is not None
     expected = np.linalg.solve(root @ root.T + np.diag(damping), right)
     # The condition number is at most some thousands here.
-    np.testing.assert_allclose(algebra.solve(factor, right), expected, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(solve(factor, right), expected, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("bad", [-1.0, np.nan])
-def test_cholesky_tells_that_a_matrix_is_not_positive_definite(bad):
+def test_cholesky_indefinite(bad):
+    """A matrix that is not positive definite is reported."""
     matrix = np.eye(40)
     matrix[35, 35] = bad
-    assert not algebra.factorise(matrix, np.zeros(40))[1]
+    assert factorise(matrix, np.zeros(40)) is None
 
 
 @dataclass
@@ -223,8 +237,11 @@ class Curved:
         return self.residuals(theta), 2 * theta[:, None]
 
 
-def test_a_step_is_the_velocity_and_half_the_acceleration():
-    """At 3: residual 5, slope 6, second derivative along the velocity 2 v^2."""
+def test_step_with_acceleration():
+    """A step is the velocity and half the acceleration.
+
+    At 3: residual 5, slope 6, second derivative along the velocity 2 v^2.
+    """
     step = levenberg_marquardt_step(np.array([3.0]), 1e-14, Curved())
     velocity = -5 / 6
     # The finite difference is exact for a parabola.
@@ -238,7 +255,8 @@ class Cliff(Curved):
         return np.where(np.abs(theta - 3) < 1e-9, theta**2 - 4, np.nan)
 
 
-def test_damping_rises_until_the_step_is_short_enough():
+def test_damping_rises():
+    """Until the step is short enough."""
     step = levenberg_marquardt_step(np.array([3.0]), 1e-16, Cliff())
     assert step.accepted_damping > 1e8
     assert step.loss < 25
@@ -253,7 +271,9 @@ def test_a_step_that_overflows_warns_nobody():
 
 
 @pytest.mark.parametrize("slope", [0.0, np.inf, np.nan])
-def test_where_the_jacobian_tells_nothing_no_step_is_found(slope):
+def test_useless_jacobian(slope):
+    """No step is found."""
+
     class Flat(Curved):
         def linearise(self, theta):
             return self.residuals(theta), np.full((1, 1), slope)
@@ -263,7 +283,9 @@ def test_where_the_jacobian_tells_nothing_no_step_is_found(slope):
     assert step.loss == 25
 
 
-def test_a_search_for_a_step_ends_where_none_is_short_enough():
+def test_search_for_a_step_ends():
+    """Where none is short enough."""
+
     class Lost(Curved):
         def residuals(self, theta):
             return np.where(theta == 3, theta**2 - 4, np.nan)
@@ -299,7 +321,8 @@ def run(network: Network, state, stages=STAGES, seed: int = 7):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_going_on_from_any_record_gives_the_same_bits(cell):
+def test_go_on_from_any_record(cell):
+    """Going on from any record gives the same bits."""
     network = make_network(cell)
     stages = (*STAGES, Stage(sequences=4, lift=1.0 if cell == "rnn_relu" else 0.0, iterations=2))
     records, _ = run(network, start(network.initial_params(0), network), stages)
@@ -316,7 +339,8 @@ def test_going_on_from_any_record_gives_the_same_bits(cell):
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_what_is_kept_is_the_best_that_was_measured(cell):
+def test_best_is_kept(cell):
+    """What is kept is the best that was measured."""
     network = make_network(cell)
     records, measure = run(network, start(network.initial_params(0), network))
     measured = [r.closed_loop_rmse for r in records if r.closed_loop_rmse is not None]
@@ -325,7 +349,8 @@ def test_what_is_kept_is_the_best_that_was_measured(cell):
     assert [r.state.best_error for r in records if r.is_best][-1] == last.best_error
 
 
-def test_a_start_that_diverges_ends_its_stages_and_keeps_the_start():
+def test_diverging_start():
+    """It ends its stages and keeps the start."""
     network = make_network("rnn_relu")
     params = network.initial_params(0)
     params["rnn.weight_hh_l0"] = 1e6 * np.eye(5)
@@ -348,8 +373,11 @@ def test_a_lost_free_run_leads_on_from_the_best():
     np.testing.assert_array_equal(records[-1].state.theta, good)
 
 
-def test_a_stage_after_an_overly_polished_one_lowers_its_loss():
-    """What one stage leaves as damping is far too little for another's noise."""
+def test_stage_after_a_polished_one():
+    """It lowers its loss.
+
+    What one stage leaves as damping is far too little for another's noise.
+    """
     network = make_network("rnn_tanh", hidden=8)
     stages = (
         Stage(loop="open", sequences=4, warmup=20, horizon=40, iterations=60),
@@ -375,7 +403,8 @@ def test_a_dead_end_hands_no_damping_on(monkeypatch: pytest.MonkeyPatch):
     assert {record.state.damping for record in records} == {INITIAL_DAMPING}
 
 
-def test_where_noise_is_drawn_anew_a_dead_end_costs_one_draw(monkeypatch: pytest.MonkeyPatch):
+def test_dead_end_with_new_noise(monkeypatch: pytest.MonkeyPatch):
+    """Where noise is drawn anew, a dead end costs one draw."""
     monkeypatch.setattr(loop, "levenberg_marquardt_step", dead_end)
     network = make_network("rnn_tanh")
     stage = Stage(
@@ -388,7 +417,8 @@ def test_where_noise_is_drawn_anew_a_dead_end_costs_one_draw(monkeypatch: pytest
     assert all(record.closed_loop_rmse is not None for record in records)
 
 
-def test_a_stage_ends_when_its_loss_is_small_enough():
+def test_target_loss():
+    """A stage ends when its loss is small enough."""
     network = make_network("rnn_tanh")
     stage = replace_stage(STAGES[1], target_loss=1e6)
     records, _ = run(network, start(network.initial_params(0), network), (stage,))
@@ -396,7 +426,8 @@ def test_a_stage_ends_when_its_loss_is_small_enough():
 
 
 @pytest.mark.parametrize(("every", "measured"), [(None, [5]), (1, [1, 2, 3, 4, 5]), (2, [2, 4, 5])])
-def test_the_validation_part_is_measured_as_often_as_asked_for(every, measured):
+def test_measure_every(every, measured):
+    """The validation part is measured as often as asked for."""
     network = make_network("rnn_tanh")
     stage = replace_stage(STAGES[1], iterations=5, measure_every=every)
     records, _ = run(network, start(network.initial_params(0), network), (stage,))
@@ -418,7 +449,8 @@ def test_a_stage_begins_with_its_lift():
     np.testing.assert_array_equal(records[-1].state.theta, expected[-1].state.theta)
 
 
-def test_the_loss_falls_within_a_stage_without_new_noise():
+def test_loss_falls():
+    """Within a stage without new noise."""
     network = make_network("rnn_tanh")
     records, _ = run(network, start(network.initial_params(0), network), STAGES[1:2])
     losses = [record.loss for record in records[1:]]
@@ -447,7 +479,8 @@ def test_each_stage_has_noise_of_its_own():
     assert not np.isclose(one[:, :20], other[:, :20]).any()
 
 
-def test_noise_is_on_the_warmup_alone_and_drawn_anew_when_it_is_due():
+def test_noise_on_the_warmup():
+    """Noise is on the warm-up alone and is drawn anew when it is due."""
     samples = np.zeros((2, 50, 1))
     stage = STAGES[0]
     draws = [with_noise(samples, stage, seed=0, number=0, iteration=i) for i in range(3)]
@@ -477,12 +510,13 @@ def test_sequences_are_spread_over_all_segments():
     assert sequences[:, 0, 0].tolist() == [0, 49, 99, 1049, 1099]
 
 
-def test_kernels_compute_the_same_without_the_compiler():
+def test_refine_without_the_compiler():
+    """The kernels compute the same."""
     code = (
         "import numpy as np\n"
-        "from sinernn.network import Network\n"
-        "from sinernn.refine import algebra\n"
+        "from sinernn.model.network import Network\n"
         "from sinernn.refine.problem import Problem, flatten\n"
+        "from sinernn.refine.solver import factorise, solve\n"
         "from sinernn.refine.stages import Stage\n"
         "for cell in ('rnn_tanh', 'rnn_relu', 'gru', 'lstm'):\n"
         "    network = Network(cell, 2, 3, 1, 'float64')\n"
@@ -490,8 +524,8 @@ def test_kernels_compute_the_same_without_the_compiler():
         "    samples = np.sin(np.arange(36.0)).reshape(2, 9, 2)\n"
         "    problem = Problem(network, samples, Stage(warmup=3, horizon=6, stride=2))\n"
         "    errors, jacobian = problem.linearise(theta)\n"
-        "    factor, _ = algebra.factorise(algebra.gauss_newton(jacobian), np.ones(theta.size))\n"
-        "    solution = algebra.solve(factor, algebra.times(jacobian, errors))\n"
+        "    factor = factorise(jacobian @ jacobian.T, np.ones(theta.size))\n"
+        "    solution = solve(factor, jacobian[:, : errors.size] @ errors)\n"
         "    print(*errors, *jacobian.ravel(), *solution)\n"
     )
     outputs = []

@@ -10,7 +10,7 @@ from safetensors.numpy import load, save
 from examples import NOON, checkpoint_metadata, make_checkpoint, make_run, refining
 from sinernn.data.windows import Scale
 from sinernn.errors import RunFileError, RunNotFoundError
-from sinernn.network import GATES
+from sinernn.model.cells import CELLS
 from sinernn.runs import files
 from sinernn.runs.checkpoints import METADATA_KEY, checkpoint_bytes, load_checkpoint
 from sinernn.runs.directory import create_run, open_run
@@ -23,7 +23,8 @@ def test_a_run_is_named_by_utc_time_and_name(here: Path):
     assert make_run(now=east).path == Path("runs/20261124-120005-a")
 
 
-def test_runs_of_the_same_second_get_folders_of_their_own(here: Path):
+def test_runs_of_the_same_second(here: Path):
+    """Each gets a folder of its own."""
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: make_run(), range(20)))
     assert len({run.path for run in made}) == 20
@@ -46,9 +47,9 @@ def test_latest_is_a_relative_link_to_the_newest(here: Path):
     assert open_run("runs/latest").path.resolve() == second.path.resolve()
 
 
-def test_where_links_cannot_be_made_latest_is_a_text_file(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_latest_without_links(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where links cannot be made, `latest` is a text file."""
+
     def refuse(*_: object, **__: object) -> None:
         raise OSError("no links here")
 
@@ -60,7 +61,8 @@ def test_where_links_cannot_be_made_latest_is_a_text_file(
     assert [path.name for path in Path("runs").iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_run_is_found_by_folder_name_and_latest_also_without_the_link(here: Path):
+def test_open_run(here: Path):
+    """A run is found by its folder, its name and `latest`, also without the link."""
     first = make_run()
     second = make_run(name="b", now=NOON + timedelta(seconds=1))
     assert open_run(first.path).path == first.path
@@ -72,7 +74,8 @@ def test_a_run_is_found_by_folder_name_and_latest_also_without_the_link(here: Pa
     assert open_run("latest", runs_dir=here / "runs").path == here / "runs" / second.path.name
 
 
-def test_a_dangling_latest_gives_the_newest_run_there_is(here: Path):
+def test_dangling_latest(here: Path):
+    """It gives the newest run that there is."""
     first = make_run()
     second = make_run(name="b", now=NOON + timedelta(seconds=1))
     second.path.rename("elsewhere")
@@ -88,13 +91,15 @@ def test_a_dangling_latest_gives_the_newest_run_there_is(here: Path):
         (".", "is not a run directory: it has no run.json"),
     ],
 )
-def test_what_is_no_run_is_told_with_the_newest_there_is(here: Path, run: str, message: str):
+def test_no_such_run(here: Path, run: str, message: str):
+    """The message names the newest run that there is."""
     make_run()
     with pytest.raises(RunNotFoundError, match=message):
         open_run(run)
 
 
-def test_a_text_latest_that_names_no_run_gives_the_newest_there_is(here: Path):
+def test_wrong_text_latest(here: Path):
+    """It gives the newest run that there is."""
     run = make_run()
     Path("runs/latest").unlink()
     for content in (b"lost\n", b"", b"\xff\xfe", b"../../etc\n"):
@@ -107,20 +112,23 @@ def test_a_name_that_no_file_can_have_is_no_run(here: Path):
         open_run("x" * 300)
 
 
-def test_a_folder_in_the_place_of_latest_is_told_before_anything_is_made(here: Path):
+def test_latest_is_a_folder(here: Path):
+    """It is reported before anything is made."""
     Path("runs/latest").mkdir(parents=True)
     with pytest.raises(RunFileError, match="runs/latest: is a folder, and must be free for a link"):
         make_run()
     assert [path.name for path in Path("runs").iterdir()] == ["latest"]
 
 
-def test_a_run_that_saved_no_network_says_what_became_of_it(here: Path):
+def test_run_without_a_network(here: Path):
+    """The message gives the run's status."""
     run = create_run(Path("runs"), "a", now=NOON, files={"run.json": b'{"status": "diverged"}'})
     with pytest.raises(RunFileError, match="has saved no network, its status is diverged"):
         run.best_checkpoint()
 
 
-def test_a_run_directory_deleted_during_training_is_not_made_again(here: Path):
+def test_deleted_run_directory(here: Path):
+    """It is not made again."""
     run = make_run()
     (run.path / "run.json").unlink()
     run.path.rmdir()
@@ -143,9 +151,8 @@ def test_a_runs_folder_that_is_a_file_is_told(here: Path):
         make_run()
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
-    here: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_failed_write(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """It leaves the old file and nothing else."""
     write_atomically(Path("a"), b"old")
 
     def full(_: int) -> None:
@@ -191,7 +198,7 @@ def test_damaged_json_is_told(here: Path, text: str):
         run.read_json("run.json")
 
 
-@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("cell", CELLS)
 def test_a_checkpoint_reads_back_to_the_bit(here: Path, cell: str):
     run, checkpoint = make_run(), make_checkpoint(cell)
     run.save_checkpoint("last", checkpoint)
@@ -203,7 +210,8 @@ def test_a_checkpoint_reads_back_to_the_bit(here: Path, cell: str):
     np.testing.assert_array_equal(read.losses, checkpoint.losses)
 
 
-def test_the_best_checkpoint_is_taken_else_the_last(here: Path):
+def test_best_else_last(here: Path):
+    """The best checkpoint is taken, else the last."""
     run = make_run()
     run.save_checkpoint("last", make_checkpoint(seed=1))
     assert run.best_checkpoint()[0] == "last"
@@ -284,7 +292,8 @@ def test_a_missing_checkpoint_is_told(here: Path):
 
 
 @pytest.mark.parametrize("best_error", [0.25, np.inf])
-def test_where_refinement_stands_reads_back_as_it_was(here: Path, best_error: float):
+def test_refine_state_reads_back(here: Path, best_error: float):
+    """The position of refinement reads back as it was."""
     theta = np.arange(float(make_checkpoint().network.parameter_count))
     checkpoint = refining(theta, best_error)
     Path("x.safetensors").write_bytes(checkpoint_bytes(checkpoint))
@@ -294,7 +303,8 @@ def test_where_refinement_stands_reads_back_as_it_was(here: Path, best_error: fl
     np.testing.assert_array_equal(again.state.refine.theta, theta)
 
 
-def test_refined_parameters_of_another_size_are_damage(here: Path):
+def test_refine_state_of_another_size(here: Path):
+    """It is damage."""
     Path("x.safetensors").write_bytes(checkpoint_bytes(refining(np.zeros(3))))
     with pytest.raises(
         RunFileError, match=r"refine\.best_theta is float64\[3\], not the network's"

@@ -1,7 +1,7 @@
 import pytest
 
 from sinernn.evaluation.metrics import HorizonError
-from sinernn.evaluation.skill import skill
+from sinernn.evaluation.skill import compare_with_baselines
 
 INF = float("inf")
 
@@ -15,11 +15,12 @@ def ladder(*medians: float) -> list[HorizonError]:
 
 
 def words(network: list[HorizonError], **baselines: list[HorizonError]) -> str:
-    return skill(network, baselines, std=1.0)["words"]
+    return compare_with_baselines(network, baselines, std=1.0)["words"]
 
 
-def test_a_network_that_is_better_is_told_by_how_much_and_than_what():
-    told = skill(
+def test_better_than_baselines():
+    """The words say by how much, and than what."""
+    told = compare_with_baselines(
         ladder(1e-3, 0.01, 0.1),
         {"mean": ladder(1, 1, 1), "AR(12)": ladder(0.1, 0.2, 0.31)},
         std=1.0,
@@ -30,7 +31,8 @@ def test_a_network_that_is_better_is_told_by_how_much_and_than_what():
     }  # fmt: skip
 
 
-def test_a_network_that_is_worse_is_told_up_to_where_it_was_better():
+def test_worse_than_a_baseline():
+    """The words say up to where the network was better."""
     assert words(ladder(0.1, 0.2, 3), mean=ladder(1, 1, 1)) == (
         "worse than mean, the best baseline, by 3 x at 200 steps; "
         "better than every baseline up to 10 steps"
@@ -43,7 +45,8 @@ def test_a_network_that_is_as_good_is_no_better():
     )
 
 
-def test_an_exact_linear_model_is_told_with_the_way_to_a_fair_contest():
+def test_exact_linear_model():
+    """The words name the way to a fair contest."""
     told = words(ladder(1e-4), **{"AR(2)": ladder(1e-12), "mean": ladder(1.0)})
     assert told == (
         "worse than AR(2), the best baseline, by 1e+08 x at 1 step; a linear model is exact on "
@@ -53,14 +56,15 @@ def test_an_exact_linear_model_is_told_with_the_way_to_a_fair_contest():
 
 
 def test_what_diverged_is_worse_and_has_no_ratio():
-    told = skill(ladder(0.1, INF, INF), {"mean": ladder(1, 1, 1)}, std=1.0)
+    told = compare_with_baselines(ladder(0.1, INF, INF), {"mean": ladder(1, 1, 1)}, std=1.0)
     assert told["ratio"] is None
     assert told["words"] == (
         "diverged, and so worse than mean at 200 steps; better than every baseline up to 1 step"
     )
 
 
-def test_baselines_that_diverged_are_beaten_without_a_ratio():
+def test_diverged_baselines():
+    """They are beaten without a ratio."""
     assert words(ladder(0.1), **{"AR(2)": ladder(INF)}) == (
         "better than AR(2), the best baseline, at 1 step"
     )

@@ -55,3 +55,11 @@ def test_processes_have_one_guard(path: str):
     if path not in ("support/commands.py", "campaign/nursery.py"):
         starts = {"subprocess.run", "subprocess.Popen", "subprocess.check_output", "signal.alarm"}
         assert not names(path) & starts
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if Path(path).name.startswith("test_")])
+def test_names_are_short(path: str):
+    """The fact stands in the docstring, the name is for `-k`."""
+    tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))
+    tests = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    assert [name for name in tests if name.startswith("test_") and len(name) > 45] == []

@@ -27,7 +27,8 @@ def test_extent_is_that_of_the_series(signal: Sine | SumOfSines | MackeyGlass):
     assert signal.extent() == signal.read().extent
 
 
-def test_every_parameter_of_the_wave_means_what_it_says():
+def test_parameters_of_a_sine():
+    """Each means what it says."""
     series = Sine(
         amplitude=3, period=2, phase=0.5, offset=-1, time_step=0.25, length=9, starts=(4.0,)
     ).read()
@@ -38,19 +39,22 @@ def test_every_parameter_of_the_wave_means_what_it_says():
     assert series.time_step == 0.25
 
 
-def test_a_sampled_sine_obeys_its_two_term_recurrence():
+def test_recurrence_of_a_sine():
+    """A sampled sine obeys its two-term recurrence."""
     x = Sine(period=3.0, time_step=0.1, length=200).read().clean[:, 0]
     np.testing.assert_allclose(
         x[2:], 2 * np.cos(2 * np.pi / 3 * 0.1) * x[1:-1] - x[:-2], atol=1e-13
     )
 
 
-def test_without_noise_observed_and_clean_are_equal():
+def test_no_noise():
+    """Observed and clean samples are equal."""
     series = Sine(length=20).read()
     np.testing.assert_array_equal(series.observed, series.clean)
 
 
-def test_noise_has_the_standard_deviation_asked_for():
+def test_standard_deviation_of_noise():
+    """It is the one that was asked for."""
     series = Sine(length=100_000, noise_std=0.3).read()
     noise = series.observed - series.clean
     # The standard error of a standard deviation is its size over sqrt(2 n): 0.2 %; five of them.
@@ -58,7 +62,8 @@ def test_noise_has_the_standard_deviation_asked_for():
     assert noise.mean() == pytest.approx(0, abs=0.005)
 
 
-def test_noise_is_data_drawn_by_its_own_seed_alone():
+def test_seed_of_noise():
+    """Noise is data, drawn by its own seed alone."""
     first = Sine(length=30, noise_std=1.0, noise_seed=1).read().observed
     again = Sine(length=30, noise_std=1.0, noise_seed=1).read().observed
     other = Sine(length=30, noise_std=1.0, noise_seed=2).read().observed
@@ -66,7 +71,8 @@ def test_noise_is_data_drawn_by_its_own_seed_alone():
     assert not np.isclose(first, other).any()
 
 
-def test_a_segment_keeps_its_noise_when_segments_are_added():
+def test_noise_of_segments():
+    """A segment keeps its noise when segments are added."""
     one = Sine(length=30, noise_std=1.0, starts=(0.0,)).read()
     two = Sine(length=30, noise_std=1.0, starts=(0.0, 0.0)).read()
     np.testing.assert_array_equal(one.observed, two.observed[:30])
@@ -81,7 +87,8 @@ def test_a_sum_of_sines_is_the_sum_of_its_sines():
     np.testing.assert_allclose(series.clean, one + other + 7, atol=1e-14)
 
 
-def test_a_sum_of_two_sines_obeys_the_product_of_their_recurrences():
+def test_recurrence_of_two_sines():
+    """Their sum obeys the product of their recurrences."""
     x = SumOfSines(kind="sum_of_sines", length=200).read().clean[:, 0]
     one, other = ([1, -2 * np.cos(rate * 10 / 49), 1] for rate in (1, math.sqrt(2)))
     np.testing.assert_allclose(np.convolve(x, np.convolve(one, other), "valid"), 0, atol=1e-13)
@@ -91,7 +98,7 @@ def mackey_glass(**settings) -> np.ndarray:
     return MackeyGlass(kind="mackey_glass", **settings).read().clean[:, 0]
 
 
-def test_mackey_glass_before_the_first_delay_is_an_exponential():
+def test_mackey_glass_first_delay():
     """With a constant history the delayed term is constant up to time 17."""
     x = mackey_glass(transient=0.0, length=17)
     rest = 0.2 * 1.2 / (1 + 1.2**10) / 0.1
@@ -107,7 +114,8 @@ def test_mackey_glass_obeys_its_equation():
     np.testing.assert_allclose(slope, expected, atol=1e-5)
 
 
-def test_segments_of_mackey_glass_are_parts_of_one_trajectory():
+def test_mackey_glass_segments():
+    """They are parts of one trajectory."""
     one = mackey_glass(length=60)
     two = mackey_glass(length=50, starts=(0.0, 10.0))
     np.testing.assert_array_equal(two, [*one[:50], *one[10:]])
@@ -147,8 +155,11 @@ def mackey_glass_step_by_step(
     ("delay", "step", "decay"),
     [(4, 0.1, 0.1), (5, 0.1, 0.1), (17, 1.0, 0.1), (40, 0.1, 0.1), (40, 1.0, 1.0), (170, 0.1, 0.1)],
 )
-def test_mackey_glass_is_the_same_in_stretches_of_any_length_as_step_by_step(delay, step, decay):
-    """Tolerance: a stretch divides by powers down to 1e-6, of rounding 1e-16."""
+def test_mackey_glass_stretches(delay, step, decay):
+    """Stretches of any length give the same as step by step.
+
+    Tolerance: a stretch divides by powers down to 1e-6, of rounding 1e-16.
+    """
     settings = dict(
         delay=delay, step=step, decay=decay, growth=0.2, exponent=10.0, initial_value=1.2
     )
@@ -158,8 +169,11 @@ def test_mackey_glass_is_the_same_in_stretches_of_any_length_as_step_by_step(del
         np.testing.assert_allclose(actual, expected[: count + 1], rtol=1e-9)
 
 
-def test_mackey_glass_errs_with_the_fourth_power_of_the_step():
-    """From a constant history as well, whose end is a kink."""
+def test_mackey_glass_order():
+    """The error falls with the fourth power of the step.
+
+    From a constant history as well, whose end is a kink.
+    """
 
     def to_time_60(steps: int) -> np.ndarray:
         return integrate_mackey_glass(

@@ -16,7 +16,8 @@ from sinernn.engines.torch_engine import (
 )
 from sinernn.errors import DeviceError
 from sinernn.experiment import prepare
-from sinernn.network import GATES, Network
+from sinernn.model.cells import CELLS
+from sinernn.model.network import Network
 
 SAMPLES, LENGTH, ROWS = 60, 7, 2
 
@@ -55,8 +56,11 @@ def assert_equal_states(one: TorchEngine, other: TorchEngine) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_tutorial_config_equals_the_straight_line_script(dtype: str):
-    """Float32: equal bits. Float64: the script's linspace rounds its last sample differently."""
+def test_script_is_equalled(dtype: str):
+    """The tutorial config equals the straight-line script.
+
+    Float32: equal bits. Float64: the script's linspace rounds its last sample differently.
+    """
     config = load_config(REPOSITORY / "configs" / "tutorial.yaml", [f"dtype={dtype}"])
     experiment = prepare(config)
     state = experiment.network.initial_state(0, batch_size=1)
@@ -80,8 +84,9 @@ def test_the_tutorial_config_equals_the_straight_line_script(dtype: str):
         np.testing.assert_allclose(actual, losses, rtol=1e-10)
 
 
-@pytest.mark.parametrize("cell", GATES)
-def test_advancing_by_7_then_13_equals_20_to_the_bit(cell: str):
+@pytest.mark.parametrize("cell", CELLS)
+def test_advance_in_pieces(cell: str):
+    """Advancing by 7 and then 13 equals 20, to the bit."""
     network = make_network(cell, dtype="float32", layers=2)
     whole, pieces = (make_engine(network, washout=2, gradient_clip=0.5) for _ in range(2))
     expected = advance(whole, 0, 20)
@@ -90,8 +95,9 @@ def test_advancing_by_7_then_13_equals_20_to_the_bit(cell: str):
     assert_equal_states(pieces, whole)
 
 
-@pytest.mark.parametrize("cell", GATES)
-def test_an_engine_made_from_a_state_goes_on_with_the_same_bits(cell: str):
+@pytest.mark.parametrize("cell", CELLS)
+def test_engine_from_a_state(cell: str):
+    """An engine made from a state goes on with the same bits."""
     network = make_network(cell, dtype="float32")
     whole = make_engine(network)
     expected = advance(whole, 0, 20)[7:]
@@ -105,7 +111,8 @@ def test_an_engine_made_from_a_state_goes_on_with_the_same_bits(cell: str):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_thread_count_changes_no_bit_and_is_put_back(threads: int):
+def test_thread_count(threads: int):
+    """It changes no bit and is put back."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -117,7 +124,8 @@ def test_thread_count_changes_no_bit_and_is_put_back(threads: int):
     np.testing.assert_array_equal(losses, advance(make_engine(make_network()), 0, 10))
 
 
-def test_washout_counts_after_a_reset_only_and_masks_the_loss():
+def test_washout():
+    """It counts after a reset only, and masks the loss."""
     network = make_network()
     engine, washout = make_engine(network, washout=3), 3
     module = RecurrentNetwork(network).double()
@@ -142,8 +150,11 @@ def test_washout_counts_after_a_reset_only_and_masks_the_loss():
     assert windows.resets[:, 1].tolist() == [True, False, False, False, True, False]
 
 
-def test_the_gradient_is_clipped_to_its_global_norm():
-    """Adam's first moment after one update is a tenth of the gradient."""
+def test_gradient_clip():
+    """The gradient is clipped to its global norm.
+
+    Adam's first moment after one update is a tenth of the gradient.
+    """
 
     def gradient(gradient_clip: float | None) -> np.ndarray:
         engine = make_engine(make_network(), gradient_clip=gradient_clip)
@@ -158,8 +169,9 @@ def test_the_gradient_is_clipped_to_its_global_norm():
     np.testing.assert_array_equal(gradient(1e6), free)
 
 
-@pytest.mark.parametrize("cell", GATES)
-def test_closed_loop_is_open_loop_fed_with_its_own_outputs(cell: str):
+@pytest.mark.parametrize("cell", CELLS)
+def test_closed_loop(cell: str):
+    """It is open loop fed with its own outputs."""
     network = make_network(cell, layers=2)
     engine = make_engine(network)
     advance(engine, 0, 5)
@@ -194,7 +206,8 @@ def test_closed_loop_continues_an_exact_sine(angle_rad: float):
     np.testing.assert_allclose(free_run, signal[:, 100:], atol=1e-9)
 
 
-def test_a_diverging_free_run_is_nan_from_its_first_value_that_is_not_finite():
+def test_closed_loop_diverges():
+    """A diverging free run is NaN from its first value that is not finite."""
     network = Network("rnn_relu", channels=1, hidden_size=1, num_layers=1, dtype="float32")
     state = network.initial_state(0, batch_size=1)
     ones, zero = np.ones((1, 1), "float32"), np.zeros(1, "float32")
@@ -212,14 +225,16 @@ def test_a_diverging_free_run_is_nan_from_its_first_value_that_is_not_finite():
     assert np.isnan(free_run[3:]).all()
 
 
-def test_blanking_keeps_other_rows_and_what_came_before():
+def test_blanking():
+    """It keeps other rows and what came before."""
     outputs = np.array([[[1.0], [np.inf], [3.0]], [[4.0], [5.0], [6.0]]])
     np.testing.assert_array_equal(
         blank_after_divergence(outputs)[:, :, 0], [[1, np.nan, np.nan], [4, 5, 6]]
     )
 
 
-def test_an_engine_without_an_objective_does_not_train():
+def test_no_objective():
+    """An engine without an objective does not train."""
     network = make_network()
     engine = TorchEngine(network, network.initial_state(0, batch_size=ROWS), device="cpu")
     with pytest.raises(ValueError, match="without an objective"):
@@ -265,7 +280,8 @@ def test_a_present_device_is_taken_as_asked(cuda_and_mps: None, device: str):
     assert present_device(device, "float32") == device
 
 
-def test_an_absent_device_is_told_with_what_is_present(cuda_and_mps: None):
+def test_absent_device(cuda_and_mps: None):
+    """The message names the devices that are present."""
     with pytest.raises(
         DeviceError, match=r"cuda:2 is not present; present: cuda:0, cuda:1, mps, cpu"
     ):
@@ -283,8 +299,11 @@ def test_cuda_is_refused_where_it_is_not():
         engines.choose("torch", "cuda", make_network())
 
 
-def test_the_workspace_of_cublas_is_one_that_deterministic_algorithms_accept():
-    """The two values that torch's own check names, in `Context::checkCuBLASConfigDeterministic`."""
+def test_cublas_workspace():
+    """It is one that deterministic algorithms accept.
+
+    The two values that torch's own check names, in `Context::checkCuBLASConfigDeterministic`.
+    """
     assert CUBLAS_WORKSPACE in (":4096:8", ":16:8")
 
 

@@ -3,14 +3,12 @@ import pytest
 
 from sinernn.data.windows import Plan
 from sinernn.errors import TrainingDivergedError
-from sinernn.network import Network
+from sinernn.model.network import Network
 from sinernn.training import schedule, train
 
 
 class CountingEngine:
     """Returns the update's number as its loss, and remembers the pieces it was given."""
-
-    needs_compiling = False
 
     def __init__(self, *, bad_at: int | None = None, bad_weight_at: int | None = None) -> None:
         network = Network("rnn_tanh", channels=1, hidden_size=1, num_layers=1, dtype="float64")
@@ -32,8 +30,8 @@ class CountingEngine:
             self.state.params["readout.bias"][0] = np.inf
         return losses
 
-    def compile(self):
-        raise NotImplementedError
+    def kernel_calls(self):
+        return []
 
     def open_loop(self, inputs, hidden):
         raise NotImplementedError
@@ -60,38 +58,44 @@ def records(engine: CountingEngine, **changes):
     return list(train(engine, **(options | changes)))
 
 
-def test_rows_stand_at_every_multiple_and_at_the_end():
+def test_rows_of_metrics():
+    """There is one at every multiple and at the end."""
     rows = [r for r in records(CountingEngine(), evaluate_every=8, checkpoint_every=12) if r.is_row]
     assert [row.step for row in rows] == [8, 10, 12, 16, 20, 24, 25]
     assert [row.step for row in rows if row.is_checkpoint] == [12, 24, 25]
     assert [row.closed_loop_rmse for row in rows] == [8, None, None, 16, None, 24, 25]
 
 
-def test_a_row_holds_the_mean_loss_since_the_last_row():
+def test_loss_of_a_row():
+    """It is the mean loss since the last row."""
     rows = [record for record in records(CountingEngine()) if record.is_row]
     assert [row.loss for row in rows] == [np.arange(10).mean(), 14.5, 22]
 
 
-def test_losses_before_a_resumed_run_count_in_its_first_row():
+def test_losses_before_a_resume():
+    """They count in the first row after it."""
     engine = CountingEngine()
     engine.state.updates = 7
     resumed = records(engine, first=7, losses=np.arange(7.0))
     assert [r.loss for r in resumed if r.is_row] == [4.5, 14.5, 22]
 
 
-def test_without_intervals_there_is_a_checkpoint_at_the_end_and_no_evaluation():
+def test_no_intervals():
+    """There is a checkpoint at the end, and no evaluation."""
     assert [r.step for r in records(CountingEngine()) if r.is_checkpoint] == [25]
     assert all(r.closed_loop_rmse is None for r in records(CountingEngine()))
 
 
-def test_every_update_gets_the_learning_rate_of_its_number():
+def test_rate_of_each_update():
+    """Every update gets the learning rate of its number."""
     engine = CountingEngine()
     rates = schedule("cosine", peak=0.1, steps=25)
     records(engine, learning_rates=rates)
     np.testing.assert_array_equal(engine.rates, rates(0, 25))
 
 
-def test_a_slow_engine_is_asked_for_one_update_at_a_time(monkeypatch: pytest.MonkeyPatch):
+def test_slow_engine(monkeypatch: pytest.MonkeyPatch):
+    """It is asked for one update at a time."""
     clock = iter(np.arange(0, 1000, 0.5).tolist())
     monkeypatch.setattr("sinernn.training.time.perf_counter", lambda: next(clock))
     engine = CountingEngine()
@@ -99,7 +103,8 @@ def test_a_slow_engine_is_asked_for_one_update_at_a_time(monkeypatch: pytest.Mon
     assert set(engine.pieces) == {1}
 
 
-def test_cosine_begins_at_the_peak_and_ends_near_0():
+def test_cosine_schedule():
+    """It begins at the peak and ends near 0."""
     rates = schedule("cosine", peak=0.2, steps=1000)(0, 1000)
     assert rates[0] == 0.2
     assert rates[500] == pytest.approx(0.1)
@@ -111,11 +116,13 @@ def test_a_constant_schedule_is_constant():
     np.testing.assert_array_equal(schedule("constant", peak=0.2, steps=10)(3, 4), [0.2] * 4)
 
 
-def test_a_loss_that_is_not_finite_ends_training_and_names_the_update():
+def test_loss_not_finite():
+    """Training ends, and the message names the update."""
     with pytest.raises(TrainingDivergedError, match=r"update 13: the loss is nan$"):
         records(CountingEngine(bad_at=12))
 
 
-def test_a_weight_that_is_not_finite_ends_training_before_it_is_saved():
+def test_weight_not_finite():
+    """Training ends before it is saved."""
     with pytest.raises(TrainingDivergedError, match=r"update 20: a weight is no longer finite"):
         records(CountingEngine(bad_weight_at=10))

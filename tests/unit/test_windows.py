@@ -24,9 +24,7 @@ from sinernn.data.windows import (
     train=st.floats(0.01, 1),
     validation=st.floats(0, 1),
 )
-def test_the_parts_of_a_split_make_up_the_segments(
-    lengths: list[int], train: float, validation: float
-):
+def test_parts_make_up_the_segments(lengths: list[int], train: float, validation: float):
     if train + validation > 1:
         with pytest.raises(ValueError, match="cannot split"):
             split_by_time(lengths, train=train, validation=max(validation, 1.01 - train))
@@ -40,14 +38,16 @@ def test_the_parts_of_a_split_make_up_the_segments(
     assert parts.named("validation") == parts.validation
 
 
-def test_a_scale_gives_the_training_part_mean_0_and_deviation_1():
+def test_scale():
+    """It gives the training part mean 0 and standard deviation 1."""
     training = np.random.default_rng(0).normal([3, -2], [5, 0.1], size=(4, 100, 2))
     scaled = fit_scale(training).apply(training).reshape(-1, 2)
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(scaled.std(axis=0), 1)
 
 
-def test_inverting_a_scale_brings_the_samples_back():
+def test_scale_inverted():
+    """The samples come back."""
     scale = Scale(np.array([3.0, -2.0]), np.array([5.0, 0.1]))
     samples = np.random.default_rng(0).normal(size=(7, 2))
     np.testing.assert_allclose(scale.invert(scale.apply(samples)), samples, rtol=1e-12)
@@ -58,7 +58,8 @@ def test_the_identity_scale_changes_no_bit():
     np.testing.assert_array_equal(identity_scale(2).apply(samples), samples)
 
 
-def test_the_spread_of_a_constant_channel_is_zero_whatever_rounding_says():
+def test_spread_of_a_constant():
+    """It is zero, whatever rounding says."""
     samples = 1e6 + np.array([[[0.0, 0.0], [1e-9, 2.0]]])
     np.testing.assert_array_equal(spread(samples), [0, 1])
 
@@ -77,7 +78,7 @@ OPTIONS = dict(batch_size=1, carry_state=True)
     ("segments", "starts"),
     [((11, 11), [0, 5, 11, 16, 0]), ((11, 5, 6, 12), [0, 5, 16, 22, 27])],
 )
-def test_contiguous_windows_cover_each_segment_in_order(segments, starts: list[int]):
+def test_contiguous_windows(segments, starts: list[int]):
     """A segment of 5 samples has no window of 5 inputs and their targets, one of 6 has one."""
     plan = contiguous_planner(segments, length=5, **OPTIONS)(0, 5)
     np.testing.assert_array_equal(plan.starts[:, 0], starts)
@@ -85,7 +86,8 @@ def test_contiguous_windows_cover_each_segment_in_order(segments, starts: list[i
     assert plan.resets[:, 0].tolist() == [start in begins for start in starts]
 
 
-def test_rows_of_a_contiguous_batch_begin_evenly_spread():
+def test_rows_of_a_contiguous_batch():
+    """They begin evenly spread."""
     plan = contiguous_planner([41], length=4, batch_size=3, carry_state=True)(0, 8)
     np.testing.assert_array_equal(plan.starts[0], np.array([0, 3, 6]) * 4)
     np.testing.assert_array_equal(plan.resets[0], True)  # nothing was carried yet
@@ -101,7 +103,8 @@ def test_without_carrying_every_window_is_reset(order: str):
     assert planner(5, 7).resets.all()
 
 
-def test_random_order_carries_the_state_between_distant_windows():
+def test_random_order_carries_state():
+    """Random order can carry the state although windows are not neighbours."""
     resets = random_planner([41], length=4, batch_size=2, carry_state=True, seed=0)(0, 9).resets
     assert resets[0].all()
     assert not resets[1:].any()
@@ -123,7 +126,8 @@ def test_random_windows_are_whole_and_uniform(segments, possible: list[int]):
     assert np.abs(counts - 2000).max() < 210
 
 
-def test_random_windows_of_equal_segments_are_those_of_version_0_1():
+def test_random_windows_of_equal_segments():
+    """They are those of version 0.1."""
     plan = random_planner([100] * 3, length=7, batch_size=2, carry_state=True, seed=5)(0, 3)
     np.testing.assert_array_equal(plan.starts, [[212, 207], [15, 188], [81, 208]])
 
@@ -158,9 +162,8 @@ def test_too_short_a_training_part_has_no_plan():
     horizon=st.integers(1, 20),
     data=st.data(),
 )
-def test_origins_are_different_and_fit(
-    begin: int, lengths: list[int], warmup: int, horizon: int, data: st.DataObject
-):
+def test_origins(begin: int, lengths: list[int], warmup: int, horizon: int, data: st.DataObject):
+    """They differ and leave room for warm-up and horizon."""
     stretches = [range(begin, begin + length) for length in lengths]
     fitting = count_origins(stretches, warmup=warmup, horizon=horizon)
     assume(any(fitting))
@@ -178,7 +181,8 @@ def test_origins_are_different_and_fit(
         assert shares[segment] >= min(fitting[segment], shares.max() - 1)
 
 
-def test_equal_segments_share_origins_from_the_first_on():
+def test_origins_of_equal_segments():
+    """Segments share them from the first on."""
     origins = spread_origins([range(20)] * 3, warmup=5, horizon=5, count=8)
     np.testing.assert_array_equal(np.bincount(origins.segments), [3, 3, 2])
 

@@ -7,7 +7,7 @@ from sinernn.config.messages import to_error
 from sinernn.config.sections import MAX_MEMORY_GB, Config
 from sinernn.data.series import Extent
 from sinernn.data.windows import Parts, count_origins, whole_windows
-from sinernn.network import Network
+from sinernn.model.network import Network
 from sinernn.refine.stages import Refine
 from sinernn.schema import Conflict
 

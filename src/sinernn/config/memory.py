@@ -3,7 +3,8 @@
 Plain formulas whose constants were measured; they hold to a factor of about three.
 """
 
-from sinernn.network import GATES, Network
+from sinernn.model.cells import CELLS
+from sinernn.model.network import Network
 from sinernn.refine.stages import Refine, Stage
 
 GIGABYTE = 1e9
@@ -36,7 +37,7 @@ def estimate_memory_gb(
         origins: Forecasts side by side.
         refine: Refinement after the updates.
     """
-    width, gates = _bytes_per_number(network), GATES[network.cell]
+    width, gates = _bytes_per_number(network), CELLS[network.cell].gates
     units = network.num_layers * network.hidden_size
     sizes = {
         # Times, clean and observed samples are kept; generating and scaling them takes the rest.

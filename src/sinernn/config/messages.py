@@ -10,7 +10,7 @@ from sinernn.config.places import Places
 from sinernn.config.sections import REMOVED
 from sinernn.config.yaml import describe
 from sinernn.errors import ConfigError, KeyPath, Problem
-from sinernn.schema import Section, kinds_of, sections_in
+from sinernn.schema import Section, descriptions, kinds_of, sections_in
 
 MAX_PROBLEMS = 50  # in one error
 
@@ -101,7 +101,8 @@ def _locate(config: type[Section], loc: tuple[str | int, ...]) -> _Location:
             if field is None:
                 location = _Location(path, inner[0], location.kinds, None)
             else:
-                location = _Location(path, inner[0], {}, field.annotation, field.description or "")
+                about = descriptions(inner[0]).get(str(part), "")
+                location = _Location(path, inner[0], {}, field.annotation, about)
         else:  # a position in a list
             item = next(iter(get_args(location.annotation)), None)
             location = _Location(path, location.section, {}, item, location.description)

@@ -9,6 +9,7 @@ from sinernn.config.places import Places
 from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines
 from sinernn.data.windows import Parts, split_by_time
 from sinernn.errors import KeyPath, Place, Problem
+from sinernn.model.cells import CellName
 from sinernn.refine.stages import Refine
 from sinernn.schema import Conflict, Section, Whole, default_kind, whole
 
@@ -68,7 +69,7 @@ class Split(Section):
 class Model(Section):
     """Network: recurrent layers and a linear readout at every step."""
 
-    cell: Literal["rnn_tanh", "rnn_relu", "gru", "lstm"] = "rnn_tanh"
+    cell: CellName = "rnn_tanh"
     """Kind of recurrent unit; rnn_* are Elman networks."""
 
     hidden_size: Whole = Field(default=16, ge=1, le=4096)

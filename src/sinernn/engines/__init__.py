@@ -1,12 +1,14 @@
 """What computes: the Engine protocol, and the choice of an engine for a config."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from sinernn.network import GATES, Hidden, Network, TrainState
+from sinernn import blas as blas  # first of all that computes
+from sinernn.model.cells import CELLS
+from sinernn.model.network import Hidden, Network, TrainState
 
 
 @dataclass(frozen=True)
@@ -26,22 +28,12 @@ class Objective:
     """Largest global norm of the gradient; longer ones are shortened to it."""
 
 
-@runtime_checkable  # so that the tests can check annotations while they run
-class Compiled(Protocol):
-    """What may have to compile kernels before it computes."""
-
-    @property
-    def needs_compiling(self) -> bool:
-        """Whether it has yet to compile what it runs: seconds of work, once on a machine."""
-        ...
-
-    def compile(self) -> None:
-        """Compile what it runs; left out, the first call does it."""
-        ...
+KernelCall = tuple[Any, tuple[Any, ...]]
+"""A compiled kernel, with arguments of the right types that ask for next to nothing."""
 
 
 @runtime_checkable  # so that the tests can check annotations while they run
-class Engine(Compiled, Protocol):
+class Engine(Protocol):
     """A network and its training state, in whatever form computes fastest.
 
     An engine owns no sampler, no random generator and no schedule: all of that comes in as plans,
@@ -92,6 +84,13 @@ class Engine(Compiled, Protocol):
 
         Raises:
             ValueError: `warmup` is empty or `steps` < 1.
+        """
+        ...
+
+    def kernel_calls(self) -> list[KernelCall]:
+        """Return what compiles all that the engine runs, the slowest first.
+
+        It takes seconds, once on a machine; left out, the first calls do it.
         """
         ...
 
@@ -147,7 +146,7 @@ def is_faster_fused(network: Network) -> bool:
     the LSTM of 512, where the two are about even. That holds for what was measured: float32, one
     layer, batches up to 64, windows of 49 (and of 490 at batch 1); elsewhere this is a guess.
     """
-    return GATES[network.cell] * network.hidden_size**2 < FUSED_LIMIT
+    return CELLS[network.cell].gates * network.hidden_size**2 < FUSED_LIMIT
 
 
 def build(

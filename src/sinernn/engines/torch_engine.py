@@ -1,8 +1,7 @@
 """The reference engine: PyTorch's own layers, autograd and Adam, on any device PyTorch reaches."""
 
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from sinernn.engines import (
+    KernelCall,
     Objective,
     blank_after_divergence,
     require_free_run,
@@ -18,7 +18,8 @@ from sinernn.engines import (
     require_plan,
 )
 from sinernn.errors import DeviceError
-from sinernn.network import Hidden, Network, Params, TrainState
+from sinernn.model.cells import CELLS
+from sinernn.model.network import Hidden, Network, Params, TrainState
 
 CUBLAS_WORKSPACE = ":4096:8"
 """One of the two values with which cuBLAS is deterministic (cuBLAS manual, "Results
@@ -33,21 +34,62 @@ class RecurrentNetwork(nn.Module):
         options: dict[str, Any] = {"num_layers": network.num_layers, "batch_first": True}
         match network.cell:
             case "gru":
-                layers = nn.GRU
+                self.rnn = nn.GRU(network.channels, network.hidden_size, **options)
             case "lstm":
-                layers = nn.LSTM
+                self.rnn = nn.LSTM(network.channels, network.hidden_size, **options)
+            case "rnn_tanh" | "rnn_relu":
+                options["nonlinearity"] = network.cell.removeprefix("rnn_")
+                self.rnn = nn.RNN(network.channels, network.hidden_size, **options)
             case _:
-                layers, options["nonlinearity"] = nn.RNN, network.cell.removeprefix("rnn_")
-        self.rnn = layers(network.channels, network.hidden_size, **options)
+                self.rnn = CellLayers(network)
         self.readout = nn.Linear(network.hidden_size, network.channels)
 
     def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Map inputs [B, T, D] and hidden [S, L, B, H] to outputs [B, T, D] and the last hidden."""
-        before = (hidden[0], hidden[1]) if isinstance(self.rnn, nn.LSTM) else hidden[0]
+        before = hidden[0] if len(hidden) == 1 else (hidden[0], hidden[1])
+        after: Any
         states, after = self.rnn(inputs, before)
-        return self.readout(states), torch.stack(
-            after if isinstance(self.rnn, nn.LSTM) else (after,)
-        )
+        return self.readout(states), torch.stack((after,) if len(hidden) == 1 else after)
+
+
+class CellLayers(nn.Module):
+    """Layers of a cell that PyTorch has not, from its `forward` alone: autograd does the rest."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self._network, self._cell = network, CELLS[network.cell]
+        for name, shape in network.shapes.items():
+            layer, _, parameter = name.partition(".")
+            if layer == "rnn":
+                self.register_parameter(parameter, nn.Parameter(torch.empty(shape)))
+
+    def forward(self, inputs: Tensor, before: Any) -> tuple[Tensor, Any]:
+        """Map inputs [B, T, D] and h, or (h, c), [L, B, H] to h [B, T, H] and the last of them."""
+        hidden = torch.stack((before,) if self._cell.states == 1 else before)
+        sequence, last = inputs, list[Tensor]()
+        for layer in range(self._network.num_layers):
+            h, c, steps = hidden[0, layer], hidden[-1, layer], list[Tensor]()
+            for t in range(sequence.shape[1]):
+                h, c = self._step(layer, sequence[:, t], h, c)
+                steps.append(h)
+            sequence = torch.stack(steps, dim=1)
+            last.append(torch.stack((h, c)[: self._cell.states]))
+        after = torch.stack(last, dim=1)  # [S, L, B, H]
+        return sequence, after[0] if len(after) == 1 else (after[0], after[1])
+
+    def _step(self, layer: int, inputs: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        cell, named = self._cell, dict(self.named_parameters())
+        slots: list[Any] = [0.0] * cell.slots
+        for kind, read, order, first in (
+            ("ih", inputs, cell.input_order, 0),
+            ("hh", h, cell.hidden_order, cell.slots - cell.gates),
+        ):
+            weight, bias = named[f"weight_{kind}_l{layer}"], named[f"bias_{kind}_l{layer}"]
+            blocks = nn.functional.linear(read, weight, bias).chunk(cell.gates, dim=-1)
+            for place, gate in enumerate(order):
+                slots[first + place] = slots[first + place] + blocks[gate]
+        _, h, c = cell.forward(slots, h, c)
+        return h, c
 
 
 class TorchEngine:
@@ -95,7 +137,7 @@ class TorchEngine:
         steps = torch.arange(objective.length + 1)  # the window and its last target
         positions = (torch.tensor(starts)[:, :, None] + steps).to(self._device)  # [n, B, T + 1]
         losses: list[Tensor] = []
-        with _reproducible():
+        with _reproducible:
             for position, reset, rate in zip(
                 positions, resets, learning_rates.tolist(), strict=True
             ):
@@ -134,7 +176,7 @@ class TorchEngine:
         self, inputs: Float[np.ndarray, "B T D"], hidden: Hidden
     ) -> Float[np.ndarray, "B T D"]:
         """See `Engine.open_loop`."""
-        with torch.inference_mode(), _reproducible():
+        with torch.inference_mode(), _reproducible:
             outputs, _ = self._module(self._tensor(inputs), self._tensor(hidden))
         return outputs.cpu().numpy()
 
@@ -143,7 +185,7 @@ class TorchEngine:
     ) -> Float[np.ndarray, "B steps D"]:
         """See `Engine.closed_loop`."""
         require_free_run(warmup, steps)
-        with torch.inference_mode(), _reproducible():
+        with torch.inference_mode(), _reproducible:
             outputs, state = self._module(self._tensor(warmup), self._tensor(hidden))
             free_run = [outputs[:, -1:]]
             for _ in range(steps - 1):
@@ -164,13 +206,9 @@ class TorchEngine:
             updates=self._updates,
         )
 
-    @property
-    def needs_compiling(self) -> bool:
-        """See `Engine.needs_compiling`."""
-        return False
-
-    def compile(self) -> None:
-        """See `Engine.compile`; there is nothing to compile."""
+    def kernel_calls(self) -> list[KernelCall]:
+        """See `Engine.kernel_calls`; there is nothing to compile."""
+        return []
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.tensor(array, dtype=self._dtype, device=self._device)
@@ -197,18 +235,37 @@ def present_device(device: str, dtype: str) -> str:
     return device
 
 
-@contextmanager
-def _reproducible() -> Generator[None]:
-    """Same bits on every run, whatever the machine's thread count; settings are put back after."""
-    threads = torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(1)  # also the fastest for networks this small
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(deterministic)
-        torch.set_num_threads(threads)
+class _Reproducible:
+    """Same bits on every run, whatever the machine's thread count.
+
+    The settings are the process's: they hold while any engine computes, in whatever thread, and
+    what they were before comes back when the last one is done.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._users = threading.Lock(), 0
+        self._before = (1, False)
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._before = (
+                    torch.get_num_threads(),
+                    torch.are_deterministic_algorithms_enabled(),
+                )
+                torch.set_num_threads(1)  # also the fastest for networks this small
+                torch.use_deterministic_algorithms(True)
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                torch.use_deterministic_algorithms(self._before[1])
+                torch.set_num_threads(self._before[0])
+
+
+_reproducible = _Reproducible()
 
 
 def _arrays(tensors: dict[str, Tensor]) -> Params:

@@ -1,7 +1,7 @@
 """Forecasts that need no network; what cannot beat them has learnt nothing.
 
 Each is a function of the same warm-up samples that the network reads, and is registered in
-`baselines`.
+`forecast_baselines`.
 """
 
 from collections.abc import Sequence
@@ -151,7 +151,7 @@ def choose_order(
     return next(model for model, score in zip(models, scores, strict=True) if score <= enough)
 
 
-def baselines(
+def forecast_baselines(
     *,
     training: Segments,
     choosing: Float[np.ndarray, "choice all channel"] | None,

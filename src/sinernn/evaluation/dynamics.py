@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from sinernn.evaluation.periodic import fit_sinusoid, least_squares
-from sinernn.network import Hidden
-from sinernn.recurrence import Recurrence
+from sinernn.model.linearization import StateMap
+from sinernn.model.network import Hidden
 
 RUNS = 8  # origins followed at most; they are evenly spread, and differ in their phase alone
 ORBIT_STEPS = 1000  # of hidden states that a figure can show
@@ -169,7 +169,7 @@ def _is_periodic(samples: Float[np.ndarray, " measured"], frequency: float) -> b
 
 
 def follow(
-    model: Recurrence,
+    model: StateMap,
     *,
     warmup: Float[np.ndarray, "origin W channel"],
     future: Float[np.ndarray, "origin steps channel"],
@@ -223,7 +223,7 @@ def follow(
 
 
 def _orbit(
-    model: Recurrence, hidden: Hidden, inputs: Float[np.ndarray, "steps channel"], *, is_free: bool
+    model: StateMap, hidden: Hidden, inputs: Float[np.ndarray, "steps channel"], *, is_free: bool
 ) -> Float[np.ndarray, "steps n"]:
     """Return one row's states from `hidden` on, driven by the inputs or for as long by itself."""
     states = np.empty((len(inputs), hidden.size))
@@ -253,7 +253,7 @@ def _principal_components(
 
 
 def _eigenvalues(
-    model: Recurrence,
+    model: StateMap,
     states: Float[np.ndarray, "steps n"],
     inputs: Float[np.ndarray, "steps channel"] | None,
 ) -> Float[np.ndarray, "place n 2"]:

@@ -137,7 +137,7 @@ HINTS: tuple[Callable[[Setting], Hint | None], ...] = (
 """Every hint there is, the likeliest cause first."""
 
 
-def hints(setting: Setting, *, relative_error: float) -> list[Hint]:
+def find_hints(setting: Setting, *, relative_error: float) -> list[Hint]:
     """Return what may explain a poor score; nothing for a good one.
 
     Args:

@@ -64,3 +64,8 @@ def valid_steps(
     """
     exceeds = ~(errors <= limit)  # a missing value is no valid one
     return np.where(exceeds.any(axis=1), exceeds.argmax(axis=1) + 1.0, np.inf)
+
+
+def finite(value: float) -> float | None:
+    """Return a value as JSON knows it: null for what is infinite or not a number."""
+    return value if np.isfinite(value) else None

@@ -11,7 +11,7 @@ EXACT = 1e-6
 _EQUAL = 1.05  # ratios below it are no difference to speak of
 
 
-def skill(
+def compare_with_baselines(
     network: Sequence[HorizonError],
     baselines: Mapping[str, Sequence[HorizonError]],
     *,

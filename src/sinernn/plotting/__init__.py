@@ -5,16 +5,16 @@ A figure is one function from a `Story` to a Figure, registered in `FIGURES`.
 
 import inspect
 import io
-import warnings
 from collections.abc import Callable
-from typing import Any
 
 import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sinernn.plotting.comparisons import horizon, spectra
 from sinernn.plotting.dynamics import eigenvalues, orbit
-from sinernn.plotting.style import FORMATS, STYLE, Story
+from sinernn.plotting.layout import arrange
+from sinernn.plotting.style import FORMATS, Story, own_style
 from sinernn.plotting.training import loss
 from sinernn.plotting.waveforms import closed_loop, open_loop, overview, tutorial
 
@@ -50,13 +50,10 @@ def draw(name: str, story: Story, format: str) -> bytes:
         story: What to draw.
         format: One of `FORMATS`.
     """
-    # From matplotlib's own defaults, so that a user's matplotlibrc changes no figure.
-    style: dict[Any, Any] = {**mpl.rcParamsDefault, **STYLE}
-    with mpl.rc_context(style), warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes; that is no news for a terminal.
-        warnings.filterwarnings(
-            "ignore", message="Glyph .* missing from font", category=UserWarning
-        )
-        buffer = io.BytesIO()
-        FIGURES[name](story).savefig(buffer, format=format, metadata=FORMATS[format])
+    buffer = io.BytesIO()
+    with own_style():
+        figure = FIGURES[name](story)
+        figure.set_dpi(mpl.rcParams["savefig.dpi"])
+        arrange(figure, FigureCanvasAgg(figure).get_renderer())
+        figure.savefig(buffer, format=format, **FORMATS[format])
     return buffer.getvalue()

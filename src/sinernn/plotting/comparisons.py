@@ -15,6 +15,7 @@ from sinernn.plotting.style import (
     marker_for,
     readable_error,
     use_decades,
+    use_log,
 )
 
 
@@ -35,7 +36,8 @@ def horizon(story: Story) -> Figure:
         axes.fill_between(ahead, low, high, color=MODEL, alpha=0.25, linewidth=0, label="origins")
     ours = np.median(errors, axis=0)
     axes.plot(ahead, ours, marker=marker, color=MODEL, linewidth=2.4, label="network")
-    axes.set(xscale="log", xlabel="horizon (steps)", ylabel="RMSE up to it (signal units)")
+    use_log(axes.xaxis)
+    axes.set(xlabel="horizon (steps)", ylabel="RMSE up to it (signal units)")
     if evidence.spread:
         draw_valid_limit(axes, evidence)
     use_decades(axes, top=readable_error(evidence))

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import MaxNLocator
 
-from sinernn.plotting.style import ACCENT, FAINT, MODEL, PURPLE, TRUTH, Story, marker_for
+from sinernn.plotting.style import ACCENT, FAINT, MODEL, PURPLE, TRUTH, Story, marker_for, use_log
 
 
 def loss(story: Story) -> Figure:
@@ -56,7 +56,8 @@ def _widths(story: Story) -> dict[str, list[float]]:
 def _draw_updates(axes: Axes, metrics: dict[str, Float[np.ndarray, " row"]]) -> None:
     """Draw the one-step loss, and the closed-loop error where it was evaluated."""
     axes.plot(metrics["step"], metrics["loss"], color=MODEL, label="one-step loss (scaled units²)")
-    axes.set(yscale="log", ylabel="mean squared error")
+    axes.set_ylabel("mean squared error")
+    use_log(axes.yaxis)
     if _draw_closed_loop_rmse(axes, metrics):
         axes.set_ylabel("error")
 

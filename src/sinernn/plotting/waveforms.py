@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import MaxNLocator
 
-from sinernn.evaluation import Evidence, Forecasts
+from sinernn.evaluation.forecasts import Evidence, Forecasts
 from sinernn.plotting.style import (
     ACCENT,
     FAINT,

@@ -13,7 +13,7 @@ continues it exactly.
 import numpy as np
 from jaxtyping import Float
 
-from sinernn.network import Network, Params, Theta
+from sinernn.model.network import Network, Params, Theta
 from sinernn.refine.problem import flatten, unflatten
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from sinernn.network import Network, Params, RefineState, Theta
+from sinernn.model.network import Network, Params, RefineState, Theta
 from sinernn.refine.lift import lifted
 from sinernn.refine.problem import Problem, flatten, stage_samples, with_noise
 from sinernn.refine.records import RefineRecord

@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from sinernn.data.series import locate
-from sinernn.engines.fused.cache import is_compiled
-from sinernn.network import Network, Params, Theta
+from sinernn.engines import KernelCall
+from sinernn.engines.fused import runs
+from sinernn.model.network import Network, Params, Theta
 from sinernn.randomness import Purpose, stream
-from sinernn.refine import algebra
-from sinernn.refine.cells import CELLS, Trace, Weights, run
-from sinernn.refine.jacobian import Adjoints, differentiate, in_lanes, zeros
+from sinernn.refine.jacobian import Sweep, differentiate, in_lanes, layout_of, zeros
+from sinernn.refine.solver import substitute
 from sinernn.refine.stages import Stage
 
 
@@ -37,20 +36,14 @@ class Problem:
     ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, "P columns"]]:
         """Return the residuals and their transposed Jacobian; its columns past N are zero."""
         (sequences, length, channels), network = self.samples.shape, self.network
-        cell, weights = CELLS[network.cell], Weights.of(theta, network)
-        count = self._counted * channels
-        outputs = np.empty((sequences, length - 1, channels))
+        steps, count = length - 1, self._counted * channels
+        outputs = np.empty((sequences, steps, channels))
         jacobian = zeros(theta.size, in_lanes(sequences * count))
         # of one sequence: it stays in the second-level cache
-        trace, adjoints = Trace.of(network, length - 1), Adjoints.of(network, count)
-        own = zeros(theta.size, in_lanes(count))
+        sweep, own = Sweep(network, theta, steps, count), zeros(theta.size, in_lanes(count))
         for b in range(sequences):
-            run(cell, weights, self.samples[b : b + 1], self._forced, trace, outputs[b : b + 1])
-            for array in (*adjoints, own):
-                array.fill(0.0)
-            differentiate(
-                cell, weights, trace, self._forced, self._first, self.stage.stride, adjoints, own
-            )
+            outputs[b] = sweep.run(self.samples[b, : self._forced])
+            sweep.differentiate(self._forced, self._first, self.stage.stride, own)
             columns = jacobian[:, b * count : (b + 1) * count]
             np.multiply(own[:, :count], self._weight, out=columns)
         return self._errors(outputs), jacobian
@@ -88,10 +81,9 @@ def _outputs(
     forced: int,
     steps: int,
 ) -> Float[np.ndarray, "B steps D"]:
-    outputs = np.empty((len(samples), steps, network.channels))
-    weights, trace = Weights.of(theta, network), Trace.of(network, steps)
-    run(CELLS[network.cell], weights, samples, forced, trace, outputs)
-    return outputs
+    layout = layout_of(network)
+    hidden = layout.pad_hidden(layout.network.zero_hidden(len(samples)))
+    return runs.free_run(layout, layout.pack_flat(theta), samples[:, :forced], steps, hidden)
 
 
 def flatten(params: Params, network: Network) -> Theta:
@@ -120,8 +112,8 @@ def free_run(
         warmup: True samples, W >= 1.
         steps: Samples to generate, >= 1.
     """
-    samples, forced = np.ascontiguousarray(warmup, np.float64), warmup.shape[1]
-    return _outputs(theta, network, samples, forced, forced + steps - 1)[:, forced - 1 :]
+    forced = warmup.shape[1]
+    return _outputs(theta, network, warmup, forced, forced + steps - 1)[:, forced - 1 :]
 
 
 def stage_samples(
@@ -168,35 +160,12 @@ def with_noise(
     return noisy
 
 
-@dataclass(frozen=True)
-class Kernels:
-    """What refinement of a network runs, compiled as an engine is."""
-
-    network: Network
-
-    @property
-    def needs_compiling(self) -> bool:
-        """Whether a kernel has yet to be compiled: seconds of work, once on a machine."""
-        return not all(is_compiled(kernel, *arguments) for kernel, arguments in self._calls())
-
-    def compile(self) -> None:
-        """Compile what refinement runs; left out, the first calls do it."""
-        for kernel, arguments in self._calls():
-            kernel(*arguments)
-
-    def _calls(self) -> list[tuple[Any, tuple[Any, ...]]]:
-        """Return every kernel, with arguments of the right types that ask for next to nothing."""
-        network, cell = self.network, CELLS[self.network.cell]
-        theta, samples = np.zeros(network.parameter_count), np.zeros((1, 1, network.channels))
-        errors, transposed, matrix = np.zeros(1), np.zeros((theta.size, 8)), np.eye(theta.size)
-        weights, trace = Weights.of(theta, network), Trace.of(network, 1)
-        adjoints = Adjoints.of(network, 1)
-        return [
-            (run, (cell, weights, samples, 1, trace, samples)),
-            (differentiate, (cell, weights, trace, 1, 0, 1, adjoints, transposed)),
-            (algebra.multiply, (transposed, errors, theta)),
-            (algebra.add_multiples, (transposed, theta, errors)),
-            (algebra.subtract_gram, (matrix, matrix, 0, 1, 0, 1)),
-            (algebra.factorise_columns, (matrix, 0, 1)),
-            (algebra.substitute, (matrix, theta)),
-        ]
+def kernel_calls(network: Network) -> list[KernelCall]:
+    """Return what compiles all that refinement of a network runs; see `Engine.kernel_calls`."""
+    theta = np.zeros(network.parameter_count)
+    sweep, jacobian = Sweep(network, theta, 1, 1), zeros(theta.size, in_lanes(1))
+    return [
+        (differentiate, sweep.arguments(1, 0, 1, jacobian)),
+        runs.empty_run(layout_of(network)),
+        (substitute, (np.eye(1), np.zeros(1))),
+    ]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sinernn.network import RefineState
+from sinernn.model.network import RefineState
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from sinernn.network import Theta
-from sinernn.refine import algebra
+from sinernn.engines.fused.cache import kernel
+from sinernn.model.network import Theta
 
 INITIAL_DAMPING = 1e-2
 _DAMPING_DOWN = 3.0
@@ -87,27 +87,27 @@ def levenberg_marquardt_step(theta: Theta, damping: float, problem: LeastSquares
         acceleration, the finite difference for it and the bound on its length.
     """
     errors, jacobian = problem.linearise(theta)
-    loss = float(algebra.dot(errors, errors))
+    loss = float(errors @ errors)
     if not np.isfinite(loss):
         return Step(theta, loss, damping, None)
-    gradient = algebra.times(jacobian, errors)
-    matrix = algebra.gauss_newton(jacobian)
+    gradient = jacobian[:, : errors.size] @ errors
+    matrix = jacobian @ jacobian.T  # Gauss and Newton's
     diagonal = np.diag(matrix)
     if not np.isfinite(diagonal).all():  # then nor need the rest of it be
         return Step(theta, loss, damping, None)
     scale = np.maximum(diagonal, _SCALE_FLOOR * diagonal.max())
     tries = 0
     while np.isfinite(damping):  # it overflows where no parameter has any influence
-        factor, is_definite = algebra.factorise(matrix, damping * scale)
-        if is_definite:
-            velocity = -algebra.solve(factor, gradient)
-            gain, length = -algebra.dot(gradient, velocity), _length(velocity, scale)
+        factor = factorise(matrix, damping * scale)
+        if factor is not None:
+            velocity = -solve(factor, gradient)
+            gain, length = -float(gradient @ velocity), _length(velocity, scale)
             if not (gain > _ROUNDING * loss and length > _ROUNDING * _length(theta, scale)):
                 break  # NaN is no step either
             step = _accelerate(theta, velocity, errors, jacobian, factor, scale, problem)
             if step is not None:
                 trial = problem.residuals(theta + step)
-                trial_loss = float(algebra.dot(trial, trial))
+                trial_loss = float(trial @ trial)
                 if trial_loss < loss:  # false for NaN
                     after = max(damping / _DAMPING_DOWN, _MIN_DAMPING)
                     return Step(theta + step, trial_loss, after, damping)
@@ -131,12 +131,12 @@ def _accelerate(
     one more run of the network: next to nothing beside the Jacobian.
     """
     probed = problem.residuals(theta + _PROBE * velocity)
-    slope = algebra.transposed_times(jacobian, velocity, errors.size)
+    slope = velocity @ jacobian[:, : errors.size]
     with np.errstate(over="ignore", invalid="ignore"):
         curvature = (2 / _PROBE) * ((probed - errors) / _PROBE - slope)
     if not np.isfinite(curvature).all():
         return None
-    half_acceleration = -0.5 * algebra.solve(factor, algebra.times(jacobian, curvature))
+    half_acceleration = -0.5 * solve(factor, jacobian[:, : errors.size] @ curvature)
     if 2 * _length(half_acceleration, scale) > _MAX_ACCELERATION * _length(velocity, scale):
         return None
     return velocity + half_acceleration
@@ -144,3 +144,42 @@ def _accelerate(
 
 def _length(step: Theta, scale: Theta) -> float:
     return float(np.sqrt(np.sum(scale * step**2)))
+
+
+def factorise(
+    matrix: Float[np.ndarray, "P P"], damping: Float[np.ndarray, " P"]
+) -> Float[np.ndarray, "P P"] | None:
+    """Return the Cholesky factor of matrix + diag(damping); None if not positive definite."""
+    damped = matrix.copy()
+    damped.flat[:: damping.size + 1] += damping
+    try:
+        factor = np.linalg.cholesky(damped)
+    except np.linalg.LinAlgError:
+        return None
+    return factor if np.isfinite(factor[-1, -1]) else None  # a NaN reaches the last of all
+
+
+def solve(factor: Float[np.ndarray, "P P"], right: Float[np.ndarray, " P"]) -> Theta:
+    """Solve factor factor^T solution = right for a lower triangular factor."""
+    solution = right.copy()
+    substitute(factor, solution)
+    return solution
+
+
+@kernel
+def substitute(factor: Any, solution: Any) -> None:
+    """Turn `solution` [P], the right-hand side, into that of factor factor^T solution = it.
+
+    Compiled: numpy has no triangular solver, and scipy's takes longer to import than all of these.
+    """
+    size = solution.size
+    for i in range(size):
+        total = solution[i]
+        for k in range(i):
+            total -= factor[i, k] * solution[k]
+        solution[i] = total / factor[i, i]
+    for i in range(size - 1, -1, -1):
+        solution[i] /= factor[i, i]
+        value = solution[i]
+        for k in range(i):
+            solution[k] -= factor[i, k] * value

@@ -33,9 +33,9 @@ class Stage(Section):
     error, not even after noise is redrawn."""
 
     target_loss: Annotated[float, Field(gt=0, le=1e6)] | None = None
-    """Mean squared error, in squares of scaled units, at which the stage ends early: an easy start
-    takes few iterations, a hard one many; null: off. Predicting the mean of the signal gives 1;
-    every stage reaches the bound."""
+    """Mean squared error, in squares of scaled units, at which the stage ends early, so that an
+    easy start takes few iterations and a hard one many; null: off. Predicting the mean of the
+    signal gives 1; every stage reaches the bound."""
 
     warmup_noise: float = Field(default=0.0, ge=0, le=100)
     """Standard deviation of Gaussian noise added to the warm-up, in standard deviations of the

@@ -14,7 +14,8 @@ from safetensors.numpy import save
 
 from sinernn.data.windows import Scale
 from sinernn.errors import RunFileError, printable
-from sinernn.network import Network, Params, RefineState, TrainState
+from sinernn.model.cells import CellName
+from sinernn.model.network import Network, Params, RefineState, TrainState
 from sinernn.runs.files import ArraysFile, contiguous, damaged, validated
 from sinernn.schema import Section
 
@@ -101,7 +102,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 class _NetworkFacts(Section):
     """A `Network`; its bounds keep what is computed of it small, and are beyond any config's."""
 
-    cell: Literal["rnn_tanh", "rnn_relu", "gru", "lstm"]
+    cell: CellName
     channels: int = Field(ge=1, le=1_000_000)
     hidden_size: int = Field(ge=1, le=1_000_000)
     num_layers: int = Field(ge=1, le=1000)

@@ -5,14 +5,22 @@
 import math
 
 from sinernn.engines.fused.cache import helper
-from sinernn.engines.fused.elementwise import copy, step_backward
-from sinernn.engines.fused.memory import fed_slots, layer_inputs, mirror, slots, state, weights
-from sinernn.engines.fused.products import add_product
+from sinernn.engines.fused.elementwise import column_sums, copy, square_errors, steps_backward
+from sinernn.engines.fused.memory import (
+    fed_slots,
+    layer_inputs,
+    mirror,
+    slots,
+    state,
+    weights,
+    zeros,
+)
+from sinernn.engines.fused.products import product
 from sinernn.engines.fused.views import matrix, transposed
 
 
 @helper
-def square_errors(sizes, washout, resets, buffers):
+def loss(sizes, washout, resets, buffers):
     """The loss; `buffers.outputs` becomes the gradient by the outputs.
 
     Args:
@@ -24,22 +32,21 @@ def square_errors(sizes, washout, resets, buffers):
     channels, batch = sizes.channels, sizes.batch
     counted = 0
     for b in range(batch):
-        counted += channels * max(0, sizes.steps - (washout if resets[b] else 0))
-    # The mean of nothing is NaN, as in torch.
-    share = buffers.outputs.dtype.type(2.0 / counted if counted > 0 else math.nan)
-    total = 0.0
-    for t in range(sizes.steps):
-        for b in range(batch):
-            counts = t >= washout or not resets[b]
-            for d in range(channels):
-                place = (t * batch + b) * channels + d
-                if counts:
-                    error = buffers.outputs[place] - buffers.window[place + batch * channels]
-                    total += error * error
-                    buffers.outputs[place] = error * share
-                else:
-                    buffers.outputs[place] = 0
-    return total / counted if counted > 0 else math.nan
+        skipped = min(washout, sizes.steps) if resets[b] else 0
+        counted += channels * (sizes.steps - skipped)
+        for t in range(skipped):  # what equals its target has no error
+            place = (t * batch + b) * channels
+            copy(
+                matrix(buffers.outputs, place, 1, channels, channels),
+                matrix(buffers.window, place + batch * channels, 1, channels, channels),
+            )
+    count = sizes.steps * batch * channels
+    total = square_errors(
+        matrix(buffers.outputs, 0, 1, count, count),
+        matrix(buffers.window, batch * channels, 1, count, count),
+        2.0 / counted if counted > 0 else 0.0,
+    )
+    return total / counted if counted > 0 else math.nan  # the mean of nothing, as in torch
 
 
 @helper
@@ -48,18 +55,19 @@ def read_out_backward(shape, sizes, trained, places, buffers):
     rows, channels = sizes.steps * sizes.batch, sizes.channels
     weight_at, bias_at = places[sizes.layers, 0], places[sizes.layers, 1]
     errors = matrix(buffers.outputs, 0, rows, channels, channels)
-    add_product(
+    product(
         matrix(trained.gradient, weight_at, channels, shape.hidden, shape.hidden),
+        zeros(buffers.constants, channels, shape.hidden),
         transposed(errors),
         state(shape, sizes, buffers.states, 0, sizes.layers - 1, 1, rows),
     )
-    for row in range(rows):
-        for d in range(channels):
-            trained.gradient[bias_at + d] += buffers.outputs[row * channels + d]
-    upper = matrix(buffers.upper, 0, rows, shape.hidden, shape.hidden)
-    copy(upper, matrix(buffers.constants, 1, rows, shape.hidden, 0))
-    weight = matrix(trained.params, weight_at, channels, shape.hidden, shape.hidden)
-    add_product(upper, errors, weight)
+    column_sums(matrix(trained.gradient, bias_at, 1, channels, channels), errors)
+    product(
+        matrix(buffers.upper, 0, rows, shape.hidden, shape.hidden),
+        zeros(buffers.constants, rows, shape.hidden),
+        errors,
+        matrix(trained.params, weight_at, channels, shape.hidden, shape.hidden),
+    )
 
 
 @helper
@@ -68,40 +76,45 @@ def layer_backward(shape, sizes, layer, trained, places, buffers):
     rows, batch = sizes.steps * sizes.batch, sizes.batch
     dh = matrix(buffers.carry, 0, batch, shape.hidden, shape.hidden)
     dc = matrix(buffers.carry, batch * shape.hidden, batch, shape.hidden, shape.hidden)
-    copy(dh, matrix(buffers.constants, 1, batch, shape.hidden, 0))
-    copy(dc, matrix(buffers.constants, 1, batch, shape.hidden, 0))
-    recurrent = mirror(shape, buffers.mirror, layer, 1)
+    copy(dh, zeros(buffers.constants, batch, shape.hidden))
+    copy(dc, zeros(buffers.constants, batch, shape.hidden))
     last = shape.states - 1
-    for t in range(sizes.steps - 1, -1, -1):
-        step_backward(
-            shape,
-            slots(shape, sizes, buffers.slots, layer, t, batch),
-            state(shape, sizes, buffers.states, 0, layer, t, batch),
-            state(shape, sizes, buffers.states, 0, layer, t + 1, batch),
-            state(shape, sizes, buffers.states, last, layer, t, batch),
-            state(shape, sizes, buffers.states, last, layer, t + 1, batch),
-            matrix(buffers.upper, t * batch * shape.hidden, batch, shape.hidden, shape.hidden),
-            dh,
-            dc,
-        )
-        fed = fed_slots(shape, sizes, buffers.slots, layer, t, batch, shape.recurrent)
-        add_product(dh, fed, recurrent)
+    steps_backward(
+        shape,
+        slots(shape, sizes, buffers.slots, layer, 0, rows),
+        mirror(shape, buffers.mirror, layer, 1),
+        state(shape, sizes, buffers.states, 0, layer, 0, rows + batch),
+        state(shape, sizes, buffers.states, last, layer, 0, rows + batch),
+        matrix(buffers.upper, 0, rows, shape.hidden, shape.hidden),
+        dh,
+        dc,
+        zeros(buffers.constants, batch, shape.gates),
+    )
 
-    inputs = layer_inputs(shape, sizes, buffers, layer)
+    # Gradients begin at zero; those of biases are of weights whose input is always 1.
+    inputs = layer_inputs(shape, sizes, buffers, layer, 0, rows)
     reads = sizes.channels if layer == 0 else shape.hidden
-    before = state(shape, sizes, buffers.states, 0, layer, 0, rows)
-    ones = matrix(buffers.constants, 0, rows, 1, 0)  # biases are weights of a constant input
+    ones = transposed(matrix(buffers.constants, 0, rows, 1, 0))
+    row = zeros(buffers.constants, 1, shape.gates)
     fed = fed_slots(shape, sizes, buffers.slots, layer, 0, rows, 0)
-    gradient = trained.gradient
-    add_product(weights(shape, gradient, places[layer, 0], reads), transposed(inputs), fed)
-    add_product(weights(shape, gradient, places[layer, 2], 1), transposed(ones), fed)
+    input_weights = weights(shape, trained.gradient, places[layer, 0], reads)
+    input_bias = weights(shape, trained.gradient, places[layer, 2], 1)
+    nothing = zeros(buffers.constants, reads, shape.gates)
+    product(input_weights, nothing, transposed(inputs), fed)
+    product(input_bias, row, ones, fed)
     if layer > 0:
         upper = matrix(buffers.upper, 0, rows, shape.hidden, shape.hidden)
-        copy(upper, matrix(buffers.constants, 1, rows, shape.hidden, 0))
-        add_product(upper, fed, mirror(shape, buffers.mirror, layer, 0))
+        below = mirror(shape, buffers.mirror, layer, 0)
+        product(upper, zeros(buffers.constants, rows, shape.hidden), fed, below)
     fed = fed_slots(shape, sizes, buffers.slots, layer, 0, rows, shape.recurrent)
-    add_product(weights(shape, gradient, places[layer, 1], shape.hidden), transposed(before), fed)
-    add_product(weights(shape, gradient, places[layer, 3], 1), transposed(ones), fed)
+    recurrent_weights = weights(shape, trained.gradient, places[layer, 1], shape.hidden)
+    recurrent_bias = weights(shape, trained.gradient, places[layer, 3], 1)
+    before = transposed(state(shape, sizes, buffers.states, 0, layer, 0, rows))
+    product(recurrent_weights, zeros(buffers.constants, shape.hidden, shape.gates), before, fed)
+    if shape.recurrent > 0:
+        product(recurrent_bias, row, ones, fed)
+    else:  # both biases feed the same slots
+        copy(recurrent_bias, input_bias)
 
 
 @helper

@@ -31,8 +31,11 @@ from numba.core.caching import _Cache
 from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
+from platformdirs import user_cache_path
 
 from sinernn.engines.fused.views import SUMS, VECTOR_BYTES
+from sinernn.model import functions
+from sinernn.model.cells import CELLS
 
 HERE = Path(__file__).parent
 CHECKSUM_BYTES = 32  # of sha256
@@ -62,21 +65,18 @@ SETTINGS = (
 def cache_folder() -> Path | None:
     """Return where kernels are kept; None where there is no folder to trust and to write to.
 
-    SINERNN_CACHE_DIR if it is set; else beside the package, or in the user's cache folder where the
-    package is read-only, or where others may write to it.
+    SINERNN_CACHE_DIR if it is set; else the user's cache folder.
     """
-    if override := os.environ.get("SINERNN_CACHE_DIR"):
-        return _usable(Path(override), mode=0o700)
-    if folder := _usable(HERE / "__pycache__", mode=0o777):  # for all who share the package
-        return folder
-    user = _user_cache_folder()
-    return user and _usable(user / "sinernn", mode=0o700)
+    named = os.environ.get("SINERNN_CACHE_DIR")
+    folder = Path(named) if named else user_cache_path("sinernn", appauthor=False)
+    # A relative one, as of an account without a home, would depend on the working folder.
+    return _usable(folder) if named or folder.is_absolute() else None
 
 
-def _usable(folder: Path, *, mode: int) -> Path | None:
+def _usable(folder: Path) -> Path | None:
     """Return the folder, made if need be; None if it is not our own or cannot be written to."""
     try:
-        folder.mkdir(mode, parents=True, exist_ok=True)
+        folder.mkdir(0o700, parents=True, exist_ok=True)
         if not _is_own(folder.stat()):
             return None
         with tempfile.TemporaryFile(dir=folder):
@@ -90,20 +90,6 @@ def _is_own(status: os.stat_result) -> bool:
     if os.name != "posix":
         return True
     return status.st_uid in (os.geteuid(), 0) and not status.st_mode & 0o022
-
-
-def _user_cache_folder() -> Path | None:
-    if sys.platform != "darwin":
-        named = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME", "")
-        if Path(named).is_absolute():  # else it would depend on where one works
-            return Path(named)
-    try:
-        home = Path.home()
-    except RuntimeError:  # an account without a home
-        return None
-    if os.name == "nt":
-        return home / "AppData" / "Local"
-    return home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache"
 
 
 def _read(path: Path) -> bytes | None:
@@ -125,9 +111,10 @@ def _remove_unused(folder: Path) -> None:
 
 
 def _hash_sources(sources: Path) -> bytes:
-    """Return a hash of a kernel's folder and of this one, as they are now."""
+    """Return a hash of a kernel's folder, of this one and of all cells, as they are now."""
     digest = hashlib.sha256()
-    for source in sorted({*HERE.glob("*.py"), *sources.glob("*.py")}):
+    cells = {Path(inspect.getfile(part)) for part in (functions, *map(type, CELLS.values()))}
+    for source in sorted({*HERE.glob("*.py"), *sources.glob("*.py"), *cells}):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     return digest.digest()
 

@@ -1,24 +1,36 @@
-# pyright: basic
+# pyright: basic, reportCallIssue=false
 # Code generation for numba: its types and llvmlite's are unknown to a type checker.
 """Copies, and the steps of a cell and of Adam, a vector at a time; `views` tells how it is done."""
 
+import functools
 import math
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 
-from sinernn.engines.fused.cells import CELLS
-from sinernn.engines.fused.lanes import Lanes, sqrt
-from sinernn.engines.fused.views import VECTOR_BYTES, emitted, integer, loop, splat, views_of
+from sinernn.engines.fused.lanes import CONTRACT, Lanes
+from sinernn.engines.fused.products import BLOCK, emit_product, emit_tiles
+from sinernn.engines.fused.views import (
+    VECTOR_BYTES,
+    choose,
+    emitted,
+    integer,
+    loop,
+    outlined,
+    splat,
+    views_of,
+)
+from sinernn.model.cells import CELLS
+from sinernn.model.functions import sqrt
 
 
 def _emit_copy(context, builder, sig, args):
     out, a = views_of(context, builder, sig, args)
-    lanes = out.lanes()
+    columns, lanes = (out.columns, 1) if out.width is None else (integer(out.width), out.lanes())
     with (
         loop(builder, integer(0), out.rows, 1) as (row, _),
-        loop(builder, integer(0), integer(out.width), lanes) as (column, _),
+        loop(builder, integer(0), columns, lanes) as (column, _),
     ):
         out.store(row, column, a.load(row, column, lanes), lanes)
     return context.get_dummy_value()
@@ -26,8 +38,55 @@ def _emit_copy(context, builder, sig, args):
 
 @emitted(lambda out, a: types.void, _emit_copy)
 def copy(out, a):
-    """Out [rows, width] = a; a row step of 0 in `a` repeats one row."""
+    """Out [rows, columns] = a; a row step of 0 in `a` repeats one row."""
     out[...] = a
+
+
+def _emit_column_sums(context, builder, sig, args):
+    out, a = views_of(context, builder, sig, args)
+    total = cgutils.alloca_once(builder, a.element)
+    with loop(builder, integer(0), a.columns, 1) as (column, _):
+        builder.store(ir.Constant(a.element, 0.0), total)
+        with loop(builder, integer(0), a.rows, 1) as (row, _):
+            more = builder.fadd(builder.load(total), a.scalar(row, column), flags=CONTRACT)
+            builder.store(more, total)
+        builder.store(builder.load(total), out.address(integer(0), column), align=out.item_bytes)
+    return context.get_dummy_value()
+
+
+@emitted(lambda out, a: types.void, _emit_column_sums)
+def column_sums(out, a):
+    """Out [1, columns] = sums of a [rows, columns], row after row."""
+    out[...] = np.add.accumulate(a)[-1:]
+
+
+def _emit_square_errors(context, builder, sig, args):
+    outputs, targets = views_of(context, builder, sig, args)
+    share = context.cast(builder, args[2], sig.args[2], sig.args[0].dtype)
+    total = cgutils.alloca_once_value(builder, ir.Constant(ir.DoubleType(), 0.0))
+    with loop(builder, integer(0), outputs.columns, 1) as (column, _):
+        place = outputs.address(integer(0), column)
+        error = builder.fsub(
+            outputs.scalar(integer(0), column), targets.scalar(integer(0), column), flags=CONTRACT
+        )
+        square = builder.fmul(error, error, flags=CONTRACT)
+        if square.type != ir.DoubleType():
+            square = builder.fpext(square, ir.DoubleType())
+        builder.store(builder.fadd(builder.load(total), square, flags=CONTRACT), total)
+        builder.store(builder.fmul(error, share, flags=CONTRACT), place, align=outputs.item_bytes)
+    return builder.load(total)
+
+
+@emitted(lambda outputs, targets, share: types.float64, _emit_square_errors)
+def square_errors(outputs, targets, share):
+    """Sum of the squared errors, one after the other; outputs become the errors times `share`.
+
+    Shapes:
+        outputs, targets: [1, columns].
+    """
+    errors = outputs - targets
+    outputs[...] = errors * outputs.dtype.type(share)
+    return float(np.add.accumulate((errors * errors).ravel(), dtype=np.float64)[-1])
 
 
 def _emit_copy_transposed(context, builder, sig, args):
@@ -61,82 +120,182 @@ def copy_transposed(out, a):
     out[...] = a.T
 
 
-def _emit_step(context, builder, sig, args, loads: str):
-    """Loop over rows and vectors; hand the loaded lanes to the cell's formula."""
+def _emit_formula(shape, slots, states, gradients=()):
+    """Return a function that writes one vector's code of a step; with `gradients`, backwards.
+
+    It takes (row, column), and backwards the recurrent product there, if it is in registers.
+    """
+    cell, builder, lanes = CELLS[shape.cell], slots.builder, states[0].lanes()
+
+    def load(views, row, column):
+        return [view.load(row, column, lanes) for view in views]
+
+    def emit(row, column, product=None):
+        places = [builder.add(column, integer(s * shape.hidden)) for s in range(cell.slots)]
+        kept = [slots.load(row, place, lanes) for place in places]
+        h, h_after, c, c_after = load(states, row, column)
+        if gradients:
+            upper, later, dc = load(gradients, row, column)
+            upper = upper + (later if product is None else product)
+            new, *results = cell.backward(kept, h, h_after, c, c_after, upper, dc)
+            targets = gradients[1:] if product is None else ()  # else dh is in no memory
+        else:
+            new, *results = cell.forward(kept, h, c)
+            targets = states[1], states[3]
+        for place, value in zip(places, new, strict=False):
+            slots.store(row, place, value, lanes)
+        for target, value in zip(targets[: cell.states], results, strict=False):
+            target.store(row, column, value, lanes)
+
+    return emit
+
+
+def _emit_rows(builder, shape, batch, states, formula):
+    """Loop over the vectors of a step."""
+    with (
+        loop(builder, integer(0), batch, 1) as (row, _),
+        loop(builder, integer(0), integer(shape.hidden), states[0].lanes()) as (column, _),
+    ):
+        formula(row, column)
+
+
+def _emit_steps_forward(shape, builder, slots, recurrent, h, c):
+    batch = builder.sub(h.rows, slots.rows)  # of states there is one step more
+    with loop(builder, integer(0), builder.udiv(slots.rows, batch), 1) as (t, _):
+        row = builder.mul(t, batch)
+        states = [view.part(at, batch) for view in (h, c) for at in (row, builder.add(row, batch))]
+        fed = slots.part(row, batch, shape.recurrent, shape.gates)
+        emit_product(builder, fed, fed, states[0], recurrent)
+        formula = _emit_formula(shape, slots.part(row, batch), states)
+        _emit_rows(builder, shape, batch, states, formula)
+
+
+def _emit_steps_backward(shape, builder, slots, recurrent, h, c, upper, dh, dc, none):
+    batch = builder.sub(h.rows, slots.rows)
+    steps = builder.udiv(slots.rows, batch)
+    with loop(builder, integer(0), steps, 1) as (done, _):
+        row = builder.mul(builder.sub(builder.sub(steps, integer(1)), done), batch)
+        after = builder.add(row, batch)
+        states = [view.part(at, batch) for view in (h, c) for at in (row, after)]
+        is_last = builder.icmp_signed("==", done, integer(0))
+        later = choose(is_last, none, slots.part(after, batch, shape.recurrent, shape.gates))
+        now = slots.part(row, batch)
+        formula = _emit_formula(shape, now, states, (upper.part(row, batch), dh, dc))
+        if CELLS[shape.cell].slots == 1 and shape.hidden <= BLOCK:
+            # dh is this product alone: it goes into the formula from the registers
+            emit_tiles(builder, now, None, later, recurrent, formula)
+        else:
+            emit_product(builder, dh, dh, later, recurrent)
+            _emit_rows(builder, shape, batch, states, formula)
+
+
+def _outlined_steps(emit):
+    """Write all steps of a layer as one function."""
+
+    def emit_call(context, builder, sig, args):
+        shape, views = sig.args[0].value, views_of(context, builder, sig, args)
+        name = f"{emit.__name__}.{views[0].kind.dtype}.{shape.cell}.{shape.hidden}"
+        outlined(builder, name, views, functools.partial(emit, shape))
+        return context.get_dummy_value()
+
+    return emit_call
+
+
+@emitted(lambda shape, slots, recurrent, h, c: types.void, _outlined_steps(_emit_steps_forward))
+def steps_forward(shape, slots, recurrent, h, c):
+    """All steps of a layer: from the inputs' part of `slots` to the states.
+
+    Shapes:
+        shape: names the cell.
+        slots: [T * B, S] pre-activations without the recurrent weights' part; replaced by what
+            `steps_backward` needs.
+        recurrent: [H, G] weights.
+        h, c: [(T + 1) * B, H] states, of which those before the first step are read (for a cell
+            without c, c is not read) and those after each step written.
+    """
+    cell, batch = CELLS[shape.cell], len(h) - len(slots)
+    for row in range(0, len(slots), batch):
+        before, after = slice(row, row + batch), slice(row + batch, row + 2 * batch)
+        slots[before, shape.recurrent :] += h[before] @ recurrent
+        kept = np.split(slots[before], cell.slots, axis=1)
+        new, *states = cell.forward(kept, h[before], c[before])
+        targets = [h[after], c[after]][: cell.states]
+        for target, value in zip([*kept[: len(new)], *targets], [*new, *states], strict=False):
+            target[...] = value
+
+
+@emitted(
+    lambda shape, slots, recurrent, h, c, upper, dh, dc, none: types.void,
+    _outlined_steps(_emit_steps_backward),
+)
+def steps_backward(shape, slots, recurrent, h, c, upper, dh, dc, none):
+    """All steps of a layer, backwards.
+
+    Shapes:
+        slots: [T * B, S] what `steps_forward` left; replaced by its gradients.
+        recurrent: [G, H] weights, transposed.
+        h, c: [(T + 1) * B, H] states.
+        upper: [T * B, H] gradient of the loss by the states that comes from above.
+        dh, dc: [B, H] zeros; working memory.
+        none: [B, G] zeros.
+    """
+    cell, batch = CELLS[shape.cell], len(h) - len(slots)
+    later = none
+    for row in range(len(slots) - batch, -1, -batch):
+        before, after = slice(row, row + batch), slice(row + batch, row + 2 * batch)
+        dh += later @ recurrent
+        kept = np.split(slots[before], cell.slots, axis=1)
+        states = h[before], h[after], c[before], c[after]
+        new, *results = cell.backward(kept, *states, upper[before] + dh, dc)
+        slots[before] = np.concatenate(new, axis=1)
+        for target, value in zip([dh, dc][: cell.states], results, strict=False):
+            target[...] = value
+        later = slots[before, shape.recurrent :]
+
+
+def _emit_differentiate_steps(context, builder, sig, args):
     shape = sig.args[0].value
-    cell = CELLS[shape.cell]
-    slots, *others = views_of(context, builder, sig, args)
-    lanes = others[0].lanes()
-    width = shape.hidden
+    cell, width = CELLS[shape.cell], shape.hidden
+    slots, h, h_after, c, c_after, out = views_of(context, builder, sig, args)
+    lanes = h.lanes()
     with (
         loop(builder, integer(0), slots.rows, 1) as (row, _),
         loop(builder, integer(0), integer(width), lanes) as (column, _),
     ):
-        places = [builder.add(column, integer(s * width)) for s in range(cell.slots)]
-        kept = tuple(slots.load(row, place, lanes) for place in places)
-        if loads == "forward":
-            h, h_after, c, c_after = others
-            new, *results = cell.forward(
-                kept, h.load(row, column, lanes), c.load(row, column, lanes)
-            )
-            targets = [h_after, c_after][: cell.states]
-        else:
-            *_, dh, dc = others
-            values = [view.load(row, column, lanes) for view in others]
-            total = values[4] + values[5]
-            new, *results = cell.backward(kept, *values[:4], total, values[6])
-            targets = [dh, dc][: cell.states]
-        for place, value in zip(places, new, strict=True):
-            slots.store(row, place, value, lanes)
-        for target, value in zip(targets, results, strict=False):
-            target.store(row, column, value, lanes)
+        kept = tuple(
+            slots.load(row, builder.add(column, integer(s * width)), lanes)
+            for s in range(cell.slots)
+        )
+        values = [view.load(row, column, lanes) for view in (h, h_after, c, c_after)]
+        kind = values[0].type
+        one, zero = (Lanes(builder, ir.Constant(kind, [x] * lanes)) for x in (1.0, 0.0))
+        place = 0
+        for direction in ((one, zero), (zero, one)):
+            gradients, *before = cell.backward(kept, *values, *direction)
+            for value in (*gradients, *before):
+                out.store(row, builder.add(column, integer(place * width)), value, lanes)
+                place += 1
     return context.get_dummy_value()
 
 
-def _emit_step_forward(context, builder, sig, args):
-    return _emit_step(context, builder, sig, args, "forward")
-
-
-@emitted(lambda shape, slots, h, h_after, c, c_after: types.void, _emit_step_forward)
-def step_forward(shape, slots, h, h_after, c, c_after):
-    """One step of the cell: from pre-activations in `slots` to the state after it.
+@emitted(lambda shape, slots, h, h_after, c, c_after, out: types.void, _emit_differentiate_steps)
+def differentiate_steps(shape, slots, h, h_after, c, c_after, out):
+    """Derivatives of the state after each step, unit by unit.
 
     Shapes:
-        shape: names the cell.
-        slots: [B, slots * H] pre-activations; replaced by what `step_backward` needs.
-        h, c: [B, H] state before the step (for a cell without c, c is not read).
-        h_after, c_after: [B, H] written.
-    """
-    cell = CELLS[shape.cell]
-    new, *states = cell.forward(np.split(slots, cell.slots, axis=1), h, c)
-    slots[...] = np.concatenate(new, axis=1)
-    for target, value in zip([h_after, c_after][: cell.states], states, strict=False):
-        target[...] = value
-
-
-def _emit_step_backward(context, builder, sig, args):
-    return _emit_step(context, builder, sig, args, "backward")
-
-
-@emitted(
-    lambda shape, slots, h, h_after, c, c_after, upper, dh, dc: types.void, _emit_step_backward
-)
-def step_backward(shape, slots, h, h_after, c, c_after, upper, dh, dc):
-    """One step of the cell, backwards.
-
-    Shapes:
-        slots: [B, slots * H] what `step_forward` left; replaced by its gradients.
-        h, h_after, c, c_after: [B, H] state before and after the step.
-        upper: [B, H] gradient of the loss by h_after that comes from above.
-        dh, dc: [B, H] gradient by the state after the step that comes from later steps;
-            replaced by that by the state before, without the recurrent weights' part.
+        slots: [T, slots * H] what `step_forward` left.
+        h, h_after, c, c_after: [T, H] state before and after the steps.
+        out: [T, 2 * (slots + 2) * H] written: of h, then of c, by every slot, by the h before
+            (past the recurrent weights) and by the c before.
     """
     cell = CELLS[shape.cell]
     kept = np.split(slots, cell.slots, axis=1)
-    new, *states = cell.backward(kept, h, h_after, c, c_after, upper + dh, dc)
-    slots[...] = np.concatenate(new, axis=1)
-    for target, value in zip([dh, dc][: cell.states], states, strict=False):
-        target[...] = value
+    one, zero = np.ones_like(h), np.zeros_like(h)
+    parts = []
+    for direction in ((one, zero), (zero, one)):
+        gradients, *before = cell.backward(kept, h, h_after, c, c_after, *direction)
+        parts += [zero + value for value in (*gradients, *before)]
+    out[...] = np.concatenate(parts, axis=1)
 
 
 def _adam(p, g, m, v, scale, rate, root):

@@ -7,18 +7,18 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from sinernn.engines import (
+    KernelCall,
     Objective,
     blank_after_divergence,
     require_free_run,
     require_objective,
     require_plan,
 )
-from sinernn.engines.fused.cache import is_compiled
-from sinernn.engines.fused.kernels import advance, run
+from sinernn.engines.fused.kernels import advance
 from sinernn.engines.fused.layout import Layout, zeros
-from sinernn.engines.fused.memory import Buffers, Sizes, Trained
-from sinernn.engines.fused.shape import Shape
-from sinernn.network import Hidden, Network, TrainState
+from sinernn.engines.fused.memory import Sizes, Trained
+from sinernn.engines.fused.runs import empty_run, free_run, make_buffers, plain
+from sinernn.model.network import Hidden, Network, TrainState
 
 
 class FusedEngine:
@@ -40,8 +40,8 @@ class FusedEngine:
         self._updates = state.updates
         if objective is not None:
             _require_shape("samples", objective.samples, (len(objective.samples), network.channels))
-            self._samples = _plain(objective.samples, network.dtype)
-            self._sizes = self._sizes_of(objective.length, self._batch)
+            self._samples = plain(objective.samples, network.dtype)
+            self._sizes = Sizes(network.channels, network.num_layers, objective.length, self._batch)
             self._buffers = make_buffers(
                 self._layout.shape, self._sizes, network.dtype, training=True
             )
@@ -85,25 +85,14 @@ class FusedEngine:
             updates=self._updates,
         )
 
-    @property
-    def needs_compiling(self) -> bool:
-        """See `Engine.needs_compiling`."""
-        return not all(is_compiled(kernel, *arguments) for kernel, arguments in self._empty_calls())
-
-    def compile(self) -> None:
-        """See `Engine.compile`."""
-        for kernel, arguments in self._empty_calls():
-            kernel(*arguments)
-
-    def _empty_calls(self) -> list[tuple[Any, tuple[Any, ...]]]:
-        """Kernels, with arguments of the right types that ask for nothing."""
-        nothing = np.empty((self._batch, 0, self._network.channels), self._network.dtype)
-        calls = [(run, self._run_arguments(nothing, 0, self._trained.hidden))]
+    def kernel_calls(self) -> list[KernelCall]:
+        """See `Engine.kernel_calls`."""
+        calls = [empty_run(self._layout)]
         if self._objective is not None:
             starts, resets = np.empty((0, self._batch), np.int64), np.empty((0, self._batch), bool)
             none = np.empty(0)
             arguments = self._advance_arguments(self._objective, starts, resets, none, none)
-            calls.append((advance, arguments))
+            calls.insert(0, (advance, arguments))
         return calls
 
     def _run(
@@ -113,9 +102,9 @@ class FusedEngine:
         rows, length, _ = inputs.shape
         _require_shape("inputs", inputs, (rows, length, self._network.channels))
         _require_shape("hidden", hidden, self._network.zero_hidden(rows).shape)
-        arguments = self._run_arguments(inputs, steps, self._layout.pad_hidden(hidden))
-        run(*arguments)
-        return np.ascontiguousarray(arguments[-1].transpose(1, 0, 2))
+        return free_run(
+            self._layout, self._trained.params, inputs, steps, self._layout.pad_hidden(hidden)
+        )
 
     def _advance_arguments(
         self,
@@ -132,40 +121,15 @@ class FusedEngine:
             objective.washout,
             math.inf if objective.gradient_clip is None else float(objective.gradient_clip),
             self._samples,
-            _plain(starts, np.int64),
-            _plain(resets, np.bool_),
-            _plain(learning_rates, np.float64),
+            plain(starts, np.int64),
+            plain(resets, np.bool_),
+            plain(learning_rates, np.float64),
             int(self._updates),
             self._layout.places,
             self._trained,
             self._buffers,
             losses,
         )
-
-    def _run_arguments(
-        self, inputs: Float[np.ndarray, "B W D"], steps: int, hidden: np.ndarray
-    ) -> tuple[Any, ...]:
-        inputs = _plain(inputs.transpose(1, 0, 2), self._network.dtype)
-        sizes = self._sizes_of(1, inputs.shape[1])
-        return (
-            self._layout.shape,
-            sizes,
-            inputs,
-            np.zeros(sizes.batch, np.bool_),
-            self._layout.places,
-            self._trained.params,
-            hidden,
-            make_buffers(self._layout.shape, sizes, self._network.dtype, training=False),
-            np.empty((steps, sizes.batch, sizes.channels), self._network.dtype),
-        )
-
-    def _sizes_of(self, steps: int, batch: int) -> Sizes:
-        return Sizes(self._network.channels, self._network.num_layers, steps, batch)
-
-
-def _plain(array: np.ndarray, dtype: Any) -> np.ndarray:
-    """Return the array, copied if need be, as what numba takes for one and the same type."""
-    return np.require(array, dtype, ["C", "ALIGNED", "WRITEABLE", "ENSUREARRAY"])
 
 
 def _require_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
@@ -183,21 +147,3 @@ def _require_state(network: Network, state: TrainState) -> int:
     _, _, rows, _ = state.hidden.shape
     _require_shape("hidden", state.hidden, network.zero_hidden(rows).shape)
     return rows
-
-
-def make_buffers(shape: Shape, sizes: Sizes, dtype: str, *, training: bool) -> Buffers:
-    """Return working memory; without training, none for the backward pass."""
-    rows, backward = sizes.steps * sizes.batch, 1 if training else 0
-    buffers = Buffers(
-        window=zeros((rows + sizes.batch) * sizes.channels, dtype),
-        bias=zeros(sizes.layers * shape.slots, dtype),
-        slots=zeros(sizes.layers * rows * shape.slots, dtype),
-        states=zeros(shape.states * sizes.layers * (rows + sizes.batch) * shape.hidden, dtype),
-        outputs=zeros(rows * sizes.channels, dtype),
-        upper=zeros(backward * rows * shape.hidden, dtype),
-        carry=zeros(backward * 2 * sizes.batch * shape.hidden, dtype),
-        mirror=zeros(backward * 2 * sizes.layers * shape.gates * shape.hidden_step, dtype),
-        constants=zeros(1 + shape.slots, dtype),
-    )
-    buffers.constants[0] = 1
-    return buffers

@@ -8,49 +8,66 @@ allocated, and one thread does everything in one order, so the bits are the same
 
 import math
 
-from sinernn.engines.fused.backward import (
-    clip_factor,
-    layer_backward,
-    read_out_backward,
-    square_errors,
-)
+from sinernn.engines.fused.backward import clip_factor, layer_backward, loss, read_out_backward
 from sinernn.engines.fused.cache import helper, kernel
-from sinernn.engines.fused.elementwise import adam, copy_transposed
+from sinernn.engines.fused.elementwise import adam, copy, copy_transposed
 from sinernn.engines.fused.forward import add_biases, forward
-from sinernn.engines.fused.memory import mirror, weights
+from sinernn.engines.fused.memory import mirror, state, weights, zeros
+from sinernn.engines.fused.views import matrix
 
 
 @helper
 def fill_window(sizes, samples, starts, buffers):
     """Copy the windows at `starts` [B] into `buffers.window`."""
-    for b in range(sizes.batch):
-        for t in range(sizes.steps + 1):
-            for d in range(sizes.channels):
-                place = (t * sizes.batch + b) * sizes.channels + d
-                buffers.window[place] = samples[starts[b] + t, d]
+    channels, batch = sizes.channels, sizes.batch
+    # one window stands in its buffer as in the samples
+    rows, columns = (1, (sizes.steps + 1) * channels) if batch == 1 else (sizes.steps + 1, channels)
+    for b in range(batch):
+        copy(
+            matrix(buffers.window, b * channels, rows, columns, batch * channels),
+            matrix(samples, starts[b] * channels, rows, columns, channels),
+        )
 
 
 @helper
 def carry_in(shape, sizes, resets, hidden, buffers):
     """Set the states at step 0: those carried, or zero where `resets` [B]."""
-    size = sizes.batch * shape.hidden
-    for part in range(shape.states * sizes.layers):
-        for b in range(sizes.batch):
-            for place in range(b * shape.hidden, (b + 1) * shape.hidden):
-                at = part * (sizes.steps + 1) * size + place
-                buffers.states[at] = hidden[part * size + place]
+    for kind in range(shape.states):
+        for layer in range(sizes.layers):
+            row = (kind * sizes.layers + layer) * sizes.batch
+            before = state(shape, sizes, buffers.states, kind, layer, 0, sizes.batch)
+            carried = matrix(hidden, row * shape.hidden, sizes.batch, shape.hidden, shape.hidden)
+            copy(before, carried)
+            for b in range(sizes.batch):
                 if resets[b]:
-                    buffers.states[at] = 0
+                    at = (row * (sizes.steps + 1) + b) * shape.hidden
+                    copy(
+                        matrix(buffers.states, at, 1, shape.hidden, shape.hidden),
+                        zeros(buffers.constants, 1, shape.hidden),
+                    )
 
 
 @helper
-def carry_out(shape, sizes, hidden, buffers):
-    """Keep the states after the last step."""
+def move_states(shape, sizes, source, source_steps, from_step, target, target_steps, to_step):
+    """Copy all states of one step between arrays of states [h or c, L, steps, B, H]."""
     size = sizes.batch * shape.hidden
     for part in range(shape.states * sizes.layers):
-        at = (part * (sizes.steps + 1) + sizes.steps) * size
-        for place in range(size):
-            hidden[part * size + place] = buffers.states[at + place]
+        copy(
+            matrix(
+                target,
+                (part * target_steps + to_step) * size,
+                sizes.batch,
+                shape.hidden,
+                shape.hidden,
+            ),
+            matrix(
+                source,
+                (part * source_steps + from_step) * size,
+                sizes.batch,
+                shape.hidden,
+                shape.hidden,
+            ),
+        )
 
 
 @kernel
@@ -92,15 +109,15 @@ def advance(
         fill_window(sizes, samples, starts[update], buffers)
         carry_in(shape, sizes, resets[update], trained.hidden, buffers)
         add_biases(shape, sizes, params, places, buffers)
-        forward(shape, sizes, params, places, buffers)
-        losses[update] = square_errors(sizes, washout, resets[update], buffers)
-        carry_out(shape, sizes, trained.hidden, buffers)
+        forward(shape, sizes, 0, sizes.steps, params, places, buffers)
+        losses[update] = loss(sizes, washout, resets[update], buffers)
+        held = sizes.steps + 1
+        move_states(shape, sizes, buffers.states, held, sizes.steps, trained.hidden, 1, 0)
 
         for layer in range(sizes.layers):
             for which in range(0 if layer > 0 else 1, 2):  # no gradient by the window
                 weight = weights(shape, params, places[layer, which], shape.hidden)
                 copy_transposed(mirror(shape, buffers.mirror, layer, which), weight)
-        trained.gradient[:] = 0
         read_out_backward(shape, sizes, trained, places, buffers)
         for layer in range(sizes.layers - 1, -1, -1):
             layer_backward(shape, sizes, layer, trained, places, buffers)
@@ -118,25 +135,32 @@ def advance(
 
 
 @kernel
-def run(shape, sizes, inputs, resets, places, params, hidden, buffers, outputs):
+def run(shape, sizes, inputs, places, params, hidden, buffers, outputs):
     """Run the network; where inputs end, outputs become inputs.
 
     Shapes:
-        sizes: With one step, as the buffers.
+        sizes: `Sizes`; its steps are one, or as many as there are outputs: then the window, the
+            states and the slots of every step are left in `buffers`.
         inputs: [W, B, D].
-        resets: [B] False.
         hidden: [h or c, L, B, H] state before; changed to that after.
         outputs: [steps, B, D] written, steps >= W.
     """
+    steps, held = outputs.shape[0], sizes.steps + 1
     add_biases(shape, sizes, params, places, buffers)
-    for t in range(outputs.shape[0]):
+    move_states(shape, sizes, hidden, 1, 0, buffers.states, held, 0)
+    step = 0
+    for t in range(steps):
+        start = step * sizes.batch * sizes.channels
         for b in range(sizes.batch):
             for d in range(sizes.channels):
                 value = inputs[t, b, d] if t < inputs.shape[0] else outputs[t - 1, b, d]
-                buffers.window[b * sizes.channels + d] = value
-        carry_in(shape, sizes, resets, hidden, buffers)
-        forward(shape, sizes, params, places, buffers)
-        carry_out(shape, sizes, hidden, buffers)
+                buffers.window[start + b * sizes.channels + d] = value
+        forward(shape, sizes, step, 1, params, places, buffers)
         for b in range(sizes.batch):
             for d in range(sizes.channels):
-                outputs[t, b, d] = buffers.outputs[b * sizes.channels + d]
+                outputs[t, b, d] = buffers.outputs[start + b * sizes.channels + d]
+        step += 1
+        if step == sizes.steps and t < steps - 1:  # the buffers hold one step
+            move_states(shape, sizes, buffers.states, held, step, buffers.states, held, 0)
+            step = 0
+    move_states(shape, sizes, buffers.states, held, step, hidden, 1, 0)

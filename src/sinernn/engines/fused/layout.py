@@ -1,10 +1,12 @@
 """Where torch's parameters stand in the kernels' flat arrays."""
 
+from functools import cached_property
+
 import numpy as np
 
-from sinernn.engines.fused.cells import CELLS
 from sinernn.engines.fused.shape import PADDED_BYTES, Shape
-from sinernn.network import Hidden, Network, Params
+from sinernn.model.cells import CELLS
+from sinernn.model.network import Hidden, Network, Params, Theta
 
 Flat = np.ndarray
 """Flat and padded, of whole vectors, of the network's dtype; not annotated further: most are
@@ -50,6 +52,23 @@ class Layout:
             for view, rows in parts[name]:
                 params[name][rows] = view
         return params
+
+    def pack_flat(self, theta: Theta) -> Flat:
+        """Return the flat array of parameters that are one array in torch's order."""
+        flat = zeros(self.size, self.network.dtype)
+        flat[self._index] = theta
+        return flat
+
+    @cached_property
+    def _index(self) -> np.ndarray:
+        """Where each number of the parameters, in torch's order, lies in the flat array."""
+        flat = np.arange(self.size)
+        parts = self._parts(flat)
+        index = {name: np.empty(shape, int) for name, shape in self.network.shapes.items()}
+        for name, values in index.items():
+            for view, rows in parts[name]:
+                values[rows] = view
+        return np.concatenate([values.ravel() for values in index.values()])
 
     def pad_hidden(self, hidden: Hidden) -> Flat:
         """Return a hidden state, flat and padded."""

@@ -87,12 +87,17 @@ def mirror(shape, flat, layer, recurrent):
 
 
 @helper
-def layer_inputs(shape, sizes, buffers, layer):
-    """View [T * B, D or H] of what a layer reads: the window, or h of the layer below."""
-    rows = sizes.steps * sizes.batch
+def layer_inputs(shape, sizes, buffers, layer, step, rows):
+    """View [rows, D or H] of what a layer reads from a step on: the window, or h below it."""
     if layer == 0:
         columns = sizes.channels
-        return matrix(buffers.window, 0, rows, columns, columns)
+        return matrix(buffers.window, step * sizes.batch * columns, rows, columns, columns)
     columns = shape.hidden + 0  # a plain number, so that both views have one type
-    at = ((layer - 1) * (sizes.steps + 1) + 1) * sizes.batch * columns
+    at = ((layer - 1) * (sizes.steps + 1) + step + 1) * sizes.batch * columns
     return matrix(buffers.states, at, rows, columns, columns)
+
+
+@helper
+def zeros(constants, rows, columns):
+    """View [rows, columns] of zeros, of `Buffers.constants`; at most as many columns as slots."""
+    return matrix(constants, 1, rows, columns, 0)

@@ -8,68 +8,80 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from sinernn.engines.fused.lanes import Lanes
-from sinernn.engines.fused.views import SUMS, emitted, integer, loop, splat, views_of
+from sinernn.engines.fused.views import (
+    SUMS,
+    choose,
+    emitted,
+    integer,
+    loop,
+    outlined,
+    splat,
+    views_of,
+)
 
 BLOCK = 128  # inner indices of a product that are worked off before the next ones
 
 
-def _emit_add_product(context, builder, sig, args):
-    out, a, _ = sig.args
+def emit_product(builder, out, base, a, b):
+    """Out = base + a @ b."""
     if a.width is not None and a.width <= BLOCK:  # a step's product: alone, fully unrolled
-        _emit_tiles(builder, *views_of(context, builder, sig, args))
-        return context.get_dummy_value()
-    # products over all rows share one function for each width, which saves compiling them
-    kinds = [context.get_value_type(kind) for kind in sig.args]
-    function = cgutils.get_or_insert_function(
-        builder.module,
-        ir.FunctionType(ir.VoidType(), kinds),
-        f"sinernn.add_product.{out.dtype}.{out.width}.{a.width}.{a.by_columns}",
-    )
-    if not function.blocks:
-        function.linkage = "internal"
-        function.attributes.add("noinline")
-        inner = ir.IRBuilder(function.append_basic_block())
-        _emit_tiles(inner, *views_of(context, inner, sig, function.args))
-        inner.ret_void()
-    builder.call(function, args)
+        emit_tiles(builder, out, base, a, b)
+    else:  # products over all rows share one function for each width
+        name = f"product.{out.kind.dtype}.{out.width}.{a.width}.{a.kind.by_columns}"
+        outlined(builder, name, [out, base, a, b], emit_tiles)
+
+
+def _emit_product(context, builder, sig, args):
+    emit_product(builder, *views_of(context, builder, sig, args))
     return context.get_dummy_value()
 
 
-def _emit_tiles(builder, out, a, b):
-    """Out += a @ b in tiles that stay in registers while the inner index runs."""
+def emit_tiles(builder, out, base, a, b, finish=None):
+    """Out = base + a @ b in tiles that stay in registers while the inner index runs.
+
+    Of at most BLOCK inner indices, base may be None, for zero; and `finish` may take
+    (row, column, sums) in place of a store.
+    """
     lanes = out.lanes()
     vectors = out.width // lanes
     wide = next(n for n in (3, 2, 1) if vectors % n == 0)
-    start = integer(0)
+    top = integer(0)
     for height in (min(8, SUMS // wide), 1):
-        count = builder.udiv(builder.sub(out.rows, start), integer(height))
-        stop = builder.add(start, builder.mul(count, integer(height)))
+        count = builder.udiv(builder.sub(out.rows, top), integer(height))
+        bottom = builder.add(top, builder.mul(count, integer(height)))
+        size = height, wide, lanes
         with (
-            _blocks(builder, a) as inner_range,
+            _blocks(builder, a, base, out) as (inner_range, begin),
             loop(builder, integer(0), integer(out.width), wide * lanes) as (column, _),
-            loop(builder, start, stop, height) as (row, _),
+            loop(builder, top, bottom, height) as (row, _),
         ):
-            _emit_tile(builder, out, a, b, (row, column), (height, wide, lanes), inner_range)
-        start = stop
+            _emit_tile(builder, (out, begin, a, b), (row, column), size, inner_range, finish)
+        top = bottom
 
 
 @contextlib.contextmanager
-def _blocks(builder, a):
-    """A loop over ranges of the inner index that keep the second factor's panel in cache."""
+def _blocks(builder, a, base, out):
+    """A loop over ranges of the inner index that keep the second factor's panel in cache.
+
+    Gives the range, and what the sums over it begin with: `base`, then `out`.
+    """
     if a.width is not None and a.width <= BLOCK:
-        yield integer(0), integer(a.width)  # no loop, so that LLVM unrolls the one within
+        # no loop, so that LLVM unrolls the one within
+        yield (integer(0), integer(a.width)), base
     else:
         with loop(builder, integer(0), a.columns, BLOCK) as (first, _):
             last = builder.add(first, integer(BLOCK))
             over = builder.icmp_signed(">", last, a.columns)
-            yield first, builder.select(over, a.columns, last)
+            is_first = builder.icmp_signed("==", first, integer(0))
+            yield (first, builder.select(over, a.columns, last)), choose(is_first, base, out)
 
 
-def _emit_tile(builder, out, a, b, corner, size, inner_range):
-    """A tile of `out` from its corner (row, column): += a @ b there, inner index in a range.
+def _emit_tile(builder, views, corner, size, inner_range, finish):
+    """A tile of `out` from its corner (row, column): base + a @ b there, inner index in a range.
 
     `size` is the height in rows, the width in vectors, and the lanes of a vector.
     """
+    out, base, a, b = views
     (row, column), (height, wide, lanes), (start, stop) = corner, size, inner_range
     # few sums wait for each other's latency: split the inner index in up to four
     split = max(1, min(4, 8 // (height * wide)))
@@ -82,8 +94,8 @@ def _emit_tile(builder, out, a, b, corner, size, inner_range):
         for i, j in tiles:
             sums[s, i, j] = cgutils.alloca_once(builder, kind)
             first = (
-                out.load(rows[i], columns[j], lanes).value
-                if s == 0
+                base.load(rows[i], columns[j], lanes).value
+                if s == 0 and base
                 else ir.Constant(kind, [0.0] * lanes)
             )
             builder.store(first, sums[s, i, j])
@@ -108,17 +120,27 @@ def _emit_tile(builder, out, a, b, corner, size, inner_range):
         parts = [Lanes(builder, builder.load(sums[s, i, j])) for s in range(split)]
         while len(parts) > 1:
             parts = [sum(parts[k + 1 : k + 2], parts[k]) for k in range(0, len(parts), 2)]
-        out.store(rows[i], columns[j], parts[0], lanes)
+        if finish and height == 1:
+            finish(rows[i], columns[j], parts[0])
+        else:
+            out.store(rows[i], columns[j], parts[0], lanes)
+    if finish and height > 1:  # a loop, not one copy of the code for each row
+        with loop(builder, row, builder.add(row, integer(height)), 1) as (one, _):
+            for j in columns:
+                finish(one, j, out.load(one, j, lanes))
 
 
-@emitted(lambda out, a, b: types.void, _emit_add_product)
-def add_product(out, a, b):
-    """Out [rows, width] += a [rows, inner] @ b [inner, width]."""
-    out += a @ b
+@emitted(lambda out, base, a, b: types.void, _emit_product)
+def product(out, base, a, b):
+    """Out [rows, width] = base [rows, width] + a [rows, inner] @ b [inner, width].
+
+    `base` may be `out`; with a row step of 0 it is one row for all.
+    """
+    out[...] = base + a @ b
 
 
-def _emit_add_inner_products(context, builder, sig, args):
-    out, a, b = views_of(context, builder, sig, args)
+def _emit_inner_products(context, builder, sig, args):
+    out, base, a, b = views_of(context, builder, sig, args)
     lanes = a.lanes()
     kind = ir.VectorType(out.element, lanes)
     suffix = f"v{lanes}{'f32' if out.element == ir.FloatType() else 'f64'}"
@@ -137,13 +159,13 @@ def _emit_add_inner_products(context, builder, sig, args):
             more = a.load(row, k, lanes) * b.load(column, k, lanes)
             builder.store((Lanes(builder, builder.load(total)) + more).value, total)
         # reassoc: sum the lanes as a tree, not one after the other
-        before = out.scalar(row, column)
+        before = base.scalar(row, column)
         after = builder.call(reduce, [before, builder.load(total)], fastmath=("reassoc",))
         builder.store(after, out.address(row, column), align=out.item_bytes)
     return context.get_dummy_value()
 
 
-@emitted(lambda out, a, b: types.void, _emit_add_inner_products)
-def add_inner_products(out, a, b):
-    """Out [rows, columns] += a [rows, width] @ b [columns, width].T."""
-    out += a @ b.T
+@emitted(lambda out, base, a, b: types.void, _emit_inner_products)
+def inner_products(out, base, a, b):
+    """Out [rows, columns] = base [rows, columns] + a [rows, width] @ b [columns, width].T."""
+    out[...] = base + a @ b.T

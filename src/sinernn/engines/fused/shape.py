@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sinernn.engines.fused.cells import CELLS
 from sinernn.engines.fused.constants import compile_time
+from sinernn.model.cells import CELLS
 
 PADDED_BYTES = 64  # rows are padded to this: the widest vector in use
 
@@ -63,6 +63,11 @@ class Shape:
     def recurrent(self) -> int:
         """First of the slots' columns that the recurrent weights feed."""
         return self.slots - self.gates
+
+    @property
+    def slopes(self) -> int:
+        """Columns of a step's derivatives: of h and c, by every slot and by h and c."""
+        return 2 * (self.slots + 2 * self.hidden)
 
     @property
     def states(self) -> int:

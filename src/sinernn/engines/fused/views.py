@@ -79,16 +79,23 @@ def emitted(result: Callable[..., Any], emit: Callable[..., Any]) -> Callable[..
 
 
 class View:
-    """A matrix while code for it is written."""
+    """A matrix while code for it is written; `parts` are data, rows, columns and step."""
 
-    def __init__(self, context, builder, kind: MatrixType, value):
-        self.builder, self.kind = builder, kind
+    def __init__(self, builder, kind: MatrixType, parts):
+        self.builder, self.kind, self.parts = builder, kind, tuple(parts)
         self.width: Any = kind.width  # None in views that are not asked for it
-        struct = cgutils.create_struct_proxy(kind)(context, builder, value)
-        self.data, self.rows, self.columns = struct.data, struct.rows, struct.columns
-        self.step = struct.step
-        self.element = context.get_value_type(kind.dtype)
+        self.data, self.rows, self.columns, self.step = self.parts
+        self.element = self.data.type.pointee
         self.item_bytes = kind.dtype.bitwidth // 8
+
+    def part(self, row, rows, column: int = 0, width: int | None = None) -> "View":
+        """The view of some rows, and of some columns if a width is given."""
+        kind, columns = self.kind, self.columns
+        if width is not None:
+            kind, columns = MatrixType(kind.dtype, width, kind.by_columns), integer(width)
+        return View(
+            self.builder, kind, (self.address(row, integer(column)), rows, columns, self.step)
+        )
 
     def lanes(self) -> int:
         """Most lanes a vector can have so that whole vectors fill a row."""
@@ -131,10 +138,34 @@ def integer(value: int) -> ir.Constant:
 def views_of(context, builder, sig, args) -> list[View]:
     """Return the matrices among the arguments."""
     return [
-        View(context, builder, kind, value)
+        View(builder, kind, cgutils.unpack_tuple(builder, value, 4))
         for kind, value in zip(sig.args, args, strict=True)
         if isinstance(kind, MatrixType)
     ]
+
+
+def outlined(builder, name: str, views: list[View], emit: Callable[..., None]):
+    """Call a function that `emit(builder, *views)` writes, once a module and never inlined.
+
+    One copy compiles faster than many, and what it loops over has the registers to itself.
+    """
+    arguments = [part for view in views for part in view.parts]
+    kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+    function = cgutils.get_or_insert_function(builder.module, kind, f"sinernn.{name}")
+    if not function.blocks:
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        inner = ir.IRBuilder(function.append_basic_block())
+        parts = iter(function.args)
+        emit(inner, *(View(inner, v.kind, [next(parts) for _ in v.parts]) for v in views))
+        inner.ret_void()
+    builder.call(function, arguments)
+
+
+def choose(condition, one: View, other: View) -> View:
+    """Return one of two views, by a condition of the compiled code."""
+    pairs = zip(one.parts, other.parts, strict=True)
+    return View(one.builder, one.kind, [one.builder.select(condition, *pair) for pair in pairs])
 
 
 def loop(builder, start, stop, step: int):
@@ -169,11 +200,11 @@ def _emit_matrix(context, builder, sig, args):
 
 @emitted(_matrix_result, _emit_matrix)
 def matrix(array, at, rows, columns, step):
-    """View [rows, columns] of a flat array from element `at`, rows `step` apart."""
+    """View [rows, columns] of an array's elements in order, from `at` on, rows `step` apart."""
     if at + (rows - 1) * step + columns > array.size:
         raise ValueError(f"a matrix ends beyond its buffer of {array.size} numbers")
     steps = (step * array.itemsize, array.itemsize)
-    return np.lib.stride_tricks.as_strided(array[at:], (rows, columns), steps)
+    return np.lib.stride_tricks.as_strided(array.reshape(-1)[at:], (rows, columns), steps)
 
 
 def _emit_transposed(context, builder, sig, args):
@@ -186,5 +217,5 @@ def _emit_transposed(context, builder, sig, args):
 
 @emitted(lambda a: MatrixType(a.dtype, None, by_columns=True), _emit_transposed)
 def transposed(a):
-    """The transposed view, to be the first factor of `add_product`."""
+    """The transposed view, to be the first factor of `product`."""
     return a.T

@@ -3,24 +3,21 @@ import pytest
 import torch
 
 from sinernn.engines.torch_engine import RecurrentNetwork, TorchEngine
-from sinernn.network import GATES, Network
-from sinernn.recurrence import CELLS, Recurrence
+from sinernn.model.cells import CELLS
+from sinernn.model.linearization import StateMap
+from sinernn.model.network import Network
 
-SHAPES = [(cell, layers) for cell in GATES for layers in (1, 3)]
+SHAPES = [(cell, layers) for cell in CELLS for layers in (1, 3)]
 
 
-def random_network(cell: str, num_layers: int, *, channels: int = 2) -> Recurrence:
+def random_network(cell: str, num_layers: int, *, channels: int = 2) -> StateMap:
     network = Network(cell, channels, hidden_size=3, num_layers=num_layers, dtype="float64")
     params = {name: 2 * value for name, value in network.initial_params(seed=1).items()}
-    return Recurrence(network, params)
+    return StateMap(network, params)
 
 
-def random_hidden(model: Recurrence, rows: int = 2) -> np.ndarray:
+def random_hidden(model: StateMap, rows: int = 2) -> np.ndarray:
     return np.random.default_rng(0).uniform(-0.9, 0.9, model.network.zero_hidden(rows).shape)
-
-
-def test_every_cell_of_the_network_has_its_recurrence():
-    assert set(CELLS) == set(GATES)
 
 
 @pytest.mark.parametrize(("cell", "num_layers"), SHAPES)
@@ -72,7 +69,8 @@ def test_jacobians_are_torchs_by_autograd(cell: str, num_layers: int, is_free: b
 
 
 @pytest.mark.parametrize(("cell", "num_layers"), SHAPES)
-def test_the_tangent_map_is_the_limit_of_finite_differences(cell: str, num_layers: int):
+def test_tangent_map(cell: str, num_layers: int):
+    """It is the limit of finite differences."""
     model = random_network(cell, num_layers)
     hidden = random_hidden(model)
     direction = np.random.default_rng(2).normal(size=hidden.shape)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from examples import make_evidence
-from sinernn.evaluation import Evidence, Forecasts
+from sinernn.evaluation.forecasts import Evidence, Forecasts
 
 
 def forecasts(errors: np.ndarray, *, warmup: int = 3, channels: int = 1) -> Forecasts:
@@ -18,17 +18,20 @@ def forecasts(errors: np.ndarray, *, warmup: int = 3, channels: int = 1) -> Fore
     )
 
 
-def test_errors_are_distances_to_the_truth_not_to_what_was_observed():
+def test_errors_against_the_truth():
+    """Errors are distances to the truth, not to what was observed."""
     errors = np.array([[1.0, 2, 3, 4], [0, 0, 0, 1]])
     np.testing.assert_allclose(forecasts(errors, channels=2).errors, errors, atol=1e-12)
 
 
-def test_the_warmup_is_what_comes_before_the_prediction():
+def test_warmup_of_a_forecast():
+    """It is what comes before the prediction."""
     assert forecasts(np.zeros((2, 5)), warmup=7).warmup == 7
     assert forecasts(np.zeros((2, 5)), warmup=7).steps == 5
 
 
-def test_a_forecast_diverges_at_its_first_step_that_is_not_finite():
+def test_diverged_at():
+    """A forecast diverges at its first step that is not finite."""
     errors = np.ones((3, 10))
     errors[1, 4:] = np.nan
     assert forecasts(errors).diverged_at == [None, 5, None]
@@ -52,7 +55,8 @@ def test_evidence_comes_back_from_its_arrays(period: float | None):
     np.testing.assert_array_equal(back.closed_loop.truth, evidence.closed_loop.truth)
 
 
-def test_of_the_open_loop_a_file_keeps_what_a_figure_shows():
+def test_open_loop_in_the_file():
+    """The file keeps as much of the open loop as a figure shows."""
     kept = make_evidence(steps=5000).arrays()
     assert kept["open_loop.prediction"].shape == (1, 2000, 1)
     assert kept["closed_loop.prediction"].shape == (3, 5000, 1)

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from examples import make_evidence
-from sinernn.evaluation import SCORES, Evidence, Setting, advise, judge
+from sinernn.evaluation.forecasts import Evidence
+from sinernn.evaluation.hints import Setting
+from sinernn.evaluation.scores import SCORES, advise, score
 
 
 def scores(evidence: Evidence) -> dict:
     """Through JSON, which has no NaN and no infinity."""
-    return json.loads(json.dumps(judge(evidence), allow_nan=False))
+    return json.loads(json.dumps(score(evidence), allow_nan=False))
 
 
 def test_a_perfect_run_has_perfect_scores():
@@ -32,8 +34,11 @@ def test_the_open_loop_has_three_scores():
     assert told["r2"] == pytest.approx(1 - 1e-4, abs=1e-6)
 
 
-def test_valid_time_is_told_in_steps_time_units_and_periods():
-    """An error that grows by 0.01 a step passes 0.4 standard deviations, 0.2828, at step 29."""
+def test_valid_time():
+    """It is given in steps, time units and periods.
+
+    An error that grows by 0.01 a step passes 0.4 standard deviations, 0.2828, at step 29.
+    """
     growing = 0.01 * np.arange(1, 401)[None, :, None]
     told = scores(make_evidence(lambda truth: truth + growing))["valid_time"]
     assert told["threshold"] == 0.4
@@ -43,7 +48,8 @@ def test_valid_time_is_told_in_steps_time_units_and_periods():
     assert told["outlasted"] == 0
 
 
-def test_baselines_are_told_over_the_same_horizons():
+def test_horizons_of_baselines():
+    """Baselines are scored over the same horizons."""
     told = scores(make_evidence())
     horizons = [row["horizon"] for row in told["closed_loop_rmse"]]
     assert [baseline["name"] for baseline in told["baselines"]] == ["mean", "persistence"]
@@ -51,18 +57,22 @@ def test_baselines_are_told_over_the_same_horizons():
         assert [row["horizon"] for row in baseline["closed_loop_rmse"]] == horizons
 
 
-def test_the_worst_oscillation_is_the_one_furthest_from_the_truth():
+def test_worst_oscillation():
+    """It is the one furthest from the truth."""
     factors = np.array([1.1, 0.5, 1.0])[:, None, None]
     told = scores(make_evidence(lambda truth: truth * factors))["oscillation"]
     assert told["amplitude_ratio"] == {"median": pytest.approx(1), "worst": pytest.approx(0.5)}
     assert told["of"] == 3
 
 
-def test_of_several_channels_each_is_one_oscillation():
+def test_oscillation_of_channels():
+    """Each of several channels is one oscillation."""
     assert scores(make_evidence(channels=2))["oscillation"]["of"] == 6
 
 
-def test_a_diverged_run_has_null_for_what_has_no_end():
+def test_scores_of_a_diverged_run():
+    """What is infinite is null."""
+
     def run(truth: np.ndarray) -> np.ndarray:
         return np.where(np.arange(400)[:, None] < 30, truth, np.nan)
 
@@ -75,7 +85,8 @@ def test_a_diverged_run_has_null_for_what_has_no_end():
     assert told["skill"]["words"].startswith("diverged, and so worse than mean")
 
 
-def test_a_hidden_state_that_diverged_has_no_exponent():
+def test_exponent_of_a_diverged_run():
+    """It has none."""
     evidence = make_evidence()
     evidence.dynamics.exponents[:] = np.nan
     told = scores(evidence)["dynamics"]
@@ -83,7 +94,8 @@ def test_a_hidden_state_that_diverged_has_no_exponent():
     assert told["lyapunov_exponent_per_step"] is None
 
 
-def test_a_constant_has_no_yardstick_and_no_oscillation():
+def test_scores_of_a_constant():
+    """A constant has no valid time and no oscillation."""
     evidence = make_evidence(wave=np.ones_like, period=None)
     told = scores(evidence)
     assert told["open_loop"]["nrmse"] is None
@@ -94,7 +106,8 @@ def test_a_constant_has_no_yardstick_and_no_oscillation():
     assert "mean is exact on this signal" in told["skill"]["words"]
 
 
-def test_less_than_a_period_has_no_oscillation_and_a_valid_time():
+def test_scores_of_part_of_a_period():
+    """Less than a period has a valid time but no oscillation."""
     told = scores(make_evidence(steps=20))
     assert told["oscillation"] is None
     assert told["valid_time"]["steps"]["median"] == 20
@@ -106,7 +119,7 @@ def test_one_step_and_one_origin_can_be_judged():
 
 
 def test_every_score_has_its_key():
-    assert set(judge(make_evidence())) == set(SCORES)
+    assert set(score(make_evidence())) == set(SCORES)
 
 
 def test_advice_is_given_on_poor_scores_alone():

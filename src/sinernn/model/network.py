@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from sinernn.model.cells import CELLS
 from sinernn.randomness import Purpose, stream
 
 Params = dict[str, np.ndarray]
@@ -21,16 +22,13 @@ Theta = Float[np.ndarray, " P"]
 Hidden = Float[np.ndarray, "S L B H"]
 """Hidden state: S = 1 (h), or 2 (h and c) for the LSTM, of L layers and B rows."""
 
-GATES = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
-"""Blocks of H rows that each cell stacks in its weight matrices."""
-
 
 @dataclass(frozen=True)
 class Network:
     """The architecture: a recurrent network whose outputs are its next inputs."""
 
     cell: str
-    """One of `GATES`."""
+    """One of `CELLS`."""
 
     channels: int
     """Inputs and outputs D."""
@@ -47,7 +45,7 @@ class Network:
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter, in the order in which torch lists them."""
-        rows, shapes = GATES[self.cell] * self.hidden_size, dict[str, tuple[int, ...]]()
+        rows, shapes = CELLS[self.cell].gates * self.hidden_size, dict[str, tuple[int, ...]]()
         for layer in range(self.num_layers):
             shapes[f"rnn.weight_ih_l{layer}"] = (rows, self.hidden_size if layer else self.channels)
             shapes[f"rnn.weight_hh_l{layer}"] = (rows, self.hidden_size)
@@ -64,7 +62,7 @@ class Network:
 
     def zero_hidden(self, rows: int) -> Hidden:
         """Return the hidden state at rest, for a batch of `rows`."""
-        states = 2 if self.cell == "lstm" else 1
+        states = CELLS[self.cell].states
         return np.zeros((states, self.num_layers, rows, self.hidden_size), self.dtype)
 
     def initial_params(self, seed: int) -> Params:

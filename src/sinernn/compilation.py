@@ -1,0 +1,90 @@
+"""Compile the kernels of a run, on two cores at once where there are two.
+
+Numba holds the interpreter's lock while it compiles, so that a second core takes a second process:
+it compiles its share into the cache on disk, from which this one then loads it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+
+import numpy as np
+
+from sinernn.engines import KernelCall, Objective
+from sinernn.model.network import Network
+
+
+def missing(calls: Iterable[KernelCall]) -> list[KernelCall]:
+    """Return those that have yet to be compiled."""
+    from sinernn.engines.fused.cache import is_compiled
+
+    return [call for call in calls if not is_compiled(call[0], *call[1])]
+
+
+def compile_kernels(network: Network, calls: Sequence[KernelCall]) -> None:
+    """Compile kernels: the first one here, the others beside it.
+
+    Args:
+        network: Whose kernels they are.
+        calls: What is `missing`, the slowest first.
+    """
+    first, *others = calls
+    with _compiled_elsewhere(network, [kernel.__name__ for kernel, _ in others]):
+        first[0](*first[1])
+    for kernel, arguments in others:  # from the disk, or here where there is no second process
+        kernel(*arguments)
+
+
+@contextmanager
+def _compiled_elsewhere(network: Network, names: Sequence[str]) -> Generator[None]:
+    """Let another process compile kernels meanwhile, and wait for it; its failure is no error."""
+    from sinernn.engines.fused.cache import cache_folder
+
+    if not names or cache_folder() is None or (os.cpu_count() or 1) < 2:
+        yield
+        return
+    process = None
+    with suppress(OSError):  # no process to be had
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sinernn.compilation"],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for this one, which then ends the other
+        )  # fmt: skip
+    try:
+        if process and process.stdin:
+            with suppress(OSError), process.stdin:
+                process.stdin.write(json.dumps([asdict(network), list(names)]).encode())
+        yield
+        if process:
+            process.wait()
+    finally:
+        if process and process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def main() -> None:
+    """Compile what standard input asks for."""
+    settings, names = json.load(sys.stdin)
+    for kernel, arguments in all_calls(Network(**settings)):
+        if kernel.__name__ in names:
+            kernel(*arguments)
+
+
+def all_calls(network: Network) -> list[KernelCall]:
+    """Return every kernel that a run of a network can need."""
+    from sinernn.engines.fused.engine import FusedEngine
+    from sinernn.refine.problem import kernel_calls
+
+    objective = Objective(np.zeros((2, network.channels), network.dtype), 1, 0, None)
+    engine = FusedEngine(network, network.initial_state(0, batch_size=1), objective)
+    calls = engine.kernel_calls()
+    return calls + kernel_calls(network) if network.dtype == "float64" else calls
+
+
+if __name__ == "__main__":
+    main()

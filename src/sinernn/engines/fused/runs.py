@@ -1,0 +1,101 @@
+"""Run a network whose parameters are packed, from numpy arrays to numpy arrays."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from sinernn.engines.fused.kernels import run
+from sinernn.engines.fused.layout import Flat, Layout, zeros
+from sinernn.engines.fused.memory import Buffers, Sizes
+from sinernn.engines.fused.shape import Shape
+
+
+def free_run(
+    layout: Layout, params: Flat, inputs: Float[np.ndarray, "B W D"], steps: int, hidden: Flat
+) -> Float[np.ndarray, "B steps D"]:
+    """Return the outputs of so many steps; where inputs end, outputs become inputs.
+
+    Args:
+        layout: Of the network.
+        params: Its parameters, packed.
+        inputs: W <= steps true samples, scaled units.
+        steps: Outputs of each row.
+        hidden: State before, padded; changed to that after.
+    """
+    arguments = _arguments(layout, params, inputs, steps, hidden, _one_step(layout, len(inputs)))
+    run(*arguments)
+    return np.ascontiguousarray(arguments[-1].transpose(1, 0, 2))
+
+
+def empty_run(layout: Layout) -> tuple[Any, tuple[Any, ...]]:
+    """Return the kernel of `free_run`, with arguments of the right types that ask for nothing."""
+    nothing, params = np.empty((1, 0, layout.network.channels)), zeros(0, layout.network.dtype)
+    return run, _arguments(layout, params, nothing, 0, params, _one_step(layout, 0))
+
+
+class Recorder:
+    """Runs one sequence after the other, and keeps what derivatives need of every step."""
+
+    def __init__(self, layout: Layout, params: Flat, steps: int) -> None:
+        """Allocate memory for as many steps."""
+        network = layout.network
+        self.sizes = Sizes(network.channels, network.num_layers, steps, 1)
+        self.buffers = make_buffers(layout.shape, self.sizes, network.dtype, training=False)
+        self._layout, self._params = layout, params
+        self._hidden = layout.pad_hidden(network.zero_hidden(1))
+
+    def run(self, inputs: Float[np.ndarray, "W D"]) -> Float[np.ndarray, "steps D"]:
+        """Run from the zero state; see `free_run`. `buffers` then hold window, states and slots."""
+        self._hidden.fill(0.0)
+        memory, steps = (self.sizes, self.buffers), self.sizes.steps
+        arguments = _arguments(
+            self._layout, self._params, inputs[None], steps, self._hidden, memory
+        )
+        run(*arguments)
+        return arguments[-1][:, 0]
+
+
+def _one_step(layout: Layout, batch: int) -> tuple[Sizes, Buffers]:
+    """Return memory of a step, which the next one overwrites."""
+    network = layout.network
+    sizes = Sizes(network.channels, network.num_layers, 1, batch)
+    return sizes, make_buffers(layout.shape, sizes, network.dtype, training=False)
+
+
+def _arguments(
+    layout: Layout,
+    params: Flat,
+    inputs: Float[np.ndarray, "B W D"],
+    steps: int,
+    hidden: Flat,
+    memory: tuple[Sizes, Buffers],
+) -> tuple[Any, ...]:
+    # A kernel is compiled for types: every call must bring the same.
+    (sizes, buffers), dtype = memory, layout.network.dtype
+    outputs = np.empty((steps, len(inputs), layout.network.channels), dtype)
+    inputs = plain(inputs.transpose(1, 0, 2), dtype)
+    return layout.shape, sizes, inputs, layout.places, params, hidden, buffers, outputs
+
+
+def plain(array: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return the array, copied if need be, as what numba takes for one and the same type."""
+    return np.require(array, dtype, ["C", "ALIGNED", "WRITEABLE", "ENSUREARRAY"])
+
+
+def make_buffers(shape: Shape, sizes: Sizes, dtype: str, *, training: bool) -> Buffers:
+    """Return working memory; without training, none for the backward pass."""
+    rows, backward = sizes.steps * sizes.batch, 1 if training else 0
+    buffers = Buffers(
+        window=zeros((rows + sizes.batch) * sizes.channels, dtype),
+        bias=zeros(sizes.layers * shape.slots, dtype),
+        slots=zeros(sizes.layers * rows * shape.slots, dtype),
+        states=zeros(shape.states * sizes.layers * (rows + sizes.batch) * shape.hidden, dtype),
+        outputs=zeros(rows * sizes.channels, dtype),
+        upper=zeros(backward * rows * shape.hidden, dtype),
+        carry=zeros(backward * 2 * sizes.batch * shape.hidden, dtype),
+        mirror=zeros(backward * 2 * sizes.layers * shape.gates * shape.hidden_step, dtype),
+        constants=zeros(1 + shape.slots, dtype),
+    )
+    buffers.constants[0] = 1
+    return buffers

@@ -1,0 +1,1 @@
+"""The network as numbers: parameters, cells, and derivatives by the hidden state."""

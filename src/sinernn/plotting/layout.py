@@ -1,0 +1,260 @@
+"""Place a figure's panels and draw their scales: text is measured once, ticks are few artists.
+
+matplotlib's constrained layout takes longer than all the drawing, and half of the drawing goes
+into ticks, each of which is three lines and two texts.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar, cast
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
+from matplotlib.backend_bases import RendererBase
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.ticker import NullLocator
+from matplotlib.transforms import Bbox, ScaledTranslation, Transform
+
+_T = TypeVar("_T")
+_TICK_LEFT, _TICK_DOWN = 0, 3  # matplotlib's markers
+_PAD = 4.0  # points between what belongs to a panel and whatever is beside it
+
+
+@dataclass(frozen=True)
+class _Margins:
+    """Points that a panel's scales and title take on each side of it."""
+
+    left: float
+    right: float
+    bottom: float
+    top: float
+
+
+_TYPICAL = _Margins(left=50.0, right=10.0, bottom=34.0, top=22.0)
+
+
+def arrange(figure: Figure, renderer: RendererBase) -> None:
+    """Fit panels, labels and a legend below into the figure, and draw the scales, once for all.
+
+    A panel's cell is its place in a grid that fills the figure without spacing. Panels share what
+    the labels leave in the proportions of their cells; those of a row begin at one height, as do
+    those at the left edge. Without a title of its own, a panel is as high as the one to its left.
+    """
+    cells = {axes: _cell(figure, axes) for axes in figure.axes}
+    heights = (legend.get_window_extent(renderer).height for legend in figure.legends)
+    below = sum((height * 72 / figure.dpi + 2 * _PAD for height in heights), start=0.0)
+    # How many ticks an axis has depends on its length, so ask for them at about the final one.
+    _place(figure, cells, dict.fromkeys(cells, _TYPICAL), below)
+    scales = {
+        axes: [_Scale(figure, axes, axis, renderer) for axis in (axes.xaxis, axes.yaxis)]
+        for axes in cells
+    }
+    margins = {axes: _margins(figure, x, y, renderer) for axes, (x, y) in scales.items()}
+    for axes, cell in cells.items():
+        if not axes.get_title(loc="left"):
+            left = [each for each, at in cells.items() if at.y0 == cell.y0 and at.x0 < cell.x0]
+            nearest = max(left, key=lambda each: cells[each].x0, default=axes)
+            margins[axes] = replace(margins[axes], top=margins[nearest].top)
+    _place(figure, cells, margins, below)
+    for both in scales.values():
+        for scale in both:
+            scale.draw()
+
+
+def _cell(figure: Figure, axes: Axes) -> Bbox:
+    spec = axes.get_subplotspec()
+    assert spec is not None, "every panel is made in a grid"
+    return Bbox(np.round(spec.get_position(figure).get_points(), 6))
+
+
+def _place(
+    figure: Figure, cells: Mapping[Axes, Bbox], margins: Mapping[Axes, _Margins], below: float
+) -> None:
+    """Give every panel its position; `below` points at the bottom are taken."""
+    width, height = (float(inches) * 72 for inches in figure.get_size_inches())
+    left = _largest((cell.x0, margins[axes].left) for axes, cell in cells.items())
+    right = _largest((cell.x1, margins[axes].right) for axes, cell in cells.items())
+    bottom = _largest((cell.y0, margins[axes].bottom) for axes, cell in cells.items())
+    top = _largest((cell.y1, margins[axes].top) for axes, cell in cells.items())
+    rows = _line_up({*bottom, *top}, top, bottom, height - below)
+    for axes, cell in cells.items():
+        row = [each for each in cells.values() if each.y0 == cell.y0]
+        cuts = {0.0, 1.0} | {cut for each in row for cut in (each.x0, each.x1)}
+        columns = _line_up(cuts, right, left, width)
+        x0, x1 = columns[cell.x0][1], columns[cell.x1][0]
+        y0, y1 = rows[cell.y0][1], rows[cell.y1][0] + top[cell.y1] - margins[axes].top - _PAD
+        axes.set_position(
+            (x0 / width, (below + y0) / height, (x1 - x0) / width, (y1 - y0) / height)
+        )
+        axes.apply_aspect()
+
+
+def _largest(sizes: Iterable[tuple[float, float]]) -> dict[float, float]:
+    """Return the largest size at each cut between cells, with the space beside it."""
+    largest: dict[float, float] = {}
+    for cut, size in sizes:
+        largest[cut] = max(size + _PAD, largest.get(cut, 0.0))
+    return largest
+
+
+def _line_up(
+    cuts: Iterable[float],
+    before: Mapping[float, float],
+    after: Mapping[float, float],
+    length: float,
+) -> dict[float, tuple[float, float]]:
+    """Return where the gap at each cut begins and ends on a line; cells share what is left.
+
+    Args:
+        cuts: Where cells begin and end, as fractions of the line, its two ends among them.
+        before: Space needed before a cut.
+        after: Space needed after a cut.
+        length: Length of the line.
+    """
+    gaps = {cut: before.get(cut, 0.0) + after.get(cut, 0.0) for cut in sorted(cuts)}
+    free = max(length - sum(gaps.values()), 1.0)
+    passed, found = 0.0, dict[float, tuple[float, float]]()
+    for cut, gap in gaps.items():
+        begin = passed + free * cut
+        found[cut] = begin, begin + gap
+        passed += gap
+    return found
+
+
+def _margins(figure: Figure, x: "_Scale", y: "_Scale", renderer: RendererBase) -> _Margins:
+    """Return what scales and title take, and put the title above the offset of the y-axis."""
+    axes, top = x.axes, y.after
+    if y.offset:
+        top = y.to_offset + 1.2 * mpl.rcParams["font.size"]
+    if text := axes.get_title(loc="left"):
+        children = (child for child in axes.get_children() if isinstance(child, Text))
+        title = next(child for child in children if child.get_text() == text)
+        if y.offset:
+            title.set_transform(_shifted(figure, axes.transAxes, 0.0, top))
+        title_top = title.get_window_extent(renderer).y1
+        top = max(top, (title_top - axes.bbox.y1) * 72 / figure.dpi)
+    return _Margins(max(y.thickness, x.before), x.after, max(x.thickness, y.before), top)
+
+
+def _shifted(figure: Figure, transform: Transform, x: float, y: float) -> Transform:
+    """Return the transform with a shift in points after it."""
+    return transform + ScaledTranslation(x / 72, y / 72, figure.dpi_scale_trans)
+
+
+class _Scale:
+    """Ticks, labels and name of an axis of known length, measured in points."""
+
+    to_offset = 3.0
+    """From the panel to what all labels are to be multiplied by, or have added."""
+
+    def __init__(
+        self, figure: Figure, axes: Axes, axis: XAxis | YAxis, renderer: RendererBase
+    ) -> None:
+        self.figure, self.axes, self.axis = figure, axes, axis
+        self.is_vertical = axis is axes.yaxis
+        style = cast("dict[str, Any]", mpl.rcParams)
+        tick = f"{axis.axis_name}tick"
+        self.sizes = [float(style[f"{tick}.{which}.size"]) for which in ("major", "minor")]
+        self.widths = [float(style[f"{tick}.{which}.width"]) for which in ("major", "minor")]
+        self.font = FontProperties(size=style[f"{tick}.labelsize"])
+        self.ticks: list[list[float]] = []  # major and minor
+        self.labels: dict[float, str] = {}
+        self.before = self.after = 0.0  # what labels take beyond the ends
+
+        points = 72 / figure.dpi
+        length = (axes.bbox.height if self.is_vertical else axes.bbox.width) * points
+        transform = axis.get_transform().transform
+        begin, end = transform(np.array(axis.get_view_interval()))
+        # A line of text is as high as its letters may be.
+        line = renderer.get_text_width_height_descent("lp", self.font, ismath=False)[1] * points
+        largest = 0.0  # what labels take beside the axis
+        is_labelled = axis.get_tick_params()["labelleft" if self.is_vertical else "labelbottom"]
+        for places, formatter in (
+            (np.asarray(axis.get_majorticklocs()), axis.get_major_formatter()),
+            (np.asarray(axis.get_minorticklocs()), axis.get_minor_formatter()),
+        ):
+            fractions = (transform(places) - begin) / (end - begin)
+            shown = (fractions > -1e-9) & (fractions < 1 + 1e-9)
+            self.ticks.append(places[shown].tolist())
+            if not is_labelled:
+                continue
+            texts = np.array(formatter.format_ticks(places.tolist()), object)[shown]
+            for place, fraction, text in zip(self.ticks[-1], fractions[shown], texts, strict=True):
+                if not text:
+                    continue
+                self.labels[place] = text
+                size = renderer.get_text_width_height_descent(text, self.font, ismath=False)
+                width, height = size[0] * points, max(size[1] * points, line)
+                along, across = _point(self.is_vertical, width, height)
+                largest = max(largest, across)
+                self.before = max(self.before, along / 2 - fraction * length)
+                self.after = max(self.after, along / 2 - (1 - fraction) * length)
+        self.offset = axis.get_major_formatter().get_offset() if is_labelled else ""
+
+        self.to_labels = self.sizes[0] + float(style[f"{tick}.major.pad"])
+        self.thickness = self.to_labels + largest
+        self.to_name = self.thickness + axis.labelpad
+        if axis.get_label_text():
+            name = axis.label.get_window_extent(renderer)
+            self.thickness = (
+                self.to_name + (name.width if self.is_vertical else name.height) * points
+            )
+
+    def draw(self) -> None:
+        """Put ticks, labels and name there, in place of what matplotlib would."""
+        axes, axis, is_vertical = self.axes, self.axis, self.is_vertical
+        # Along the axis places are data; across it they count in panels, from its foot.
+        transform = axes.get_yaxis_transform() if is_vertical else axes.get_xaxis_transform()
+        ends = [[_point(is_vertical, at, across) for across in (0.0, 1.0)] for at in self.ticks[0]]
+        grid = LineCollection(ends, transform=transform, zorder=0.5)
+        grid.set(color=mpl.rcParams["grid.color"], linewidth=mpl.rcParams["grid.linewidth"])
+        axes.add_artist(grid)
+        for places, size, width in zip(self.ticks, self.sizes, self.widths, strict=True):
+            marks = Line2D(*_point(is_vertical, places, [0.0] * len(places)), linestyle="none")
+            marks.set(
+                marker=_TICK_LEFT if is_vertical else _TICK_DOWN, markersize=size, color="black"
+            )
+            marks.set(markeredgewidth=width, zorder=0.5)
+            marks.set(transform=transform, clip_on=False)
+            axes.add_artist(marks)
+        beside = self._away(transform, self.to_labels)
+        aligned = ("right", "center_baseline") if is_vertical else ("center", "top")
+        for place, text in self.labels.items():
+            self._write(text, _point(is_vertical, place, 0.0), beside, *aligned)
+        if self.offset and is_vertical:
+            above = _shifted(self.figure, axes.transAxes, 0.0, self.to_offset)
+            self._write(self.offset, (0.0, 1.0), above, "left", "baseline")
+        elif self.offset:
+            below = self._away(axes.transAxes, self.to_name)
+            self._write(self.offset, (1.0, 0.0), below, "right", "top")
+        axis.set_major_locator(NullLocator())
+        axis.set_minor_locator(NullLocator())
+        middle = _point(is_vertical, 0.5, 0.0)
+        axis.set_label_coords(*middle, transform=self._away(axes.transAxes, self.to_name))
+
+    def _write(
+        self,
+        text: str,
+        where: tuple[float, float],
+        transform: Transform,
+        horizontal: Literal["left", "center", "right"],
+        vertical: Literal["top", "baseline", "center_baseline"],
+    ) -> None:
+        label = Text(*where, text, font=self.font, ha=horizontal, va=vertical)
+        label.set(transform=transform, clip_on=False)
+        self.axes.add_artist(label)
+
+    def _away(self, transform: Transform, points: float) -> Transform:
+        """Return the transform with a shift away from the panel after it."""
+        return _shifted(self.figure, transform, *_point(self.is_vertical, 0.0, -points))
+
+
+def _point(is_vertical: bool, along: _T, across: _T) -> tuple[_T, _T]:
+    """Return x and y of what is given along and across an axis."""
+    return (across, along) if is_vertical else (along, across)

@@ -1,0 +1,110 @@
+"""How panels, labels and titles share a figure."""
+
+import numpy as np
+import pytest
+from matplotlib.backend_bases import RendererBase
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from examples import make_evidence
+from sinernn.evaluation.forecasts import Evidence
+from sinernn.plotting import FIGURES, Story
+from sinernn.plotting.layout import arrange
+from sinernn.plotting.style import PlainPowers, own_style
+
+
+def make_story(evidence: Evidence) -> Story:
+    """A refined run, whose iterations are drawn beside its updates."""
+    return Story(
+        title="a run",
+        metrics={
+            "step": np.array([10.0, 20, 30]),
+            "loss": np.array([1.0, 0.1, 0.01]),
+            "learning_rate": np.array([0.3, 0.2, 0.1]),
+            "closed_loop_rmse": np.array([np.nan, 0.5, 0.4]),
+        },
+        evidence=evidence,
+        refinement={
+            "step": np.arange(5.0),
+            "loss": np.array([np.nan, 1e-2, 1e-3, 1e-5, 1e-6]),
+            "stage": np.array([0.0, 0, 0, 1, 1]),
+            "closed_loop_rmse": np.array([0.4, np.nan, 0.1, np.nan, 1e-3]),
+        },
+    )
+
+
+def drift(truth: np.ndarray) -> np.ndarray:
+    """Forecasts that are further off from origin to origin."""
+    return truth * (1 + 0.001 * np.arange(1, len(truth) + 1)[:, None, None])
+
+
+def arranged(name: str, story: Story) -> tuple[Figure, RendererBase]:
+    """A figure as it is written to a file, and what drew it."""
+    with own_style():
+        figure = FIGURES[name](story)
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        arrange(figure, renderer)
+        figure.draw(renderer)
+    return figure, renderer
+
+
+def visible_texts(figure: Figure) -> list[Text]:
+    """Titles, names of axes and labels of ticks."""
+    panels = figure.axes
+    found = [child for axes in panels for child in axes.get_children() if isinstance(child, Text)]
+    found += [axis.label for axes in panels for axis in (axes.xaxis, axes.yaxis)]
+    return [text for text in found if text.get_text().strip()]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        pytest.param(make_evidence(drift), id="a long run"),
+        pytest.param(make_evidence(drift, steps=60), id="a short run"),
+        pytest.param(make_evidence(drift, wave=lambda t: 1e-7 * np.sin(t)), id="tiny values"),
+        pytest.param(make_evidence(drift, wave=lambda t: 1e5 + np.sin(t)), id="an offset"),
+        pytest.param(make_evidence(lambda truth: truth * 1e300), id="too large to square"),
+        pytest.param(make_evidence(lambda truth: truth * np.nan), id="diverged at once"),
+    ],
+)
+def test_no_text_is_cut_off_or_covers_another(name: str, evidence: Evidence):
+    figure, renderer = arranged(name, make_story(evidence))
+    boxes = {text: text.get_window_extent(renderer) for text in visible_texts(figure)}
+    for text, box in boxes.items():
+        assert figure.bbox.count_contains(box.shrunk(0.9, 0.9).corners()) == 4, text
+        others = [each for each in boxes if each is not text]
+        assert not [each for each in others if boxes[each].overlaps(box.shrunk(0.9, 0.9))], text
+
+
+def test_panels_with_a_common_axis_are_as_wide():
+    """The learning rate is drawn below the updates; only they have the iterations beside them."""
+    figure, _ = arranged("loss", make_story(make_evidence()))
+    updates, beside, below = (axes.get_position() for axes in figure.axes)
+    assert (below.x0, below.x1) == pytest.approx((updates.x0, updates.x1))
+    assert (beside.y0, beside.y1) == pytest.approx((updates.y0, updates.y1))
+    assert updates.width / beside.width == pytest.approx(3 / 2)
+
+
+def test_common_factor_below_the_title():
+    """The factor that all labels of an axis share."""
+    tiny = make_evidence(drift, wave=lambda t: 1e-7 * np.sin(t))
+    figure, renderer = arranged("tutorial", make_story(tiny))
+    factor, title = (
+        next(text for text in visible_texts(figure) if part in text.get_text())
+        for part in ("1e", "a run:")
+    )
+    assert factor.get_window_extent(renderer).y1 <= title.get_window_extent(renderer).y0
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1e-7, "10⁻⁷"), (1.0, "10⁰"), (1e12, "10¹²"), (2e-7, "2\N{MULTIPLICATION SIGN}10⁻⁷")],
+)
+def test_powers_are_plain_text(value: float, text: str):
+    axes = Figure().subplots()
+    axes.set(yscale="log", ylim=(0.9 * value, 1.1 * value))
+    formatter = PlainPowers()
+    axes.yaxis.set_major_formatter(formatter)
+    assert formatter.format_ticks([value]) == [text]
