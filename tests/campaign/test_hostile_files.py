@@ -546,7 +546,9 @@ def test_any_name_becomes_one_folder_inside(here: Path, name: str):
 
 def test_half_a_character_is_no_name(here: Path):
     Path("a.yaml").write_text('name: "\\ud800"\n')
-    with pytest.raises(ConfigError, match=r"^a\.yaml:1:7: invalid character escape; write") as caught:
+    with pytest.raises(
+        ConfigError, match=r"^a\.yaml:1:7: invalid character escape; write"
+    ) as caught:
         load_config("a.yaml")
     assert str(caught.value).isprintable()
 
