@@ -17,6 +17,8 @@ import numpy as np
 from sinernn.engines import KernelCall, Objective
 from sinernn.model.network import Network
 
+LONGEST_WAIT = 300  # seconds; who is not done by then will never be
+
 
 def missing(calls: Iterable[KernelCall]) -> list[KernelCall]:
     """Return those that have yet to be compiled."""
@@ -44,13 +46,14 @@ def _compiled_elsewhere(network: Network, names: Sequence[str]) -> Generator[Non
     """Let another process compile kernels meanwhile, and wait for it; its failure is no error."""
     from sinernn.engines.fused.cache import cache_folder
 
-    if not names or cache_folder() is None or (os.cpu_count() or 1) < 2:
+    if not names or cache_folder() is None or _cores() < 2 or not sys.executable:
         yield
         return
     process = None
     with suppress(OSError):  # no process to be had
         process = subprocess.Popen(
-            [sys.executable, "-m", "sinernn.compilation"],
+            # -P: nothing is imported from the working folder, which may be a stranger's.
+            [sys.executable, "-P", "-m", "sinernn.compilation"],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for this one, which then ends the other
         )  # fmt: skip
@@ -60,11 +63,19 @@ def _compiled_elsewhere(network: Network, names: Sequence[str]) -> Generator[Non
                 process.stdin.write(json.dumps([asdict(network), list(names)]).encode())
         yield
         if process:
-            process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(LONGEST_WAIT)
     finally:
         if process and process.poll() is None:
             process.kill()
             process.wait()
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def main() -> None:

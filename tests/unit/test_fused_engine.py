@@ -23,6 +23,8 @@ from examples import REPOSITORY
 from sinernn.engines import Engine, Objective, require_plan
 from sinernn.engines.fused.engine import FusedEngine
 from sinernn.engines.fused.kernels import advance, run
+from sinernn.engines.fused.layout import Layout
+from sinernn.engines.fused.runs import empty_run
 from sinernn.engines.torch_engine import TorchEngine
 from sinernn.model.cells import CELLS
 from sinernn.model.network import Network, TrainState
@@ -408,3 +410,11 @@ def test_plain_kernels(part: str):
     done = commands.run(*words, cwd=REPOSITORY, env=environment)
     assert done.code == 0, done.out
     assert " passed" in done.out
+
+
+def test_empty_run_of_a_large_network():
+    """What compiles `run` reads no parameters that are not there."""
+    network = Network("rnn_tanh", 1, hidden_size=512, num_layers=16, dtype="float32")
+    kernel, arguments = empty_run(Layout(network))
+    kernel(*arguments)
+    assert arguments[-1].size == 0

@@ -30,8 +30,10 @@ def free_run(
 
 def empty_run(layout: Layout) -> tuple[Any, tuple[Any, ...]]:
     """Return the kernel of `free_run`, with arguments of the right types that ask for nothing."""
-    nothing, params = np.empty((1, 0, layout.network.channels)), zeros(0, layout.network.dtype)
-    return run, _arguments(layout, params, nothing, 0, params, _one_step(layout, 0))
+    network = layout.network
+    params, hidden = zeros(layout.size, network.dtype), zeros(0, network.dtype)
+    nothing = np.empty((0, 0, network.channels))
+    return run, _arguments(layout, params, nothing, 0, hidden, _one_step(layout, 0))
 
 
 class Recorder:
