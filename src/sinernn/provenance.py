@@ -54,7 +54,7 @@ def _flat(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _threads() -> dict[str, Any]:
     """Return what limits the threads of the libraries that compute."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # of BLAS `blas` leaves one
     torch = sys.modules.get("torch")  # if it is not loaded, it computes nothing
     return {name: os.environ.get(name) for name in names} | {
         "processors": os.cpu_count(),

@@ -238,22 +238,23 @@ def present_device(device: str, dtype: str) -> str:
 class _Reproducible:
     """Same bits on every run, whatever the machine's thread count.
 
-    The settings are the process's: they hold while any engine computes, in whatever thread, and
-    what they were before comes back when the last one is done.
+    The number of threads is each Python thread's own. That algorithms are deterministic is the
+    process's: it holds while any engine computes, and what was set before comes back with the last.
     """
 
     def __init__(self) -> None:
-        self._lock, self._users = threading.Lock(), 0
-        self._before = (1, False)
+        self._lock, self._users, self._before = threading.Lock(), 0, (False, False)
+        self._own = threading.local()
 
     def __enter__(self) -> None:
+        self._own.threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # also the fastest for networks this small
         with self._lock:
             if self._users == 0:
                 self._before = (
-                    torch.get_num_threads(),
                     torch.are_deterministic_algorithms_enabled(),
+                    torch.is_deterministic_algorithms_warn_only_enabled(),
                 )
-                torch.set_num_threads(1)  # also the fastest for networks this small
                 torch.use_deterministic_algorithms(True)
             self._users += 1
 
@@ -261,8 +262,8 @@ class _Reproducible:
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                torch.use_deterministic_algorithms(self._before[1])
-                torch.set_num_threads(self._before[0])
+                torch.use_deterministic_algorithms(self._before[0], warn_only=self._before[1])
+        torch.set_num_threads(self._own.threads)
 
 
 _reproducible = _Reproducible()

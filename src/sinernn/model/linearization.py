@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from sinernn import blas as blas  # first of all that computes
 from sinernn.model.cells import CELLS
 from sinernn.model.network import Hidden, Network, Params
 
@@ -77,6 +78,7 @@ class StateMap:
         """Return `free_step` and its tangent map."""
         return self.linearize(None, hidden)
 
+    @np.errstate(over="ignore")  # exp of a saturated gate
     def _run(self, inputs: Inputs | None, hidden: Hidden) -> tuple[Hidden, list[Any]]:
         """Return the next hidden state, and of each layer the slots that derivatives need."""
         new, kept, below = np.empty(hidden.shape), list[Any](), inputs
