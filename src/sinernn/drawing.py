@@ -1,8 +1,10 @@
 """A run's figures, drawn from its files alone."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 
 from sinernn.errors import RunFileError, UsageError, command_line, printable
 from sinernn.evaluation.forecasts import Evidence
@@ -31,6 +33,7 @@ def plot(
     Raises:
         SinernnError: The run cannot be read, or a figure cannot be drawn from it.
     """
+    preload()
     from sinernn import plotting
 
     run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
@@ -63,15 +66,30 @@ def plot(
     ]
 
 
+_PRELOADING = Lock()  # of two threads that import the same modules, one may see them half done
+
+
 def preload() -> None:
     """Import what drawing needs: a thread may, while others compute without Python's lock.
 
-    Wait for the thread before anything is drawn: of two threads that import the same modules at
-    once, one may see them half done.
+    Raises:
+        UsageError: Matplotlib cannot be imported, as with a wrong MPLBACKEND.
     """
-    import_module("sinernn.plotting")
-    import_module("matplotlib.backends.backend_agg")
-    import_module("PIL.PngImagePlugin")
+    with _PRELOADING:
+        try:
+            import_module("sinernn.plotting")
+            import_module("matplotlib.backends.backend_agg")
+            import_module("PIL.PngImagePlugin")
+        except (ImportError, ValueError, OSError) as error:
+            raise UsageError(
+                f"matplotlib cannot be imported: {error}; fix that, or use --no-figures"
+            ) from error
+
+
+def preload_quietly() -> None:
+    """Do so in a thread of its own, where nobody could handle an error; `plot` meets it again."""
+    with suppress(UsageError):
+        preload()
 
 
 def erase(run: Run) -> None:

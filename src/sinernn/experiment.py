@@ -264,7 +264,7 @@ def _train_in(
 @contextmanager
 def _importing_drawing(figures: bool) -> Generator[None]:
     """Import what drawing needs while kernels compute, which leave Python's lock to others."""
-    thread = threading.Thread(target=drawing.preload, name="preload", daemon=True)
+    thread = threading.Thread(target=drawing.preload_quietly, name="preload", daemon=True)
     if figures:
         thread.start()
     try:

@@ -12,9 +12,10 @@ from torch import nn
 
 import reference_script
 import sinernn
-from commands import run_python
+from commands import COMMAND, run_python
+from commands import run as run_command
 from examples import CONFIGS, TINY, refined, tiny
-from sinernn import drawing, engines, experiment, judging
+from sinernn import compilation, drawing, engines, experiment, judging
 from sinernn.config import Config, load_config
 from sinernn.config.sections import Evaluation, Windows
 from sinernn.engines import EngineChoice
@@ -28,6 +29,7 @@ from sinernn.errors import (
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.experiment import Watch
 from sinernn.model.linearization import StateMap
+from sinernn.model.network import Network
 from sinernn.plotting import FIGURES
 from sinernn.preparation import prepare
 from sinernn.runs import Run
@@ -111,6 +113,24 @@ def test_blas_has_one_thread():
         "print(*(pool['num_threads'] for pool in pools if pool['user_api'] == 'blas'))\n"
     )
     assert set(run_python(code).split()) == {"1"}
+
+
+def test_second_compiler_and_working_folder(here: Path):
+    """The process that compiles beside this one runs no code from where the user works."""
+    Path("threadpoolctl.py").write_text("open('executed', 'w')")
+    network = Network("rnn_tanh", 1, 1, 1, "float64")
+    with compilation._compiled_elsewhere(network, ["no kernel of this name"]):
+        pass
+    assert not Path("executed").exists()
+
+
+def test_matplotlib_without_its_backend(here: Path):
+    """One message, from the thread that imports it early too."""
+    environment = os.environ | {"MPLBACKEND": "nonsense"}
+    outcome = run_command(COMMAND, "train", TINY, "--quiet", env=environment)
+    assert outcome.code == 2
+    assert outcome.err.startswith("matplotlib cannot be imported: ")
+    assert len(outcome.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("engine", ["fused", "torch"])
