@@ -291,9 +291,11 @@ def show(
 
     Example: sinernn config show configs/default.yaml seed=3 --sources
     """
-    from sinernn.config import load_config, to_yaml
+    from sinernn.config import check, load_config, to_yaml
 
-    typer.echo(to_yaml(load_config(config, overrides or []), sources=sources), nl=False)
+    settings = load_config(config, overrides or [])
+    check(settings)
+    typer.echo(to_yaml(settings, sources=sources), nl=False)
 
 
 @config_app.command()

@@ -29,7 +29,8 @@ def load_config(source: Path | str | Mapping[str, Any], overrides: Sequence[str]
         overrides: `key=value` texts.
 
     Raises:
-        ConfigError: With every problem of the first stage that has any.
+        ConfigError: With every problem of the text, or else of keys, types and bounds. Settings
+            against each other are the business of `check`.
     """
     problems: list[Problem] = []
     document = _collect(lambda: _read(source), problems)

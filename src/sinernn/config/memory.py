@@ -53,8 +53,9 @@ def estimate_memory_gb(
         # The open loop runs over the whole part at once.
         "evaluation.part": evaluated * (units + (gates + 1) * network.hidden_size) * width,
         "evaluation.origins": 16 * 8 * network.channels * origins * forecast_steps,
-        # At most 8 free runs, in scaled and in signal units, and copies to fit and to write.
-        "evaluation.attractor_steps": 4 * 8 * 8 * network.channels * attractor_steps,
+        # At most 8 free runs, in scaled and in signal units, and copies to write; then a fit of 41
+        # columns to one of them.
+        "evaluation.attractor_steps": (4 * 8 * network.channels + 3 * 41) * 8 * attractor_steps,
         "refine.stages": max(_jacobian_bytes(network, stage) for stage in refine.stages)
         if refine
         else 0,

@@ -6,7 +6,6 @@ They run in float64 on the CPU, whichever engine did the updates.
 
 `stages` holds the settings, `loop` the generator of records to read first, `solver` one iteration,
 `problem` the residuals as a function of the parameters, `lift` what keeps ReLU units off their
-kink; `cells`, `jacobian` and `algebra` are compiled kernels: one thread and no BLAS, so
-that the bits do not depend on a thread count. docs/experiments.md tells what was
-tried.
+kink, `jacobian` the derivatives, compiled. The bits do not depend on a thread count: see `blas`.
+docs/experiments.md tells what was tried.
 """

@@ -283,7 +283,7 @@ def differentiate_steps(shape, slots, h, h_after, c, c_after, out):
     """Derivatives of the state after each step, unit by unit.
 
     Shapes:
-        slots: [T, slots * H] what `step_forward` left.
+        slots: [T, slots * H] what `steps_forward` left.
         h, h_after, c, c_after: [T, H] state before and after the steps.
         out: [T, 2 * (slots + 2) * H] written: of h, then of c, by every slot, by the h before
             (past the recurrent weights) and by the c before.

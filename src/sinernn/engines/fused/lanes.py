@@ -1,11 +1,10 @@
 # pyright: basic, reportAttributeAccessIssue=false, reportArgumentType=false
 # Formulas take numpy arrays or LLVM vectors, for which there is no common type.
-"""Arithmetic written once and run twice: on numpy arrays, and as LLVM vectors.
+"""LLVM vectors with the operators of a number, for formulas that numpy runs as well.
 
-A formula below (`tanh`, `sigmoid`, the cells of `cells.py`, Adam) takes *lanes*: either a
-numpy array, so that the formula is plain Python that a test can call, or a `Lanes`, which
-appends the matching vector instruction to the function that numba is compiling. There is
-no second text that could disagree with the first.
+A formula (`model.functions`, `model.cells`, Adam) takes a numpy array, and is then plain Python
+that a test can call, or a `Lanes`, which appends the matching vector instruction to the function
+that numba is compiling. There is no second text that could disagree with the first.
 
 LLVM lowers a vector to whatever the processor has. Flags: `contract` alone (a product and
 a sum may fuse), because `nnan` or `ninf` would let the compiler hide a NaN, and `reassoc`
