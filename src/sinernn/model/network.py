@@ -60,6 +60,15 @@ class Network:
         """Number of trained values."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
+    def split(self, theta: Theta) -> Params:
+        """Return views of parameters that are one array, under torch's names."""
+        views, begin = Params(), 0
+        for name, shape in self.shapes.items():
+            end = begin + math.prod(shape)
+            views[name] = theta[begin:end].reshape(shape)
+            begin = end
+        return views
+
     def zero_hidden(self, rows: int) -> Hidden:
         """Return the hidden state at rest, for a batch of `rows`."""
         states = CELLS[self.cell].states

@@ -51,11 +51,7 @@ class Weights(NamedTuple):
     @classmethod
     def of(cls, theta: Theta, network: Network) -> "Weights":
         """Views of the flat parameters [P]."""
-        views, begin = dict[str, np.ndarray](), 0
-        for name, shape in network.shapes.items():
-            end = begin + math.prod(shape)
-            views[name] = theta[begin:end].reshape(shape)
-            begin = end
+        views = network.split(theta)
         return cls(views["rnn.weight_ih_l0"], views["rnn.weight_hh_l0"], views["readout.weight"])
 
 

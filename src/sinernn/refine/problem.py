@@ -93,12 +93,7 @@ def flatten(params: Params, network: Network) -> Theta:
 
 def unflatten(theta: Theta, network: Network) -> Params:
     """Return new arrays under torch's names, in the network's dtype: `flatten` the other way."""
-    params, begin = Params(), 0
-    for name, shape in network.shapes.items():
-        end = begin + int(np.prod(shape))
-        params[name] = theta[begin:end].reshape(shape).astype(network.dtype)
-        begin = end
-    return params
+    return {name: view.astype(network.dtype) for name, view in network.split(theta).items()}
 
 
 def free_run(
