@@ -27,11 +27,11 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from sinernn import experiment, judging
+from sinernn import evaluating, experiment
 from sinernn.config import Config, load_config
 from sinernn.data.windows import Scale, fit_scale
 from sinernn.evaluation.forecasts import Evidence
-from sinernn.experiment import Watch
+from sinernn.observers import Observer
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TASKS = ("default", "noisy", "two_tones", "mackey_glass")
@@ -73,8 +73,8 @@ def prepare(config: Config, *, relative: bool) -> Task:
     observed, clean = scale.apply(series.observed)[:, 0], scale.apply(series.clean)[:, 0]
 
     def stretches(part: str, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        origins, horizon = judging.place_origins(config, series, part)
-        rows = judging.rows_around(series, origins, warmup=settings.warmup, horizon=horizon)
+        origins, horizon = evaluating.place_origins(config, series, part)
+        rows = evaluating.rows_around(series, origins, warmup=settings.warmup, horizon=horizon)
         return observed[rows][:, : settings.warmup], truth[rows][:, settings.warmup :]
 
     return Task(
@@ -171,27 +171,33 @@ def echo_state_network(task: Task, seeds: Iterable[int]) -> Iterator[tuple[Forec
         yield forecaster, time.process_time() - began
 
 
+class Clock(Observer):
+    """Process time at the start of training and at its latest record."""
+
+    def start(self, *_: Any) -> None:
+        """Remember the start."""
+        self.began = self.now = time.process_time()
+
+    def record(self, *_: Any) -> None:
+        """Remember the latest record."""
+        self.now = time.process_time()
+
+
 def ours(
     name: str, task: str, seed: int, folder: str, *, horizon: int, overrides: Sequence[str] = ()
 ) -> tuple[np.ndarray, float]:
     """Train a shipped config; return its RMSE of each forecast on a task, and the time it took."""
     changes = [*overrides, f"seed={seed}", "device=cpu"]
     config = load_config(CONFIGS / f"{name}.yaml", changes)
-    clock: list[float] = []
-
-    def tick(*_: Any) -> None:
-        clock.append(time.process_time())
-
-    summary = experiment.train(
-        config, runs_dir=folder, figures=False, watch=Watch(start=tick, record=tick)
-    )
+    clock = Clock()
+    summary = experiment.train(config, runs_dir=folder, figures=False, observers=[clock])
     if name != task:
-        judged = [text for text in overrides if text.startswith((*judging.JUDGED, "split"))]
-        judging.evaluate(summary.run, judged, data=CONFIGS / f"{task}.yaml")
+        judged = [text for text in overrides if text.startswith((*evaluating.EVALUATED, "split"))]
+        evaluating.evaluate(summary.run, judged, data=CONFIGS / f"{task}.yaml")
     arrays = summary.run.read_arrays("evaluation.safetensors")
     with np.errstate(all="ignore"):
         errors = Evidence.from_arrays(arrays).closed_loop.errors[:, :horizon]
-    return rms(errors), clock[-1] - clock[0]
+    return rms(errors), clock.now - clock.began
 
 
 def row(

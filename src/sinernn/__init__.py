@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sinernn.config import load_config as load_config
-    from sinernn.drawing import plot as plot
+    from sinernn.evaluating import evaluate as evaluate
     from sinernn.experiment import resume as resume
     from sinernn.experiment import train as train
-    from sinernn.judging import evaluate as evaluate
+    from sinernn.observers import Observer as Observer
+    from sinernn.plot_run import plot as plot
     from sinernn.verification import verify as verify
 
 _HOMES = {
+    "Observer": "sinernn.observers",
     "load_config": "sinernn.config",
     "train": "sinernn.experiment",
     "resume": "sinernn.experiment",
-    "evaluate": "sinernn.judging",
-    "plot": "sinernn.drawing",
+    "evaluate": "sinernn.evaluating",
+    "plot": "sinernn.plot_run",
     "verify": "sinernn.verification",
 }
-__all__ = ["evaluate", "load_config", "plot", "resume", "train", "verify"]
+__all__ = ["Observer", "evaluate", "load_config", "plot", "resume", "train", "verify"]
 
 
 def __getattr__(name: str) -> Any:

@@ -25,7 +25,7 @@ from sinernn.errors import (
 
 if TYPE_CHECKING:
     from sinernn.config import Config
-    from sinernn.experiment import Summary, Watch
+    from sinernn.observers import Observer, Summary
 
 app = typer.Typer(
     cls=Commands,
@@ -83,7 +83,7 @@ def train(
     figures: Figures = True,
     as_json: AsJson = False,
 ) -> None:
-    """Train a network, judge it and draw it, in a new run directory.
+    """Train a network, evaluate it and draw it, in a new run directory.
 
     Example: sinernn train configs/default.yaml model.hidden_size=32
     """
@@ -91,9 +91,13 @@ def train(
     from sinernn.config import load_config
 
     settings = load_config(config, overrides or [])
-    with _progress(settings, quiet) as watch:
+    with _progress(settings, quiet) as observers:
         summary = experiment.train(
-            settings, runs_dir=runs_dir, start_from=start_from, figures=figures, watch=watch
+            settings,
+            runs_dir=runs_dir,
+            start_from=start_from,
+            figures=figures,
+            observers=observers,
         )
     _print_summary(summary, as_json)
 
@@ -116,8 +120,8 @@ def resume(
     from sinernn.runs.directory import open_run
 
     opened = open_run(run, runs_dir=runs_dir)
-    with _progress(load_config(opened.config_path, overrides or []), quiet) as watch:
-        summary = experiment.resume(opened, overrides or [], figures=figures, watch=watch)
+    with _progress(load_config(opened.config_path, overrides or []), quiet) as observers:
+        summary = experiment.resume(opened, overrides or [], figures=figures, observers=observers)
     _print_summary(summary, as_json)
 
 
@@ -138,8 +142,8 @@ def verify(
     from sinernn.verification import verify
 
     opened = open_run(run, runs_dir=runs_dir)
-    with _progress(load_config(opened.config_path), quiet) as watch:
-        verification = verify(opened, watch=watch)
+    with _progress(load_config(opened.config_path), quiet) as observers:
+        verification = verify(opened, observers=observers)
     if as_json:
         _print_json(verification.report())
     else:
@@ -149,17 +153,16 @@ def verify(
 
 
 @contextmanager
-def _progress(config: "Config", quiet: bool) -> "Generator[Watch]":
-    """Show on stderr how training goes on."""
-    from sinernn.experiment import Watch
+def _progress(config: "Config", quiet: bool) -> "Generator[list[Observer]]":
+    """Show the progress of training on stderr."""
     from sinernn.reporting import TrainingProgress
 
     if quiet:
-        yield Watch()
+        yield []
         return
     stages = config.refine.stages if config.refine else ()
     with TrainingProgress(config.training.steps, [each.iterations for each in stages]) as shown:
-        yield Watch(shown.start, shown.compiling, shown.remark, shown.show)
+        yield [shown]
 
 
 def _print_summary(summary: "Summary", as_json: bool) -> None:
@@ -186,30 +189,30 @@ def evaluate(
     run: RunArgument,
     overrides: Overrides = None,
     data: Annotated[
-        Path | None, typer.Option(help="Judge on this config's signal, split and evaluation.")
+        Path | None, typer.Option(help="Evaluate on this config's signal, split and evaluation.")
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Judge a run's best network, one step ahead and in closed loop.
+    """Evaluate a run's best network, one step ahead and in closed loop.
 
     Example: sinernn eval runs/latest evaluation.horizon=500
     """
-    from sinernn import judging
+    from sinernn import evaluating
     from sinernn.reporting import compiling, print_scores
     from sinernn.runs.directory import open_run
 
     opened = open_run(run, runs_dir=runs_dir)
-    judgement = judging.judge(opened, overrides or [], data=data, on_compile=compiling)
+    result = evaluating.compute_evaluation(opened, overrides or [], data=data, on_compile=compiling)
     failure = None
     try:
-        judgement.keep(opened)  # first, since a reader such as `head` may leave before the end
+        result.write(opened)  # first, since a reader such as `head` may leave before the end
     except RunFileError as error:
-        failure = error  # a run that cannot be written to can be judged all the same
+        failure = error  # a run that cannot be written to can be evaluated all the same
     if as_json:
-        _print_json(judgement.scores)
+        _print_json(result.scores)
     else:
-        print_scores(judgement.scores)
+        print_scores(result.scores)
     if failure:
         raise failure
 
@@ -232,20 +235,20 @@ def plot(
 
     Example: sinernn plot runs/latest --format svg
     """
-    from sinernn import drawing
+    from sinernn import plot_run
     from sinernn.runs.directory import open_run
 
     if only_list:
-        from sinernn.plotting import describe
+        from sinernn.plotting import figure_descriptions
 
-        figures = describe()
+        figures = figure_descriptions()
         if as_json:
             _print_json({"figures": figures})
         for name, what in ({} if as_json else figures).items():
             typer.echo(f"{name:12} {what}")
         return
     opened = open_run(run, runs_dir=runs_dir)
-    paths = drawing.plot(opened, format=format.value, names=figure)
+    paths = plot_run.plot(opened, format=format.value, names=figure)
     if as_json:
         _print_json({"figures": [str(path) for path in paths]})
     else:

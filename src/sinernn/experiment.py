@@ -1,72 +1,45 @@
-"""THE MAIN PATH: prepare an experiment once, train it in a run directory, judge it, draw it.
+"""THE MAIN PATH: prepare an experiment, train it in a run directory, evaluate it, draw it.
 
-Read this file first. It and what it calls to prepare, save and judge, alone unpack a config; the
-other modules take plain numbers and arrays.
+Read this file first. It and what it calls to prepare and evaluate, alone unpack a config; the other
+modules take plain numbers and arrays.
 """
 
 import threading
-import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sinernn import compilation, drawing, engines, judging, provenance, saving
+from sinernn import compilation, engines, evaluating, plot_run, provenance
+from sinernn.checkpointing import (
+    Checkpointer,
+    Position,
+    find_position,
+    now,
+    place_in_training,
+    resumed_config,
+)
 from sinernn.config import Config, to_yaml
 from sinernn.engines import Engine, EngineChoice
-from sinernn.errors import (
-    RunFileError,
-    UsageError,
-    command_line,
-)
+from sinernn.errors import InterruptedRunError, UsageError, command_line
 from sinernn.interrupts import Stopped, StopRequest, noting_stop_signals
+from sinernn.observers import Observer, Observers, Summary
 from sinernn.preparation import Experiment, prepare
 from sinernn.refine.records import RefineRecord
+from sinernn.refine.stages import Refine
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
 from sinernn.runs.directory import create_run, open_run
-from sinernn.runs.files import is_there, to_json
-from sinernn.saving import interrupted
-from sinernn.standing import Standing, config_to_go_on, find_standing
-from sinernn.training import Record
+from sinernn.runs.files import to_json
+from sinernn.training import Record, run_updates, schedule
 
 START = "start"
 """The checkpoint of a run that began with another run's weights."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a finished training has to tell."""
-
-    run: Run
-    facts: dict[str, Any]
-    """Content of run.json."""
-
-    scores: dict[str, Any]
-    """Content of evaluation.json."""
-
-    figures: list[Path]
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Who is told what happens while a network is trained."""
-
-    start: Callable[[Run, EngineChoice, int], None] = lambda _run, _choice, _updates: None
-    """Called once the run directory is there, with the updates that are done already."""
-
-    compiling: Callable[[], AbstractContextManager[object]] = nullcontext
-    """What it returns is entered while kernels are compiled, if they have to be."""
-
-    remark: Callable[[str], None] = lambda _text: None
-    """Called with what may matter to whoever started it."""
-
-    record: Callable[[Record | RefineRecord], None] = lambda _record: None
-    """Called with every record of the updates, and of the refinement that follows."""
 
 
 def train(
@@ -75,9 +48,10 @@ def train(
     runs_dir: Path | str = "runs",
     start_from: Run | Path | str | Checkpoint | None = None,
     figures: bool = True,
-    watch: Watch = Watch(),
+    observers: Sequence[Observer] = (),
+    publish_latest: bool = True,
 ) -> Summary:
-    """Train a network, judge it and draw it, all in a new run directory.
+    """Train a network, evaluate it and draw it, all in a new run directory.
 
     Args:
         config: The experiment.
@@ -85,7 +59,8 @@ def train(
         start_from: A run whose best network to begin with, or its checkpoint; default: a network
             drawn anew.
         figures: Whether to draw the overview; `plot` draws the rest.
-        watch: Who is told of it.
+        observers: Receive its events.
+        publish_latest: Whether `latest` in `runs_dir` names the run from now on.
 
     Raises:
         SinernnError: The device is absent, a file cannot be written, training diverged or was
@@ -103,11 +78,18 @@ def train(
     if origin is not None:
         files[f"checkpoints/{START}.safetensors"] = checkpoint_bytes(start)
     with noting_stop_signals() as stop:
-        run = create_run(Path(runs_dir), config.name, now=datetime.now(UTC), files=files)
+        run = create_run(
+            Path(runs_dir),
+            config.name,
+            now=datetime.now(UTC),
+            files=files,
+            publish_latest=publish_latest,
+        )
         with run.held():
-            with _importing_drawing(figures):
-                _train_in(run, experiment, engine, Standing(start, []), facts, watch, stop)
-            return _judge_and_draw(run, facts, figures, stop)
+            return _run_to_the_end(
+                run, experiment, engine, Position(start, []), facts, Observers(observers), stop,
+                figures=figures,
+            )  # fmt: skip
 
 
 def resume(
@@ -116,18 +98,18 @@ def resume(
     *,
     runs_dir: Path | str = "runs",
     figures: bool = True,
-    watch: Watch = Watch(),
+    observers: Sequence[Observer] = (),
 ) -> Summary:
     """Go on with a run from its last checkpoint, to the bits of a run that nothing stopped.
 
-    A run that has finished is judged and drawn again, as at the end of its training.
+    A run that has finished is evaluated and drawn again, as at the end of its training.
 
     Args:
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
         overrides: `training.steps=N`, to train for longer than the run was meant to.
         runs_dir: Folder of the run directories.
         figures: See `train`.
-        watch: See `train`.
+        observers: See `train`; they receive nothing of a run that has finished.
 
     Raises:
         SinernnError: As in `train`; and if the run diverged, another process is training it, its
@@ -136,23 +118,25 @@ def resume(
     run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
     with noting_stop_signals() as stop, run.held():
         recorded = run.read_facts()
-        config = config_to_go_on(run, recorded, overrides)
+        config = resumed_config(run, recorded, overrides)
         experiment = prepare(config)
         start, _ = _starting_checkpoint(experiment, recorded_start(run, recorded), runs_dir)
-        standing = find_standing(experiment, run, start)
+        position = find_position(experiment, run, start)
         choice = engines.choose(config.engine, config.device, experiment.network)
-        facts = recorded | asdict(choice) | {"steps": config.training.steps} | standing.counts
-        if recorded["status"] != "finished" or not standing.is_done(config):
-            state = standing.checkpoint.state
-            engine = engines.build(choice, experiment.network, state, experiment.objective)
-            run.forget_judgement()
-            drawing.erase(run)
-            run.write("config.yaml", _resolved(config))
-            _note_resumption(facts, watch)
-            run.write_json("run.json", facts | {"status": "running", "ended": None})
-            with _importing_drawing(figures):
-                _train_in(run, experiment, engine, standing, facts, watch, stop)
-        return _judge_and_draw(run, facts, figures, stop)
+        facts = recorded | asdict(choice) | {"steps": config.training.steps} | position.counts
+        if recorded["status"] == "finished" and position.is_done(config):
+            return _evaluate_and_draw(run, facts, stop, figures=figures)
+        state = position.checkpoint.state
+        engine = engines.build(choice, experiment.network, state, experiment.objective)
+        everyone = Observers(observers)
+        run.remove_evaluation()
+        plot_run.erase(run)
+        run.write("config.yaml", _resolved(config))
+        _note_resumption(facts, everyone)
+        run.write_json("run.json", facts | {"status": "running", "ended": None})
+        return _run_to_the_end(
+            run, experiment, engine, position, facts, everyone, stop, figures=figures
+        )
 
 
 def _facts(
@@ -169,7 +153,7 @@ def _facts(
         "steps": experiment.config.training.steps,
         "updates": 0,
         "refine_iterations": 0,
-        "started": _now(),
+        "started": now(),
         "resumed": [],
         "ended": None,
         "seconds": None,
@@ -177,12 +161,14 @@ def _facts(
     }
 
 
-def _note_resumption(facts: dict[str, Any], watch: Watch) -> None:
-    """Write down that a run goes on, and tell what of the environment may change its bits."""
+def _note_resumption(facts: dict[str, Any], observers: Observers) -> None:
+    """Record that a run goes on, and report what of the environment may change its bits."""
     changed = provenance.differences(facts, facts | provenance.environment())
-    for name, (then, now) in changed.items():
-        watch.remark(f"{name} was {then} and is {now}: the bits may come out otherwise")
-    facts["resumed"] = [*facts["resumed"], {"at": _now(), "changed": changed}]
+    for name, (then, found) in changed.items():
+        observers.notify(
+            Observer.remark, f"{name} was {then} and is {found}: the bits may come out otherwise"
+        )
+    facts["resumed"] = [*facts["resumed"], {"at": now(), "changed": changed}]
 
 
 def _starting_checkpoint(
@@ -223,48 +209,88 @@ def recorded_start(run: Run, facts: Mapping[str, Any]) -> Checkpoint | None:
     return run.load_checkpoint(START) if facts.get("start") else None
 
 
-def _train_in(
+def _run_to_the_end(
     run: Run,
     experiment: Experiment,
     engine: Engine,
-    standing: Standing,
+    position: Position,
     facts: dict[str, Any],
-    watch: Watch,
+    observers: Observers,
     stop: StopRequest,
-) -> None:
-    """Train what is left to train in a run that this process holds, and write down how it went."""
-    clock, before = time.perf_counter(), facts["seconds"] or 0.0  # None: it was killed
+    *,
+    figures: bool,
+) -> Summary:
+    """Train what is left to train in a run that this process holds, evaluate it and draw it."""
+    checkpointer = Checkpointer(run, experiment, engine, position, facts)
+    with observers.notified_of_failure():
+        with checkpointer.closing(), _importing_matplotlib(figures):
+            choice = EngineChoice(facts["engine"], facts["device"])
+            observers.notify(Observer.start, run, choice, facts["updates"])
+            _compile(experiment, engine, observers)
+            for record in _records(experiment, engine, run, position):
+                is_stopping = stop.signal_number is not None  # asked once: it may come at any time
+                checkpointer.save(record, at_once=is_stopping)
+                observers.notify(Observer.record, record, partial(checkpointer.weights, record))
+                if is_stopping and (place := place_in_training(record, experiment.config)):
+                    raise _interrupted(run, place, stop)
+            run.save_model(run.best_checkpoint()[1])  # a kill may have come before it
+        summary = _evaluate_and_draw(run, checkpointer.facts, stop, figures=figures)
+        observers.notify(Observer.finish, summary)
+    return summary
 
-    def close(status: str) -> None:
-        facts["seconds"] = round(before + time.perf_counter() - clock, 3)
-        facts["status"], facts["ended"] = status, _now()
-        run.write_json("run.json", facts)
 
-    try:
-        watch.start(run, EngineChoice(facts["engine"], facts["device"]), facts["updates"])
-        _compile(experiment, engine, watch)
-        for record in saving.train(experiment, engine, run, standing, stop):
-            facts["updates"] = record.step
-            watch.record(record)
-        for record in saving.refine(experiment, run, standing, engine.state, stop):
-            facts["refine_iterations"] = record.step
-            watch.record(record)
-        run.save_model(run.best_checkpoint()[1])  # a kill may have come before it
-    except BaseException as error:
-        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        with suppress(RunFileError):  # what went wrong first is what matters
-            close(getattr(error, "run_status", status))
-        if isinstance(error, RunFileError) and is_there(run.path):
-            way_out = f"then go on with: {command_line('resume', run.path)}"
-            raise RunFileError(f"{error}; mend that, {way_out}") from error
-        raise
-    close("finished")
+def _records(
+    experiment: Experiment, engine: Engine, run: Run, position: Position
+) -> Iterator[Record | RefineRecord]:
+    """Run what is left after a position: the updates, then the refinement of the best network."""
+    yield from _updates(experiment, engine, position)
+    if experiment.config.refine is not None:
+        yield from _refinement(experiment, experiment.config.refine, run, position)
+
+
+def _updates(experiment: Experiment, engine: Engine, position: Position) -> Iterator[Record]:
+    config, settings = experiment.config, experiment.config.training
+    return run_updates(
+        engine,
+        plan=experiment.plan,
+        learning_rates=schedule(
+            settings.schedule, peak=settings.learning_rate, steps=settings.steps
+        ),
+        first=position.checkpoint.state.updates,
+        steps=settings.steps,
+        log_every=settings.log_every,
+        evaluate_every=settings.evaluate_every,
+        checkpoint_every=settings.checkpoint_every,
+        evaluate=lambda: evaluating.validation_rmse(
+            config, experiment.series, experiment.scale, engine
+        ),
+        losses=position.checkpoint.losses,
+    )
+
+
+def _refinement(
+    experiment: Experiment, settings: Refine, run: Run, position: Position
+) -> Iterator[RefineRecord]:
+    from sinernn.refine import loop
+
+    config, network, series = experiment.config, experiment.network, experiment.series
+    training = series.cut(series.observed, experiment.parts.train)
+    return loop.refine(
+        position.refine or loop.start(run.best_checkpoint()[1].state.params, network),
+        [experiment.scale.apply(part) for part in training],
+        network=network,
+        stages=settings.stages,
+        seed=config.seed,
+        measure=evaluating.validation_measure(
+            config, series, experiment.scale, network, origins=settings.origins
+        ),
+    )
 
 
 @contextmanager
-def _importing_drawing(figures: bool) -> Generator[None]:
-    """Import what drawing needs while kernels compute, which leave Python's lock to others."""
-    thread = threading.Thread(target=drawing.preload_quietly, name="preload", daemon=True)
+def _importing_matplotlib(figures: bool) -> Generator[None]:
+    """Import what plots need while kernels compute, which leave Python's lock to others."""
+    thread = threading.Thread(target=plot_run.preload_quietly, name="preload", daemon=True)
     if figures:
         thread.start()
     try:
@@ -274,7 +300,7 @@ def _importing_drawing(figures: bool) -> Generator[None]:
             thread.join()
 
 
-def _compile(experiment: Experiment, engine: Engine, watch: Watch) -> None:
+def _compile(experiment: Experiment, engine: Engine, observers: Observers) -> None:
     """Compile what is not compiled yet, before any clock runs."""
     calls = engine.kernel_calls()
     if experiment.config.refine is not None:
@@ -282,25 +308,30 @@ def _compile(experiment: Experiment, engine: Engine, watch: Watch) -> None:
 
         calls += kernel_calls(experiment.network)
     if missing := compilation.missing(calls):
-        with watch.compiling():
-            compilation.compile_kernels(experiment.network, missing)
+        observers.notify(Observer.compiling)
+        compilation.compile_kernels(experiment.network, missing)
+        observers.notify(Observer.compiled)
 
 
-def _judge_and_draw(run: Run, facts: dict[str, Any], figures: bool, stop: StopRequest) -> Summary:
-    """Judge and draw a run that this process holds: nobody trains it further meanwhile."""
+def _evaluate_and_draw(
+    run: Run, facts: dict[str, Any], stop: StopRequest, *, figures: bool
+) -> Summary:
+    """Evaluate and draw a run that this process holds: nobody trains it further meanwhile."""
     try:
         with stop.obeyed_at_once():
-            scores = judging.evaluate(run)
-            drawn = drawing.plot(run, names=["overview"]) if figures else []
+            scores = evaluating.evaluate(run)
+            drawn = plot_run.plot(run, names=["overview"]) if figures else []
     except Stopped:
-        raise interrupted(run, "interrupted when training was done", stop) from None
+        raise _interrupted(run, "when training was done", stop) from None
     return Summary(run, facts, scores, drawn)
+
+
+def _interrupted(run: Run, place: str, stop: StopRequest) -> InterruptedRunError:
+    """Return the error of a run that a signal ends, with the command that goes on."""
+    message = f"interrupted {place}; go on with: {command_line('resume', run.path)}"
+    return InterruptedRunError(message, signal_number=stop.signal_number or 0)
 
 
 def _resolved(config: Config) -> bytes:
     """Return the content of config.yaml."""
     return ("# Resolved: training it again gives the same bits.\n" + to_yaml(config)).encode()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,8 +1,8 @@
 """What a person reads in a terminal: progress on stderr, results on stdout."""
 
 import time
-from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,8 @@ from rich.text import Text
 
 from sinernn.engines import EngineChoice
 from sinernn.errors import Problem, printable
+from sinernn.model.network import Params
+from sinernn.observers import Observer
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
 from sinernn.training import Record
@@ -38,7 +40,7 @@ class ProgressConsole(Console):
             del self._buffer[:]
 
 
-class TrainingProgress:
+class TrainingProgress(Observer):
     """A bar on a terminal, and a plain line for every row of the metrics elsewhere."""
 
     def __init__(
@@ -85,18 +87,19 @@ class TrainingProgress:
         """Tell what whoever started it may want to know."""
         self._print(text)
 
-    @contextmanager
-    def compiling(self) -> Generator[None]:
-        """Tell that the engine compiles, and leave the time it takes out of the rate."""
+    def compiling(self) -> None:
+        """Show that the engine compiles."""
         if self._bar:
             self._bar.update(self._task, news=COMPILING)
         else:
             self._print(COMPILING)
-        yield
+
+    def compiled(self) -> None:
+        """Leave the time that compilation took out of the rate."""
         self._mark = (self._mark[0], time.perf_counter())
 
-    def show(self, record: Record | RefineRecord) -> None:
-        """Tell where training stands."""
+    def record(self, record: Record | RefineRecord, weights: Callable[[], Params]) -> None:
+        """Show how far training has come."""
         if isinstance(record, RefineRecord):
             self._show_refinement(record)
             return
@@ -203,13 +206,13 @@ def print_scores(scores: dict[str, Any]) -> None:
 
 
 def print_verification(verification: Verification) -> None:
-    """Print whether a run was had again, and where not, what may be the reason."""
+    """Print whether a run was reproduced, and if not, what may be the reason."""
     say = partial(_say, _results_console())
     if verification.agrees:
         say(f"{verification.run}: trained again to the same bits")
         return
     wrong = ", ".join(name for name, agrees in verification.files.items() if not agrees)
-    say(f"{verification.run}: trained again, and other bits came out: {wrong}")
+    say(f"{verification.run}: trained again, and the results differ: {wrong}")
     for name, (then, now) in verification.scores.items():
         is_same = "is the same" if then == now else f"is {_number(now, '.6e')}"
         say(f"{name}: was {_number(then, '.6e')}, {is_same}")

@@ -1,4 +1,4 @@
-"""The training loop: a generator of records; printing and saving happen at the consumer."""
+"""The updates: a generator of records; printing and saving happen at the consumer."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ Schedule = Callable[[int, int], Float[np.ndarray, " n"]]
 
 @dataclass(frozen=True)
 class Record:
-    """Where training stands after a piece of it."""
+    """What a piece of training came to."""
 
     step: int
     """Updates done."""
@@ -78,7 +78,7 @@ def schedule(kind: str, *, peak: float, steps: int) -> Schedule:
     return learning_rates
 
 
-def train(
+def run_updates(
     engine: Engine,
     *,
     plan: Planner,
@@ -94,7 +94,7 @@ def train(
     """Advance the engine from update `first` to `steps`, and yield a record after every piece.
 
     A row is due at every multiple of `log_every`, `evaluate_every` and `checkpoint_every`, and at
-    the end; between them records only tell the progress. The pieces change no bit of the result.
+    the end; between them records only show the progress. The pieces change no bit of the result.
 
     Args:
         engine: Stands at update `first`.
@@ -105,7 +105,7 @@ def train(
         log_every: Updates between rows.
         evaluate_every: Updates between evaluations; None: never.
         checkpoint_every: Updates between checkpoints; None: only at the end.
-        evaluate: Returns the engine's closed-loop error as it stands.
+        evaluate: Returns the engine's closed-loop error at that moment.
         losses: Losses since the last row, of a run that goes on.
 
     Raises:

@@ -1,13 +1,13 @@
-"""Whether a run can be had again: its recorded config trained anew, and compared to the bit."""
+"""Reproduce a run and compare it bit for bit."""
 
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sinernn import experiment, judging, provenance
+from sinernn import evaluating, experiment, provenance
 from sinernn.config import load_config
 from sinernn.errors import (
     InterruptedRunError,
@@ -16,7 +16,7 @@ from sinernn.errors import (
     UsageError,
     command_line,
 )
-from sinernn.experiment import Watch
+from sinernn.observers import Observer
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
 from sinernn.runs.files import read_bytes
@@ -30,14 +30,14 @@ COMPARED = (
 
 @dataclass(frozen=True)
 class Verification:
-    """How a run and the training of its config again compare."""
+    """How a run and a second training of its config compare."""
 
     run: str
     files: dict[str, bool]
     """Whether the bytes of each file agree."""
 
     environment: dict[str, tuple[Any, Any]]
-    """What of the environment was otherwise: then, now."""
+    """What of the environment differs: then, now."""
 
     scores: dict[str, tuple[float | None, float | None]]
     """Scores of both networks, where the bits differ: then, now."""
@@ -56,14 +56,14 @@ def verify(
     run: Run | Path | str,
     *,
     runs_dir: Path | str = "runs",
-    watch: Watch = Watch(),  # noqa: B008 (it is frozen)
+    observers: Sequence[Observer] = (),
 ) -> Verification:
-    """Train the recorded config of a finished run again, elsewhere, and compare what comes out.
+    """Train the recorded config of a finished run again, elsewhere, and compare the files.
 
     Args:
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
         runs_dir: Folder of the run directories.
-        watch: Who is told of the training.
+        observers: Receive the events of the second training.
 
     Raises:
         SinernnError: The run is not finished or cannot be read, or training fails.
@@ -78,9 +78,14 @@ def verify(
     config = load_config(run.config_path)
     start = experiment.recorded_start(run, facts)
     with tempfile.TemporaryDirectory(prefix="sinernn-") as folder:
-        with _telling_of(run):
+        with _errors_naming(run):
             again = experiment.train(
-                config, runs_dir=folder, start_from=start, figures=False, watch=watch
+                config,
+                runs_dir=folder,
+                start_from=start,
+                figures=False,
+                observers=observers,
+                publish_latest=False,
             )
         files = {name: _content(run, name) == _content(again.run, name) for name in COMPARED}
         return Verification(
@@ -93,13 +98,13 @@ def verify(
 
 def _way_out(run: Run, status: str) -> str:
     if status == TrainingDivergedError.run_status:
-        return "only a run that ended well can be had again"
+        return "only a finished run can be reproduced"
     return f"finish it with: {command_line('resume', run.path)}"
 
 
 @contextmanager
-def _telling_of(run: Run) -> Generator[None]:
-    """Tell what ends a training of the run it was for, not of its folder that is gone then."""
+def _errors_naming(run: Run) -> Generator[None]:
+    """Let errors of the second training name the run, not a temporary folder that is gone then."""
     try:
         yield
     except InterruptedRunError as error:
@@ -111,7 +116,7 @@ def _telling_of(run: Run) -> Generator[None]:
         raise TrainingDivergedError(f"{run.path}: diverged when trained again") from error
     except RunFileError as error:
         cause = error.__cause__ if isinstance(error.__cause__, RunFileError) else error
-        raise RunFileError(f"{cause}; set TMPDIR to a folder with more room") from error
+        raise RunFileError(f"{cause}; set TMPDIR to a folder with more space") from error
 
 
 def _content(run: Run, name: str) -> bytes | None:
@@ -120,8 +125,8 @@ def _content(run: Run, name: str) -> bytes | None:
 
 
 def _scores(run: Run, again: dict[str, Any]) -> dict[str, tuple[float | None, float | None]]:
-    """Return the scores that are told first, of a run as it is and of its config trained again."""
-    then = judging.judge(run).scores
+    """Return the main scores of a run as it is and of its second training."""
+    then = evaluating.compute_evaluation(run).scores
     return {
         "open_loop.rmse": (then["open_loop"]["rmse"], again["open_loop"]["rmse"]),
         "closed_loop_rmse": (_median(then), _median(again)),

@@ -234,17 +234,17 @@ def _tell_phases(path: Path) -> None:
 
         return told
 
-    from sinernn import drawing, judging, saving
+    from sinernn import evaluating, experiment, plot_run
     from sinernn.runs import Run
 
-    modules: Any = (Run, judging, saving, drawing)  # whose functions have another type now
-    run, judge, save, draw = modules
+    modules: Any = (Run, evaluating, experiment, plot_run)  # whose functions change their types
+    run, evaluate, main, draw = modules
     run.write = during("saving", run.write)
-    judge.validation_rmse = during("evaluation", judge.validation_rmse)
-    judge.evaluate = during("judging", judge.evaluate)
+    evaluate.validation_rmse = during("evaluation", evaluate.validation_rmse)
+    evaluate.evaluate = during("judging", evaluate.evaluate)
     draw.plot = during("drawing", draw.plot)
-    save.train = while_iterating("updates", save.train)
-    save.refine = while_iterating("refinement", save.refine)
+    main._updates = while_iterating("updates", main._updates)
+    main._refinement = while_iterating("refinement", main._refinement)
 
 
 if __name__ == "__main__":

@@ -14,19 +14,17 @@ import pytest
 import kills
 from campaign import stride
 from commands import COMMAND, Outcome, run, run_shell
-from examples import NOON, TINY, tiny
+from examples import NOON, TINY, Watching, tiny
 from faults import FAULTS, Calls
-from sinernn import engines, experiment, saving
+from sinernn import engines, experiment
+from sinernn.checkpointing import Checkpointer, Position, find_position
 from sinernn.engines import EngineChoice
 from sinernn.errors import RunFileError
-from sinernn.experiment import Watch
-from sinernn.interrupts import StopRequest
 from sinernn.preparation import Experiment, prepare
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
 from sinernn.runs.directory import LATEST, create_run, open_run
 from sinernn.runs.files import write_atomically
-from sinernn.standing import Standing, find_standing
 from sinernn.training import Record
 
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="a child is forked to be killed")
@@ -69,15 +67,18 @@ class Saving:
             EngineChoice("fused", "cpu"), network, state, self.experiment.objective
         )
         self.run: Run = create_run(Path("runs"), "a", now=NOON, files={"run.json": b"{}"})
-        standing = Standing(self.start, [])
-        self._records: Iterator[Record] = saving.train(
-            self.experiment, engine, self.run, standing, StopRequest()
+        position = Position(self.start, [])
+        self._checkpointer = Checkpointer(
+            self.run, self.experiment, engine, position, {"seconds": None}
         )
+        self._records: Iterator[Record] = experiment._updates(self.experiment, engine, position)
         self._go_to(10)
 
     def _go_to(self, step: int) -> None:
-        while next(self._records).step < step:
-            pass
+        for record in self._records:
+            self._checkpointer.save(record, at_once=False)
+            if record.step >= step:
+                return
 
     def save(self) -> None:
         self._go_to(13)
@@ -85,9 +86,9 @@ class Saving:
     def updates(self) -> int:
         """How many the checkpoint has seen that training would go on from; all files are whole."""
         with self.run.held():
-            standing = find_standing(self.experiment, self.run, self.start)
+            position = find_position(self.experiment, self.run, self.start)
         assert self.run.best_checkpoint()[0] == "best"
-        return standing.checkpoint.state.updates
+        return position.checkpoint.state.updates
 
     def leftovers(self) -> list[str]:
         return [path.name for path in self.run.path.rglob(".*") if path.name != ".lock"]
@@ -278,8 +279,8 @@ def train_until(step: int, what: Callable[[Run], None], *overrides: str) -> Run:
         if isinstance(record, Record) and record.step == step:
             what(runs[0])
 
-    watch = Watch(start=lambda run, *_: runs.append(run), record=happen)
-    experiment.train(tiny("training.log_every=1", *overrides), figures=False, watch=watch)
+    watch = Watching(start=lambda run: runs.append(run), record=happen)
+    experiment.train(tiny("training.log_every=1", *overrides), figures=False, observers=[watch])
     return runs[0]
 
 

@@ -27,8 +27,8 @@ from examples import (
 )
 from sinernn import experiment
 from sinernn.config import load_config
-from sinernn.drawing import read_evidence
 from sinernn.errors import ConfigError, RunFileError, RunNotFoundError, SinernnError
+from sinernn.plot_run import read_evidence
 from sinernn.runs import MAX_JSON_BYTES, METRICS_COLUMNS, Run
 from sinernn.runs.checkpoints import METADATA_KEY, checkpoint_bytes, load_checkpoint
 from sinernn.runs.directory import create_run, open_run

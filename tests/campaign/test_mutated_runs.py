@@ -31,8 +31,8 @@ from fuzzing import (
     read,
 )
 from sinernn import cli, experiment
-from sinernn.drawing import read_evidence
 from sinernn.errors import RunFileError
+from sinernn.plot_run import read_evidence
 from sinernn.plotting import FIGURES
 from sinernn.runs import METRICS_COLUMNS, Run
 from sinernn.runs.checkpoints import METADATA_KEY, checkpoint_bytes, load_checkpoint

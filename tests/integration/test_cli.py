@@ -357,9 +357,9 @@ def test_compiling_is_told_while_it_lasts(installed, monkeypatch: pytest.MonkeyP
 def test_a_bar_is_drawn_on_a_terminal():
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     with TrainingProgress(20, console=console) as progress:
-        with progress.compiling():  # a thread draws the bar ten times a second
-            wait_until(lambda: "compiling for this network" in console.file.getvalue())
-        progress.show(Record(5, np.array([0.25]), 0.1, is_row=True, is_checkpoint=False))
+        progress.compiling()  # a thread draws the bar ten times a second
+        wait_until(lambda: "compiling for this network" in console.file.getvalue())
+        progress.record(Record(5, np.array([0.25]), 0.1, is_row=True, is_checkpoint=False), dict)
     drawn = console.file.getvalue()
     assert "5/20 updates" in drawn
     assert "loss 2.50e-01" in drawn

@@ -8,12 +8,12 @@ def test_preload(trained: Run):
     """It imports what drawing needs, and no pyplot."""
     code = (
         "import sys\n"
-        "from sinernn import drawing\n"
+        "from sinernn import plot_run\n"
         "import threading\n"
-        "thread = threading.Thread(target=drawing.preload)\n"
+        "thread = threading.Thread(target=plot_run.preload)\n"
         "thread.start(); thread.join()\n"
         "before = set(sys.modules)\n"
-        "drawing.plot('latest', names=['overview'])\n"
+        "plot_run.plot('latest', names=['overview'])\n"
         "print(*(set(sys.modules) - before), 'matplotlib.pyplot' in sys.modules)\n"
     )
     *later, pyplot = run_python(code).split()

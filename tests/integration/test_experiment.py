@@ -14,8 +14,8 @@ import reference_script
 import sinernn
 from commands import COMMAND, run_python
 from commands import run as run_command
-from examples import CONFIGS, TINY, refined, tiny
-from sinernn import compilation, drawing, engines, experiment, judging
+from examples import CONFIGS, TINY, Watching, refined, tiny
+from sinernn import compilation, engines, evaluating, experiment, plot_run
 from sinernn.config import Config, load_config
 from sinernn.config.sections import Evaluation, Windows
 from sinernn.engines import EngineChoice
@@ -27,7 +27,6 @@ from sinernn.errors import (
     UsageError,
 )
 from sinernn.evaluation.forecasts import Evidence
-from sinernn.experiment import Watch
 from sinernn.model.linearization import StateMap
 from sinernn.model.network import Network
 from sinernn.plotting import FIGURES
@@ -288,7 +287,7 @@ def test_carried_initial_state(here: Path):
     carried = tiny("evaluation.initial_state=carried", "evaluation.warmup=1")
     run = experiment.train(carried, figures=False).run
     carried_scores = run.read_json("evaluation.json")
-    scores = judging.evaluate(run, ["evaluation.initial_state=zero"])
+    scores = evaluating.evaluate(run, ["evaluation.initial_state=zero"])
     assert carried_scores["open_loop"]["rmse"] != scores["open_loop"]["rmse"]
     assert carried_scores["closed_loop_rmse"][0] != scores["closed_loop_rmse"][0]
 
@@ -298,7 +297,7 @@ def test_a_run_can_be_judged_on_another_config(trained: Run):
         TINY.read_text().replace("kind: sine", "kind: sine, period: 20"),
         encoding="utf-8",
     )
-    scores = judging.evaluate(trained, data="slow.yaml")
+    scores = evaluating.evaluate(trained, data="slow.yaml")
     assert scores["config"] == "slow"
     arrays = trained.read_arrays("evaluation.safetensors")
     np.testing.assert_allclose(
@@ -306,7 +305,7 @@ def test_a_run_can_be_judged_on_another_config(trained: Run):
         np.sin(2 * np.pi / 20 * arrays["closed_loop.time"]),
         atol=1e-9,
     )
-    drawing.plot(trained)
+    plot_run.plot(trained)
 
 
 def test_overrides_of_training_in_eval(trained: Run):
@@ -314,33 +313,33 @@ def test_overrides_of_training_in_eval(trained: Run):
     with pytest.raises(
         UsageError, match=r"training\.steps=9 split\.train=0\.2: would not change how"
     ):
-        judging.evaluate(trained, ["training.steps=9", "split.train=0.2"])
+        evaluating.evaluate(trained, ["training.steps=9", "split.train=0.2"])
 
 
 def test_judged_settings_are_written(trained: Run):
     """What a run was evaluated on is written beside its scores."""
-    scores = judging.evaluate(trained, ["signal.period=20", "engine=torch"])
+    scores = evaluating.evaluate(trained, ["signal.period=20", "engine=torch"])
     assert scores["config"] == "tiny, signal.period=20"
     assert scores["judged"]["signal"]["period"] == 20
     assert scores["judged"]["evaluation"]["horizon"] == 60
     assert trained.read_json("evaluation.json") == scores
-    other = judging.evaluate(trained, ["split.train=0.2"], data=TINY)
+    other = evaluating.evaluate(trained, ["split.train=0.2"], data=TINY)
     assert other["judged"]["split"]["train"] == 0.2
 
 
 def test_eval_ignores_training_checks(trained: Run):
     """Settings that only training needs may contradict those of the evaluation."""
-    judging.evaluate(trained, ["evaluation.warmup=95", "evaluation.part=train"])
+    evaluating.evaluate(trained, ["evaluation.warmup=95", "evaluation.part=train"])
     with pytest.raises(
         ConfigError, match=r"evaluation\.horizon=90: the test part \(90 samples\) leaves 70"
     ):
-        judging.evaluate(trained, ["evaluation.horizon=90"])
+        evaluating.evaluate(trained, ["evaluation.horizon=90"])
 
 
 def test_unknown_figure(trained: Run):
     """No figure is drawn if one of the names is unknown."""
     with pytest.raises(UsageError, match="no figure is called nope"):
-        drawing.plot(trained, names=["loss", "nope"])
+        plot_run.plot(trained, names=["loss", "nope"])
     assert not (trained.path / "figures").exists()
 
 
@@ -348,7 +347,7 @@ def test_plot_reads_files_alone(here: Path):
     run = experiment.train(tiny()).run
     for name in ("checkpoints/best.safetensors", "checkpoints/last.safetensors", "config.yaml"):
         (run.path / name).unlink()
-    assert [path.name for path in drawing.plot(run, format="svg")] == [
+    assert [path.name for path in plot_run.plot(run, format="svg")] == [
         f"{name}.svg" for name in FIGURES
     ]  # fmt: skip
 
@@ -356,17 +355,17 @@ def test_plot_reads_files_alone(here: Path):
 def test_arrays_of_another_version_are_told(trained: Run):
     trained.write_arrays("evaluation.safetensors", {"time": np.zeros(3)})
     with pytest.raises(RunFileError, match=r"of another version: array .*; run sinernn eval runs/"):
-        drawing.plot(trained)
+        plot_run.plot(trained)
 
 
 def test_plot_before_eval(trained: Run):
     """Only the training is drawn, and other figures say what to run."""
     (trained.path / "evaluation.json").unlink()
-    assert [path.name for path in drawing.plot(trained)] == ["loss.png"]
+    assert [path.name for path in plot_run.plot(trained)] == ["loss.png"]
     with pytest.raises(UsageError, match=r"closed_loop shows an evaluation.*run sinernn eval"):
-        drawing.plot(trained, names=["closed_loop"])
+        plot_run.plot(trained, names=["closed_loop"])
     with pytest.raises(UsageError, match="no figure is called lost; there are overview, loss"):
-        drawing.plot(trained, names=["lost"])
+        plot_run.plot(trained, names=["lost"])
 
 
 def test_diverging_training(here: Path):
@@ -376,7 +375,7 @@ def test_diverging_training(here: Path):
     with pytest.raises(
         TrainingDivergedError, match=r"update 1 is kept in runs.*; try training\.learning_rate=1 or"
     ):
-        experiment.train(config, watch=Watch(start=lambda run, *_: runs.append(run)))
+        experiment.train(config, observers=[Watching(start=lambda run: runs.append(run))])
     assert runs[0].read_json("run.json")["status"] == "diverged"
     assert runs[0].read_metrics()["step"].tolist() == [1]
     last = runs[0].load_checkpoint("last")
@@ -452,14 +451,14 @@ def test_signal_at_start_or_end(here: Path, when: str, status: str):
             stop_now()
 
     with pytest.raises(InterruptedRunError, match="interrupted") as caught:
-        experiment.train(tiny(), watch=Watch(start=start, record=show))
+        experiment.train(tiny(), observers=[Watching(start=start, record=show)])
     assert caught.value.exit_code == 130
     facts = runs[0].read_json("run.json")
     assert facts["status"] == status
     assert facts["ended"] is not None
     assert runs[0].load_checkpoint("last").state.updates == facts["updates"] > 0
     assert "go on with: sinernn resume runs/" in str(caught.value)
-    judging.evaluate(runs[0])
+    evaluating.evaluate(runs[0])
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -474,13 +473,13 @@ def test_signal_saves_the_run(here: Path, number: int, code: int):
     with pytest.raises(InterruptedRunError, match="interrupted at update 8 of 20") as caught:
         experiment.train(
             tiny("training.log_every=1"),
-            watch=Watch(start=lambda run, *_: runs.append(run), record=stop_at_7),
+            observers=[Watching(start=lambda run: runs.append(run), record=stop_at_7)],
         )
     assert caught.value.exit_code == code
     assert runs[0].read_json("run.json")["status"] == "interrupted"
     assert runs[0].load_checkpoint("last").state.updates == 8
     assert runs[0].read_metrics()["step"][-1] == 8
-    assert [path.name for path in drawing.plot(runs[0])] == ["loss.png"]
+    assert [path.name for path in plot_run.plot(runs[0])] == ["loss.png"]
 
 
 @pytest.mark.parametrize("name", ["fused", "torch"])
@@ -528,7 +527,7 @@ def test_tutorial_scores_and_hints(here: Path):
         summary = experiment.train(config, figures=False)
         assert 1e-4 < summary.run.read_metrics()["loss"][-1] < 5e-4  # mean of the last 100
         errors.append(summary.scores["closed_loop_rmse"][-1]["median"])
-        judged = judging.evaluate(summary.run, ["device=cpu"], data=shipped("default"))
+        judged = evaluating.evaluate(summary.run, ["device=cpu"], data=shipped("default"))
         for scores in (summary.scores, judged):
             told = [hint["override"] for hint in scores["hints"]]
             assert told == ["windows.order=contiguous", "training.schedule=cosine"]
@@ -579,7 +578,7 @@ def test_a_short_and_odd_run_has_scores_too(here: Path):
                   "model.cell=lstm", "windows.length=5", "dtype=float64")  # fmt: skip
     summary = experiment.train(config)
     assert summary.scores["oscillation"] is None
-    assert len(drawing.plot(summary.run)) == len(FIGURES)
+    assert len(plot_run.plot(summary.run)) == len(FIGURES)
 
 
 def test_a_constant_series_has_scores_too(here: Path):
@@ -589,4 +588,4 @@ def test_a_constant_series_has_scores_too(here: Path):
     summary = experiment.train(config)
     assert summary.scores["valid_time"] is None
     assert "exact on this signal" in summary.scores["skill"]["words"]
-    assert len(drawing.plot(summary.run)) == len(FIGURES)
+    assert len(plot_run.plot(summary.run)) == len(FIGURES)

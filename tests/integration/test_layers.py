@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,8 @@ MODULES_IN_ORDER = (
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation.scores",
     "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.checkpoints", "runs",
-    "runs.directory", "preparation", "judging", "standing", "saving",
-    "drawing", "experiment", "verification", "reporting", "commands", "cli",
+    "runs.directory", "preparation", "evaluating", "checkpointing", "observers",
+    "plot_run", "experiment", "verification", "reporting", "commands", "cli",
     "__main__",
 )  # fmt: skip
 """From the lowest layer to the highest."""
@@ -39,6 +40,29 @@ def module_name(path: Path) -> str:
 MODULES = {
     module_name(path): path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py"
 }
+
+
+SHARED_NAMES = {
+    "choose", "forward", "free_run", "loop", "refine", "zeros",  # of the fused engine and refinement
+}  # fmt: skip
+"""Names that two public functions, or a function and a module, still share."""
+
+
+def public_functions(name: str) -> list[str]:
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [function for function in functions if not function.startswith("_")]
+
+
+def test_public_functions_have_unique_names():
+    """No two public functions share a name, nor a function and a module.
+
+    A command has the name of the function that it calls, so the command line is left out.
+    """
+    library = [name for name in MODULES if name.split(".")[0] != "cli"]
+    names = [function for module in library for function in public_functions(module)]
+    names += {name.split(".")[-1] for name in library}
+    assert {name for name, count in Counter(names).items() if count > 1} <= SHARED_NAMES
 
 
 def imported_modules(tree: ast.AST) -> set[str]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from examples import refined, tiny
-from sinernn import drawing, engines, experiment, judging
+from sinernn import engines, evaluating, experiment, plot_run
 from sinernn.config import Config
 from sinernn.data.series import Extent, Series
 from sinernn.data.synthetic import Synthetic
@@ -51,7 +51,7 @@ def test_ragged_run(here, ragged: None, order: str):
     assert [origin["segment"] for origin in origins] == [0] * 4 + [2] * 4
     assert np.isfinite(summary.scores["open_loop"]["rmse"])
     assert np.isfinite(summary.scores["closed_loop_rmse"][-1]["worst"])
-    assert len(drawing.plot(summary.run)) > 5
+    assert len(plot_run.plot(summary.run)) > 5
     assert verify(summary.run).agrees
 
 
@@ -76,7 +76,7 @@ def test_open_loop_of_ragged_segments(ragged: None):
         engines.choose("fused", "cpu", prepared.network), prepared.network, state
     )
     checkpoint = experiment.Checkpoint(prepared.network, state, prepared.scale, np.empty(0), None)
-    found = judging.predict_one_step(config, engine, prepared.series, checkpoint)
+    found = evaluating.predict_one_step(config, engine, prepared.series, checkpoint)
     alone = [
         engine.open_loop(prepared.scale.apply(part[None, :-1]), prepared.network.zero_hidden(1))[
             0, 19:

@@ -12,11 +12,10 @@ from rich.console import Console
 from safetensors.numpy import load_file
 
 from commands import run_python
-from examples import CONFIGS, TINY, refined
-from sinernn import experiment, judging
+from examples import CONFIGS, TINY, Watching, refined
+from sinernn import evaluating, experiment
 from sinernn.config import check, load_config
 from sinernn.errors import ConfigError, InterruptedRunError
-from sinernn.experiment import Watch
 from sinernn.model.network import RefineState
 from sinernn.preparation import prepare
 from sinernn.refine import loop, problem
@@ -71,7 +70,7 @@ def test_what_a_stage_came_to_is_kept_at_its_end(here: Path):
     experiment.train(
         refined(),
         figures=False,
-        watch=Watch(start=lambda run, *_: runs.append(run), record=look),
+        observers=[Watching(start=lambda run: runs.append(run), record=look)],
     )
     assert seen == [0, 2, 4]
 
@@ -130,7 +129,7 @@ def test_origins_of_refinement(here: Path):
     run = experiment.train(config, figures=False).run
     prepared = prepare(config)
     errors = [
-        judging.validation_measure(
+        evaluating.validation_measure(
             config, prepared.series, prepared.scale, prepared.network, origins=origins
         )(run.load_checkpoint("best").state.refine.best_theta)
         for origins in (2, None)
@@ -157,7 +156,7 @@ def go_on(config, half):
             network=half.network,
             stages=config.refine.stages,
             seed=config.seed,
-            measure=judging.validation_measure(
+            measure=evaluating.validation_measure(
                 config,
                 prepared.series,
                 prepared.scale,
@@ -193,7 +192,7 @@ def test_signal_during_refinement(here: Path, number: int, code: int):
     ) as caught:
         experiment.train(
             refined(),
-            watch=Watch(start=lambda run, *_: runs.append(run), record=stop_in_stage_2),
+            observers=[Watching(start=lambda run: runs.append(run), record=stop_in_stage_2)],
         )
     assert caught.value.exit_code == code
     assert runs[0].read_json("run.json")["status"] == "interrupted"
@@ -214,7 +213,7 @@ def test_signal_at_the_last_update(here: Path):
     with pytest.raises(InterruptedRunError, match="interrupted at update 20 of 20"):
         experiment.train(
             refined("training.log_every=1", "refine.origins=2"),
-            watch=Watch(record=stop_at_the_end),
+            observers=[Watching(record=stop_at_the_end)],
         )
 
 
@@ -222,7 +221,7 @@ def test_a_refinement_that_is_lost_costs_nothing(here: Path, monkeypatch: pytest
     """Every network but the first diverges on the validation part."""
     errors = iter([0.5])
     monkeypatch.setattr(
-        judging, "validation_measure", lambda *_, **__: lambda _: next(errors, float("inf"))
+        evaluating, "validation_measure", lambda *_, **__: lambda _: next(errors, float("inf"))
     )
     run = experiment.train(refined(), figures=False).run
     best, last = run.load_checkpoint("best"), run.load_checkpoint("last")
@@ -306,7 +305,7 @@ RECORD = RefineRecord(
 def shown(is_terminal: bool, **changes) -> str:
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=120)
     with TrainingProgress(20, [4, 6], console) as progress:
-        progress.show(replace(RECORD, **changes))
+        progress.record(replace(RECORD, **changes), dict)
     return console.file.getvalue()
 
 

@@ -13,8 +13,8 @@ import pytest
 
 import sinernn
 from commands import Outcome
-from examples import refined, tiny
-from sinernn import experiment, judging, provenance
+from examples import Watching, refined, tiny
+from sinernn import evaluating, experiment, provenance
 from sinernn.config import Config, to_yaml
 from sinernn.errors import (
     InterruptedRunError,
@@ -23,7 +23,6 @@ from sinernn.errors import (
     TrainingDivergedError,
     UsageError,
 )
-from sinernn.experiment import Watch
 from sinernn.runs import Run
 
 COMPARED = (
@@ -41,7 +40,7 @@ def contents(run: Run) -> dict[str, bytes]:
     return {name: (run.path / name).read_bytes() for name in COMPARED if (run.path / name).exists()}
 
 
-def dies_at(record: int) -> Watch:
+def dies_at(record: int) -> Watching:
     """Let training die when this many records have been told."""
     left = [record]
 
@@ -50,17 +49,17 @@ def dies_at(record: int) -> Watch:
         if left[0] < 0:
             raise Died
 
-    return Watch(record=count)
+    return Watching(record=count)
 
 
-def begun(config: Config, watch: Watch) -> Run:
+def begun(config: Config, watch: Watching) -> Run:
     """Train until the watch puts an end to it."""
     runs: list[Run] = []
     with pytest.raises((Died, InterruptedRunError)):
         experiment.train(
             config,
             figures=False,
-            watch=Watch(start=lambda run, *_: runs.append(run), record=watch.record),
+            observers=[Watching(start=lambda run: runs.append(run), record=watch.record)],
         )
     return runs[0]
 
@@ -92,11 +91,11 @@ def test_run_dies_at_any_record(here: Path, intervals: tuple):
     config = refined(f"training.log_every={log}", f"training.evaluate_every={evaluate}",
                      f"training.checkpoint_every={checkpoint}")  # fmt: skip
     whole, records = trained(config), []
-    experiment.train(config, figures=False, watch=Watch(record=records.append))
+    experiment.train(config, figures=False, observers=[Watching(record=records.append)])
     for number in range(len(records)):
         run = begun(config, dies_at(number))
         with contextlib.suppress(Died):  # at the last record all is saved
-            experiment.resume(run, figures=False, watch=dies_at(0))
+            experiment.resume(run, figures=False, observers=[dies_at(0)])
         assert resumed(run) == whole, number
     assert len(records) > 8
 
@@ -117,10 +116,12 @@ def test_interrupted_run_goes_on(here: Path, engine: str, number: signal.Signals
         experiment.train(
             config,
             figures=False,
-            watch=Watch(
-                start=lambda run, *_: (runs.append(run), os.kill(os.getpid(), number)),
-                record=stop_at_7,
-            ),
+            observers=[
+                Watching(
+                    start=lambda run: (runs.append(run), os.kill(os.getpid(), number)),
+                    record=stop_at_7,
+                )
+            ],
         )
     assert runs[0].load_checkpoint("last").losses.size == 1
     command = str(caught.value).split("go on with: ")[1]
@@ -162,7 +163,9 @@ def test_more_steps_that_are_cut_short_go_on_too(here: Path):
     for number in range(6):
         run = experiment.train(tiny(*settings), figures=False).run
         with pytest.raises(Died):
-            experiment.resume(run, ["training.steps=33"], figures=False, watch=dies_at(number))
+            experiment.resume(
+                run, ["training.steps=33"], figures=False, observers=[dies_at(number)]
+            )
         assert resumed(run) == whole
 
 
@@ -202,7 +205,7 @@ def test_resume_a_diverged_run(here: Path):
     config = tiny("engine=torch", "signal.amplitude=1e6", "windows.normalize=false", "model.cell=rnn_relu",
                   "training.learning_rate=10", "training.gradient_clip=null")  # fmt: skip
     with pytest.raises(TrainingDivergedError, match="diverged at update 2: the loss is nan"):
-        experiment.train(config, watch=Watch(start=lambda run, *_: runs.append(run)))
+        experiment.train(config, observers=[Watching(start=lambda run: runs.append(run))])
     with pytest.raises(UsageError, match=r"diverged, and would do so again.*learning_rate=1$"):
         experiment.resume(runs[0])
 
@@ -222,7 +225,7 @@ def test_old_figures_are_removed(here: Path):
     """Figures and scores of a network that is trained further are removed."""
     run = experiment.train(tiny("training.schedule=constant")).run
     with pytest.raises(Died):
-        experiment.resume(run, ["training.steps=40"], watch=dies_at(0))
+        experiment.resume(run, ["training.steps=40"], observers=[dies_at(0)])
     assert not list((run.path / "figures").glob("*"))
     assert not (run.path / "evaluation.json").exists()
 
@@ -267,7 +270,7 @@ def test_another_environment(here: Path, monkeypatch: pytest.MonkeyPatch):
     told: list[str] = []
     now = provenance.environment()
     monkeypatch.setattr(provenance, "environment", lambda: now | {"processor": "abacus"})
-    facts = experiment.resume(run, figures=False, watch=Watch(remark=told.append)).facts
+    facts = experiment.resume(run, figures=False, observers=[Watching(remark=told.append)]).facts
     assert told == [
         f"processor was {now['processor']} and is abacus: the bits may come out otherwise"
     ]
@@ -346,7 +349,7 @@ def test_source_run_is_gone(here: Path):
         experiment.train(
             tiny(),
             start_from=first.path.name,
-            watch=Watch(start=lambda run, *_: runs.append(run), record=dies_at(0).record),
+            observers=[Watching(start=lambda run: runs.append(run), record=dies_at(0).record)],
         )
     first.path.rename("elsewhere")
     assert resumed(runs[0]) == contents(whole.run)
@@ -427,7 +430,7 @@ def test_run_is_held_while_judged(here: Path, monkeypatch: pytest.MonkeyPatch):
             experiment.resume(run)
         return {}
 
-    monkeypatch.setattr(judging, "evaluate", judged_while_held)
+    monkeypatch.setattr(evaluating, "evaluate", judged_while_held)
     run = experiment.train(tiny(), figures=False).run
     experiment.resume(run, figures=False)
 
@@ -444,9 +447,9 @@ def test_signal_while_judging(
 
     runs: list[Run] = []
     with monkeypatch.context() as patch:
-        patch.setattr(judging, "evaluate", stopped)
+        patch.setattr(evaluating, "evaluate", stopped)
         with pytest.raises(InterruptedRunError, match="when training was done; go on") as caught:
-            experiment.train(tiny(), watch=Watch(start=lambda run, *_: runs.append(run)))
+            experiment.train(tiny(), observers=[Watching(start=lambda run: runs.append(run))])
     assert caught.value.exit_code == code
     assert runs[0].read_json("run.json")["status"] == "finished"
     assert resumed(runs[0]) == trained(tiny())
@@ -455,9 +458,9 @@ def test_signal_while_judging(
 def test_signal_during_verify(here: Path):
     """The message names the run and not its copy."""
     run = experiment.train(tiny(), figures=False).run
-    stop = Watch(start=lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    stop = Watching(start=lambda _: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(InterruptedRunError) as caught:
-        sinernn.verify(run, watch=stop)
+        sinernn.verify(run, observers=[stop])
     assert str(caught.value) == f"interrupted; begin again with: sinernn verify {run.path}"
     assert caught.value.exit_code == 130
 

@@ -1,4 +1,4 @@
-"""Whether a run can be had again is found by having it again."""
+"""A run is reproduced by training it again."""
 
 import json
 from collections.abc import Callable

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from sinernn.evaluation.baselines import mean, persistence
 from sinernn.evaluation.dynamics import Dynamics
 from sinernn.evaluation.forecasts import Evidence, Forecasts, OneStep
 from sinernn.model.network import Network, RefineState
+from sinernn.observers import Observer
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import METADATA_KEY, Checkpoint
 from sinernn.runs.directory import create_run
@@ -38,6 +40,25 @@ def refined(*overrides: str) -> Config:
 
 def make_run(runs_dir: Path = Path("runs"), name: str = "a", now: datetime = NOON) -> Run:
     return create_run(runs_dir, name, now=now, files={"run.json": b"{}\n"})
+
+
+class Watching(Observer):
+    """An observer made of functions: of the run, of a record, of a remark."""
+
+    def __init__(
+        self,
+        *,
+        start: Callable[[Run], object] = lambda _: None,
+        record: Callable[[Any], object] = lambda _: None,
+        remark: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self._start, self._record, self.remark = start, record, remark
+
+    def start(self, run: Run, *_: object) -> None:
+        self._start(run)
+
+    def record(self, record: object, weights: object = None) -> None:
+        self._record(record)
 
 
 def make_checkpoint(cell: str = "lstm", seed: int = 0) -> Checkpoint:

@@ -13,11 +13,11 @@ from sinernn.plotting import (
     WITHOUT_EVIDENCE,
     Story,
     closed_loop,
-    describe,
     draw,
     eigenvalues,
+    figure_descriptions,
     horizon,
-    loss,
+    loss_curve,
     open_loop,
     orbit,
     overview,
@@ -57,7 +57,7 @@ def assert_draws(line, x, y) -> None:
 
 def test_loss_figure():
     """It shows losses, evaluations and learning rates."""
-    top, bottom = loss(make_story()).axes
+    top, bottom = loss_curve(make_story()).axes
     assert_draws(top.lines[0], [10, 20, 30], [1, 0.1, 0.01])
     assert_draws(top.lines[1], [20, 30], [0.5, 0.4])
     np.testing.assert_array_equal(bottom.lines[0].get_ydata(), [0.3, 0.2, 0.1])
@@ -73,7 +73,7 @@ def test_loss_figure_of_refinement():
         "stage": np.array([0.0, 0, 0, 1, 1]),
         "closed_loop_rmse": np.array([0.4, np.nan, 0.1, np.nan, 1e-3]),
     }
-    updates, beside, _ = loss(replace(make_story(), refinement=refinement)).axes
+    updates, beside, _ = loss_curve(replace(make_story(), refinement=refinement)).axes
     assert_draws(updates.lines[0], [10, 20, 30], [1, 0.1, 0.01])
     lines = [line for line in beside.lines if line.get_linestyle() != ":"]  # these part stages
     assert_draws(lines[0], [1, 2], [1e-2, 1e-3])
@@ -87,7 +87,7 @@ def test_loss_figure_without_evaluation():
     """A run that was never evaluated has one."""
     story = make_story()
     story.metrics["closed_loop_rmse"][:] = np.nan
-    assert len(loss(Story("a run", story.metrics, None)).axes[0].get_lines()) == 1
+    assert len(loss_curve(Story("a run", story.metrics, None)).axes[0].get_lines()) == 1
 
 
 @pytest.mark.parametrize("name", sorted(set(FIGURES) - WITHOUT_EVIDENCE))
@@ -341,7 +341,7 @@ def test_a_users_matplotlibrc_changes_no_figure():
 
 
 def test_every_figure_says_what_it_shows():
-    described = describe()
+    described = figure_descriptions()
     assert list(described) == list(FIGURES)
     assert all(len(what) > 30 for what in described.values())
 

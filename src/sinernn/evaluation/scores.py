@@ -28,7 +28,7 @@ from sinernn.evaluation.periodic import compare_oscillations
 from sinernn.evaluation.skill import compare_with_baselines
 
 
-def open_loop(evidence: Evidence) -> dict[str, Any]:
+def score_open_loop(evidence: Evidence) -> dict[str, Any]:
     """One step ahead: RMSE, the same by the standard deviation, and R²."""
     channels, parts = len(evidence.std), evidence.open_loop
     prediction = np.concatenate([part.prediction.reshape(-1, channels) for part in parts])
@@ -41,12 +41,12 @@ def open_loop(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def closed_loop_rmse(evidence: Evidence) -> list[dict[str, Any]]:
+def score_closed_loop(evidence: Evidence) -> list[dict[str, Any]]:
     """RMSE over a ladder of horizons, median and worst origin; null: diverged."""
     return _ladder(errors_by_horizon(evidence.closed_loop.errors))
 
 
-def baselines(evidence: Evidence) -> list[dict[str, Any]]:
+def score_baselines(evidence: Evidence) -> list[dict[str, Any]]:
     """The same of every baseline."""
     return [
         {"name": name, "closed_loop_rmse": _ladder(table)}
@@ -54,7 +54,7 @@ def baselines(evidence: Evidence) -> list[dict[str, Any]]:
     ]
 
 
-def valid_time(evidence: Evidence) -> dict[str, Any] | None:
+def score_valid_time(evidence: Evidence) -> dict[str, Any] | None:
     """First step beyond the threshold; capped at the horizon, which `outlasted` origins reached."""
     if not evidence.spread:
         return None  # a constant has no yardstick
@@ -75,7 +75,7 @@ def valid_time(evidence: Evidence) -> dict[str, Any] | None:
     }
 
 
-def oscillation(evidence: Evidence) -> dict[str, Any] | None:
+def score_oscillation(evidence: Evidence) -> dict[str, Any] | None:
     """Frequency, phase and amplitude of the free run beside the truth's; null: no such thing.
 
     `of` tells how many free runs (origins, times channels) of `count` oscillate at all: the others
@@ -105,8 +105,8 @@ def oscillation(evidence: Evidence) -> dict[str, Any] | None:
     }
 
 
-def dynamics(evidence: Evidence) -> dict[str, Any]:
-    """Where free runs settle, how many where, and how fast neighbours part."""
+def score_dynamics(evidence: Evidence) -> dict[str, Any]:
+    """Where free runs settle, how many where, and how fast nearby trajectories diverge."""
     found = evidence.dynamics
     places = Counter(
         settled(outputs, float(exponent), std=evidence.spread)
@@ -122,7 +122,7 @@ def dynamics(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def skill_line(evidence: Evidence) -> dict[str, Any]:
+def score_skill(evidence: Evidence) -> dict[str, Any]:
     """Whether the network beats the baselines, in words."""
     told = compare_with_baselines(
         errors_by_horizon(evidence.closed_loop.errors),
@@ -134,13 +134,13 @@ def skill_line(evidence: Evidence) -> dict[str, Any]:
 
 
 SCORES: dict[str, Callable[[Evidence], Any]] = {
-    "open_loop": open_loop,
-    "closed_loop_rmse": closed_loop_rmse,
-    "baselines": baselines,
-    "skill": skill_line,
-    "valid_time": valid_time,
-    "oscillation": oscillation,
-    "dynamics": dynamics,
+    "open_loop": score_open_loop,
+    "closed_loop_rmse": score_closed_loop,
+    "baselines": score_baselines,
+    "skill": score_skill,
+    "valid_time": score_valid_time,
+    "oscillation": score_oscillation,
+    "dynamics": score_dynamics,
 }
 """Every score there is, by its key in evaluation.json."""
 

@@ -15,14 +15,14 @@ from sinernn.plotting.comparisons import horizon, spectra
 from sinernn.plotting.dynamics import eigenvalues, orbit
 from sinernn.plotting.layout import arrange
 from sinernn.plotting.style import FORMATS, Story, own_style
-from sinernn.plotting.training import loss
+from sinernn.plotting.training import loss_curve
 from sinernn.plotting.waveforms import closed_loop, open_loop, overview, tutorial
 
-__all__ = ["FIGURES", "FORMATS", "WITHOUT_EVIDENCE", "Story", "describe", "draw"]
+__all__ = ["FIGURES", "FORMATS", "WITHOUT_EVIDENCE", "Story", "draw", "figure_descriptions"]
 
 FIGURES: dict[str, Callable[[Story], Figure]] = {
     "overview": overview,
-    "loss": loss,
+    "loss": loss_curve,
     "open_loop": open_loop,
     "closed_loop": closed_loop,
     "tutorial": tutorial,
@@ -37,7 +37,7 @@ WITHOUT_EVIDENCE = frozenset({"loss"})
 """Figures of the training alone, which need no evaluation."""
 
 
-def describe() -> dict[str, str]:
+def figure_descriptions() -> dict[str, str]:
     """Return what every figure shows, by its name."""
     return {name: (inspect.getdoc(figure) or "").split("\n")[0] for name, figure in FIGURES.items()}
 

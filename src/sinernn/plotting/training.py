@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from sinernn.plotting.style import ACCENT, FAINT, MODEL, PURPLE, TRUTH, Story, marker_for, use_log
 
 
-def loss(story: Story) -> Figure:
+def loss_curve(story: Story) -> Figure:
     """One-step loss and closed-loop error, with the learning rate below, and refinement beside."""
     figure = Figure(figsize=(10 if story.is_refined else 7.5, 5))
     grid = figure.add_gridspec(2, 1, height_ratios=[3, 1])

@@ -51,8 +51,8 @@ TRAINED = (
 )  # fmt: skip
 """What training writes, all by the one process that holds the run."""
 
-JUDGED = ("evaluation.json", "evaluation.safetensors")
-"""What judging writes; whoever reads the JSON file finds the arrays that belong to it."""
+EVALUATED = ("evaluation.json", "evaluation.safetensors")
+"""What an evaluation writes; whoever reads the JSON file finds the arrays that belong to it."""
 
 
 class _Facts(BaseModel):
@@ -115,9 +115,9 @@ class Run:
                     with contextlib.suppress(OSError):
                         leftover.unlink()
 
-    def forget_judgement(self) -> None:
+    def remove_evaluation(self) -> None:
         """Remove the scores of a network that is trained further."""
-        for name in JUDGED:
+        for name in EVALUATED:
             self.remove(name)
 
     def remove(self, name: str) -> None:

@@ -22,11 +22,19 @@ LATEST = "latest"
 MAX_NAME = 1000  # bytes of a text file that holds the name of the latest
 
 
-def create_run(runs_dir: Path, name: str, *, now: datetime, files: Mapping[str, bytes]) -> Run:
+def create_run(
+    runs_dir: Path,
+    name: str,
+    *,
+    now: datetime,
+    files: Mapping[str, bytes],
+    publish_latest: bool = True,
+) -> Run:
     """Make a new directory `<UTC time>-<name>`, with `files` in it, and point `latest` to it.
 
     It is made under another name and renamed when it is whole, so nobody sees a part of it; and
-    two runs that begin in the same second get two directories.
+    two runs that begin in the same second get two directories. `publish_latest=False` leaves
+    `latest` as it is.
 
     Raises:
         RunFileError: The directory cannot be made.
@@ -35,7 +43,7 @@ def create_run(runs_dir: Path, name: str, *, now: datetime, files: Mapping[str, 
     stem = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{_slug(name)}"
     made = Run(runs_dir / f".{stem}.{secrets.token_hex(4)}")
     with telling(runs_dir, "cannot hold a run directory", "; choose another --runs-dir"):
-        if latest.is_dir() and not latest.is_symlink():
+        if publish_latest and latest.is_dir() and not latest.is_symlink():
             raise RunFileError(f"{latest}: is a folder, and must be free for a link; rename it")
         runs_dir.mkdir(parents=True, exist_ok=True)
         made.path.mkdir()
@@ -47,7 +55,8 @@ def create_run(runs_dir: Path, name: str, *, now: datetime, files: Mapping[str, 
     except BaseException:
         shutil.rmtree(made.path, ignore_errors=True)
         raise
-    _point_latest(runs_dir, run.path.name)
+    if publish_latest:
+        _point_latest(runs_dir, run.path.name)
     return run
 
 

@@ -1,4 +1,4 @@
-"""A run's figures, drawn from its files alone."""
+"""Plot a run from its files alone."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -40,8 +40,8 @@ def plot(
     name, evidence = run.read_facts()["name"] or run.path.name, None
     title = printable(name, 40)
     if (run.path / "evaluation.json").exists():
-        judged = str(run.read_json("evaluation.json").get("config", name))
-        title = title if judged == name else f"{title} on {printable(judged, 60)}"
+        config = str(run.read_json("evaluation.json").get("config", name))
+        title = title if config == name else f"{title} on {printable(config, 60)}"
         evidence = read_evidence(run)
     story = plotting.Story(
         title=title.replace("$", r"\$"),
@@ -70,7 +70,7 @@ _PRELOADING = Lock()  # of two threads that import the same modules, one may see
 
 
 def preload() -> None:
-    """Import what drawing needs: a thread may, while others compute without Python's lock.
+    """Import what plots need: a thread may, while others compute without Python's lock.
 
     Raises:
         UsageError: Matplotlib cannot be imported, as with a wrong MPLBACKEND.
@@ -87,7 +87,7 @@ def preload() -> None:
 
 
 def preload_quietly() -> None:
-    """Do so in a thread of its own, where nobody could handle an error; `plot` meets it again."""
+    """Do so in a thread of its own, where nobody could handle an error; `plot` raises it again."""
     with suppress(UsageError):
         preload()
 
@@ -104,7 +104,7 @@ def erase(run: Run) -> None:
 
 
 def read_evidence(run: Run) -> Evidence:
-    """Read what a run's last judgement rests on.
+    """Read the arrays of a run's last evaluation.
 
     Raises:
         RunFileError: It is missing or damaged.

@@ -1,4 +1,4 @@
-"""How a trained network is judged: its config's part of the series, run, scored, written down.
+"""Evaluate a trained network: run it on a part of a series, score it, write the scores.
 
 With `experiment`, the only place that unpacks a config.
 """
@@ -30,8 +30,8 @@ from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
 from sinernn.runs.directory import open_run
 
-JUDGED = ("signal", "evaluation")
-"""Sections of a config that say what a network is judged on; of another config, `split` as well."""
+EVALUATED = ("signal", "evaluation")
+"""Sections of a config that say what a network is evaluated on; of another config, also `split`."""
 
 WITHOUT_EFFECT = ("engine", "device", "limits")
 """What else an override may change: where it is computed, not what comes out."""
@@ -112,7 +112,7 @@ def validation_rmse(config: Config, series: Series, scale: Scale, engine: Engine
 def validation_measure(
     config: Config, series: Series, scale: Scale, network: Network, *, origins: int | None
 ) -> Callable[[Theta], float]:
-    """Return what tells the closed-loop RMSE of parameters, as `validation_rmse` does."""
+    """Return a function from parameters to their closed-loop RMSE, as `validation_rmse` has it."""
     from sinernn.refine.problem import free_run
 
     warmup = config.evaluation.warmup
@@ -134,7 +134,9 @@ def evaluate(
     data: Path | str | None = None,
     runs_dir: Path | str = "runs",
 ) -> dict[str, Any]:
-    """Judge a run's best network and keep the judgement in its directory: see `judge`.
+    """Evaluate a run's best network and write the scores to its directory.
+
+    See `compute_evaluation`, which writes nothing.
 
     Args:
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
@@ -150,13 +152,13 @@ def evaluate(
             be written to.
     """
     run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
-    judgement = judge(run, overrides, data=data)
-    judgement.keep(run)
-    return judgement.scores
+    result = compute_evaluation(run, overrides, data=data)
+    result.write(run)
+    return result.scores
 
 
 @dataclass(frozen=True)
-class Judgement:
+class EvaluationResult:
     """How good a network is, and the forecasts behind it."""
 
     scores: dict[str, Any]
@@ -164,33 +166,33 @@ class Judgement:
 
     evidence: Evidence
 
-    def keep(self, run: Run) -> None:
+    def write(self, run: Run) -> None:
         """Write evaluation.json, after the arrays that figures are drawn from."""
         run.write_arrays("evaluation.safetensors", self.evidence.arrays())
         run.write_json("evaluation.json", self.scores)
 
 
-def judge(
+def compute_evaluation(
     run: Run,
     overrides: Sequence[str] = (),
     *,
     data: Path | str | None = None,
     on_compile: Callable[[], AbstractContextManager[object]] = nullcontext,
-) -> Judgement:
-    """Judge a run's best network in open and closed loop, beside baselines; write nothing.
+) -> EvaluationResult:
+    """Evaluate a run's best network in open and closed loop, beside baselines; write nothing.
 
     Args:
         run: The run.
-        overrides: `key=value` changes to what the network is judged on.
-        data: Another config, on whose signal, split and evaluation it is judged, by that config's
+        overrides: `key=value` changes to what the network is evaluated on.
+        data: Another config, on whose signal, split and evaluation to run it, by that config's
             engine and device; default: the run's own.
         on_compile: What it returns is entered while kernels are compiled, if they have to be.
 
     Raises:
         SinernnError: The run or the data cannot be read, or do not go together.
     """
-    sections = JUDGED if data is None else (*JUDGED, "split")
-    _require_judging(overrides, sections)
+    sections = EVALUATED if data is None else (*EVALUATED, "split")
+    _require_evaluated(overrides, sections)
     config = load_config(data or run.config_path, overrides)
     check(config, training=False)
     changes = [text for text in overrides if text.startswith(sections)]
@@ -227,7 +229,7 @@ def judge(
             )
         ],
     }
-    return Judgement(scores, evidence)
+    return EvaluationResult(scores, evidence)
 
 
 def _gather_evidence(
@@ -316,7 +318,7 @@ def _setting(run: Run) -> Setting:
     training = series.cut(series.observed, parts_of(config, series).train)
     try:
         losses = run.read_metrics()["loss"]
-    except RunFileError:  # a run that ended before its first row can be judged all the same
+    except RunFileError:  # a run that ended before its first row can be evaluated all the same
         losses = np.empty(0)
     return Setting(
         order=config.windows.order,
@@ -332,11 +334,11 @@ def _setting(run: Run) -> Setting:
     )
 
 
-def _require_judging(overrides: Sequence[str], sections: Sequence[str]) -> None:
+def _require_evaluated(overrides: Sequence[str], sections: Sequence[str]) -> None:
     allowed = (*sections, *WITHOUT_EFFECT)
     wrong = [text for text in overrides if text.split("=", 1)[0].split(".", 1)[0] not in allowed]
     if wrong:
         raise UsageError(
-            f"{' '.join(wrong)}: would not change how a trained network is judged; of its own "
+            f"{' '.join(wrong)}: would not change how a trained network is evaluated; of its own "
             f"config only {', '.join(allowed)} can be changed, and with --data also the split"
         )

@@ -1,0 +1,386 @@
+"""Checkpoints of a run: write them while it is trained, and find where it can continue.
+
+The order of writing is what survives a kill at any instant: first `best`, then the metrics, then
+`last`. Training continues from `last`; what the others hold beyond it is computed again, bit for
+bit.
+"""
+
+import shlex
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from sinernn.config import Config, load_config
+from sinernn.engines import Engine
+from sinernn.errors import (
+    InterruptedRunError,
+    RunFileError,
+    TrainingDivergedError,
+    UsageError,
+    command_line,
+)
+from sinernn.evaluation.metrics import finite
+from sinernn.model.network import Params, RefineState, Theta, TrainState
+from sinernn.preparation import Experiment
+from sinernn.refine.records import RefineRecord
+from sinernn.runs import Run
+from sinernn.runs.checkpoints import Checkpoint
+from sinernn.runs.files import is_there
+from sinernn.training import Record, is_due
+
+BEFORE_END = "best_before_end"
+"""What was best before an evaluation that came only because the run ended there: the best of a
+longer run, which has no such evaluation."""
+
+
+def takes_more_steps(config: Config) -> bool:
+    """Whether a run of this config is the beginning of a run of more steps."""
+    return config.training.schedule == "constant" and config.refine is None
+
+
+def calmer_settings(config: Config) -> list[str]:
+    """Return overrides to try where training has diverged, each by itself."""
+    settings = config.training
+    clip = [] if settings.gradient_clip else ["training.gradient_clip=1.0"]
+    return [f"training.learning_rate={settings.learning_rate / 10:g}", *clip]
+
+
+def resumed_config(run: Run, facts: Mapping[str, Any], overrides: Sequence[str]) -> Config:
+    """Return a run's config, with more steps if an override asks for them.
+
+    Args:
+        run: The run.
+        facts: Content of its run.json.
+        overrides: `training.steps=N`, and limits.
+
+    Raises:
+        UsageError: The run has diverged, or an override would make another run of it.
+    """
+    recorded, wanted = load_config(run.config_path), load_config(run.config_path, overrides)
+    again = command_line("train", run.config_path)
+    if facts["status"] == TrainingDivergedError.run_status:
+        raise UsageError(
+            f"{run.path}: diverged, and would do so again; change a setting, as in: "
+            f"{again} {calmer_settings(recorded)[0]}"
+        )
+    if reason := _why_another(recorded, wanted):
+        raise UsageError(
+            f"{run.path}: would be another run: {reason}; start one, from its weights, with: "
+            f"{again} {shlex.join(overrides)} --from {shlex.quote(str(run.path))}"
+        )
+    return wanted
+
+
+def _why_another(recorded: Config, wanted: Config) -> str | None:
+    """Return why a run cannot become what is wanted."""
+    then, now = recorded.flat(), wanted.flat()
+    changed = [key for key in {**then, **now} if then.get(key) != now.get(key)]
+    changed = [key for key in changed if not key.startswith("limits.")]
+    if not changed:
+        return None
+    if changed != ["training.steps"]:
+        return "; ".join(f"{key} is {then.get(key)}, not {now.get(key)}" for key in changed)
+    if wanted.training.steps < recorded.training.steps:
+        return f"training.steps is {recorded.training.steps} already, more than asked for"
+    if recorded.refine is not None:
+        return "refinement comes after the last update, and would begin elsewhere"
+    if not takes_more_steps(recorded):
+        return "its schedule ends at the last update, and every rate before it would be another"
+    return None
+
+
+@dataclass
+class Position:
+    """How far the training of a run has come."""
+
+    checkpoint: Checkpoint
+    """`last`, or what the run starts from."""
+
+    rows: list[Mapping[str, Any]]
+    """Of the metrics, up to there."""
+
+    @property
+    def refine(self) -> RefineState | None:
+        """State of its refinement; None before it begins."""
+        return self.checkpoint.state.refine
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What run.json says of it."""
+        return {
+            "updates": self.checkpoint.state.updates,
+            "refine_iterations": self.refine.step if self.refine else 0,
+        }
+
+    def is_done(self, config: Config) -> bool:
+        """Whether nothing is left to train."""
+        if self.checkpoint.state.updates < config.training.steps:
+            return False
+        stages = config.refine.stages if config.refine else ()
+        return not stages or (self.refine is not None and self.refine.stage == len(stages))
+
+
+class Checkpointer:
+    """Writes the metrics, checkpoints and facts of a run while it is trained."""
+
+    def __init__(
+        self,
+        run: Run,
+        experiment: Experiment,
+        engine: Engine,
+        position: Position,
+        facts: dict[str, Any],
+    ) -> None:
+        """Prepare to write to a run that this process holds, from a position on."""
+        self.facts = facts
+        self._run, self._experiment, self._engine = run, experiment, engine
+        self._rows = position.rows
+        self._saved_updates = position.checkpoint.state.updates
+        self._best_rmse: float | None = None  # before the first record
+        self._began = time.perf_counter() - (facts["seconds"] or 0.0)  # None: it was killed
+
+    @contextmanager
+    def closing(self) -> Generator[None]:
+        """Write to run.json how the training within ends; an error gets a way out.
+
+        Raises:
+            SinernnError: The training's own error.
+        """
+        try:
+            yield
+        except BaseException as error:
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            with suppress(RunFileError):  # what went wrong first is what matters
+                if not isinstance(error, InterruptedRunError) and isinstance(error, Exception):
+                    self._run.write_metrics(self._rows)  # they show what led to the error
+            with suppress(RunFileError):
+                self._close(getattr(error, "run_status", status))
+            if (explained := self._explained(error)) is not error:
+                raise explained from error
+            raise
+        self._close("finished")
+
+    def save(self, record: Record | RefineRecord, *, at_once: bool) -> None:
+        """Write what is due at a record: a checkpoint in any case if it shall be `at_once`."""
+        if isinstance(record, RefineRecord):
+            self._save_refinement(record, at_once)
+            self.facts["refine_iterations"] = record.step
+        else:
+            self._save_update(record, at_once)
+            self.facts["updates"] = record.step
+
+    def weights(self, record: Record | RefineRecord) -> Params:
+        """Return a copy of the weights at a record, as long as that is the latest."""
+        if isinstance(record, RefineRecord):
+            return self._refined(record.state.theta, record.state).params
+        return self._engine.state.params
+
+    def _save_update(self, record: Record, at_once: bool) -> None:
+        config, run, rmse = self._experiment.config, self._run, record.closed_loop_rmse
+        if self._best_rmse is None:
+            self._best_rmse = _best_rmse(run, config)
+        if record.is_row:
+            self._rows.append(record.metrics)
+        if rmse is not None and rmse < self._best_rmse:
+            every = config.training.evaluate_every or 1
+            if takes_more_steps(config) and record.step % every:
+                run.set_aside("best", BEFORE_END)
+            self._best_rmse = rmse
+            self._write("best", self._engine.state, rmse=rmse)
+        if record.is_checkpoint or at_once:
+            is_regular = record.step == last_regular_row(config, record.step)
+            run.write_metrics(self._rows)
+            losses = np.empty(0) if is_regular else record.losses
+            self._write("last", self._engine.state, losses=losses)
+            run.save_model(run.best_checkpoint()[1])
+            self._saved_updates = record.step
+
+    def _save_refinement(self, record: RefineRecord, at_once: bool) -> None:
+        state = record.state
+        self._rows.append(record.metrics)
+        if record.is_best:
+            best = self._refined(state.best_theta, state)
+            self._write("best", best, rmse=finite(state.best_error))
+        # The start as well: from then on `best` is no longer what refinement began with.
+        if record.is_stage_end or record.iteration < 0 or at_once:
+            self._run.write_metrics(self._rows)
+            self._write("last", self._refined(state.theta, state))
+            self._run.save_model(self._run.best_checkpoint()[1])
+
+    def _refined(self, theta: Theta, state: RefineState) -> TrainState:
+        """Return the state after the updates with refined weights."""
+        from sinernn.refine.problem import unflatten
+
+        params = unflatten(theta, self._experiment.network)
+        return replace(self._engine.state, params=params, refine=state)
+
+    def _write(
+        self,
+        name: str,
+        state: TrainState,
+        *,
+        losses: Float[np.ndarray, " n"] | None = None,
+        rmse: float | None = None,
+    ) -> None:
+        network, scale = self._experiment.network, self._experiment.scale
+        pending = np.empty(0) if losses is None else losses
+        self._run.save_checkpoint(name, Checkpoint(network, state, scale, pending, rmse))
+
+    def _close(self, status: str) -> None:
+        self.facts["seconds"] = round(time.perf_counter() - self._began, 3)
+        self.facts["status"], self.facts["ended"] = status, now()
+        self._run.write_json("run.json", self.facts)
+
+    def _explained(self, error: BaseException) -> BaseException:
+        """Return an error that ends training, with what can be done about it."""
+        path, saved = self._run.path, self._saved_updates
+        if isinstance(error, TrainingDivergedError):
+            kept = (
+                f"the state of update {saved} is kept in {path}" if saved else "nothing was saved"
+            )
+            settings = " or ".join(calmer_settings(self._experiment.config))
+            return TrainingDivergedError(f"{error}; {kept}; try {settings}")
+        if isinstance(error, RunFileError) and is_there(path):
+            way_out = f"then go on with: {command_line('resume', path)}"
+            return RunFileError(f"{error}; fix that, {way_out}")
+        return error
+
+
+def place_in_training(record: Record | RefineRecord, config: Config) -> str | None:
+    """Return how far a record is, in words; None if it is the end of training."""
+    if isinstance(record, RefineRecord):
+        stages = config.refine.stages if config.refine else ()
+        is_end = record.state.stage == len(stages)
+        return None if is_end else f"in stage {record.stage + 1} of {len(stages)} of refine"
+    is_end = record.step == config.training.steps and config.refine is None
+    return None if is_end else f"at update {record.step} of {config.training.steps}"
+
+
+def _best_rmse(run: Run, config: Config) -> float:
+    """Return the error of the best network so far, without an end that is none any more."""
+    if not run.has_checkpoint("best"):
+        return float("inf")
+    best = run.load_checkpoint("best")
+    updates = best.state.updates
+    if updates < config.training.steps and not is_evaluated(config, updates):
+        run.put_back(BEFORE_END, "best")
+        return _best_rmse(run, config)
+    return float("inf") if best.closed_loop_rmse is None else best.closed_loop_rmse
+
+
+def now() -> str:
+    """Return the time as run.json has it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def find_position(experiment: Experiment, run: Run, start: Checkpoint) -> Position:
+    """Read how far a run has come.
+
+    Args:
+        experiment: What the run trains; of more steps than before, if it is to go on.
+        run: The run, held by this process.
+        start: Its first checkpoint, for a run that has saved nothing yet.
+
+    Raises:
+        RunFileError: A file is missing or damaged, or belongs to another run.
+    """
+    config = experiment.config
+    if not run.has_checkpoint("last"):
+        if run.has_checkpoint("best"):
+            _require_beginning(_load(run, "best", experiment), run, config)
+        return Position(start, [])
+    last = _load(run, "last", experiment)
+    if last.state.hidden.shape != start.state.hidden.shape:
+        raise _foreign(run, "last", f"holds {last.state.hidden.shape[2]} rows of a batch")
+    rows = _rows_until(run, config, last.state)
+    if run.has_checkpoint("best") or any(_is_number(row["closed_loop_rmse"]) for row in rows):
+        _load(run, "best", experiment)
+    return Position(last, rows)
+
+
+def _require_beginning(best: Checkpoint, run: Run, config: Config) -> None:
+    """Make sure that `best` may have come before the first `last`."""
+    first = min(config.training.checkpoint_every or best.state.updates, config.training.steps)
+    if best.state.refine is not None or best.state.updates > first:
+        raise RunFileError(
+            f"{run.checkpoint_path('last')}: is missing, and was there; put it back, or start anew "
+            f"with: {command_line('train', run.config_path)}"
+        )
+
+
+def _is_number(text: str) -> bool:
+    """Whether a cell of the metrics holds an error, and not that of a free run that diverged."""
+    return text not in ("", "inf", "nan")
+
+
+def _load(run: Run, name: str, experiment: Experiment) -> Checkpoint:
+    """Read a checkpoint of the experiment."""
+    checkpoint, config = run.load_checkpoint(name), experiment.config
+    steps, refine = config.training.steps, checkpoint.state.refine
+    if checkpoint.network != experiment.network:
+        raise _foreign(run, name, "is of another network")
+    if not 0 <= checkpoint.state.updates <= steps:
+        raise _foreign(run, name, f"has seen {checkpoint.state.updates} updates of {steps}")
+    stages = config.refine.stages if config.refine else ()
+    if refine is not None and not 0 <= refine.stage <= len(stages):
+        raise _foreign(run, name, f"stands in stage {refine.stage + 1} of {len(stages)}")
+    return checkpoint
+
+
+def _foreign(run: Run, name: str, what: str) -> RunFileError:
+    return RunFileError(
+        f"{run.checkpoint_path(name)}: {what}, and does not go with {run.config_path}; "
+        "put back the file that belongs there"
+    )
+
+
+def _rows_until(run: Run, config: Config, state: TrainState) -> list[Mapping[str, Any]]:
+    """Return the rows of the metrics that a run has written when it comes to a state."""
+    path, rows = run.path / "metrics.csv", list(run.metrics_rows())
+    try:
+        steps = [int(row["step"]) for row in rows]
+    except ValueError as error:
+        raise RunFileError(f"{path}: is damaged: {error}") from error
+    ends = {"training": _last_row(config, state.updates)}
+    if state.refine is not None:
+        ends["refine"] = state.refine.step
+    kept = [
+        (row["phase"], step, row)
+        for row, step in zip(rows, steps, strict=True)
+        if step <= ends.get(row["phase"], -1)
+        and (row["phase"] == "refine" or step == _last_row(config, step))
+    ]
+    for phase, end in ends.items():
+        found = max((step for of, step, _ in kept if of == phase), default=0)
+        if found != end:
+            raise RunFileError(
+                f"{path}: its rows of {phase} end at {found}, and the last checkpoint's at {end}; "
+                "put back the file that belongs there"
+            )
+    return [
+        row if phase == "refine" or is_evaluated(config, step) else row | {"closed_loop_rmse": ""}
+        for phase, step, row in kept
+    ]
+
+
+def is_evaluated(config: Config, updates: int) -> bool:
+    """Whether a run is evaluated after so many updates."""
+    return is_due(config.training.evaluate_every, updates, steps=config.training.steps)
+
+
+def _last_row(config: Config, updates: int) -> int:
+    """Return the last of so many updates at which the metrics have a row."""
+    return updates if updates == config.training.steps else last_regular_row(config, updates)
+
+
+def last_regular_row(config: Config, updates: int) -> int:
+    """Return the last of so many updates at which those of any longer run have a row, too."""
+    settings = config.training
+    intervals = (settings.log_every, settings.evaluate_every, settings.checkpoint_every)
+    return max(updates // every * every for every in intervals if every is not None)

@@ -1,0 +1,110 @@
+"""Callbacks for training events: progress, trackers and snapshots are observers of a run."""
+
+import logging
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+from sinernn.engines import EngineChoice
+from sinernn.errors import printable
+from sinernn.model.network import Params
+from sinernn.refine.records import RefineRecord
+from sinernn.runs import Run
+from sinernn.training import Record
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Results of a finished training."""
+
+    run: Run
+    facts: dict[str, Any]
+    """Content of run.json."""
+
+    scores: dict[str, Any]
+    """Content of evaluation.json."""
+
+    figures: list[Path]
+
+
+class Observer:
+    """Receives the events of a training; override what you need, the rest does nothing.
+
+    An observer that raises an exception is reported once and receives no further events; the run
+    and its bits stay the same. `KeyboardInterrupt` ends the run.
+
+    Example:
+        class Losses(sinernn.Observer):
+            def record(self, record, weights):
+                print(record.step, record.loss, weights()["readout.bias"])
+    """
+
+    def start(self, run: Run, choice: EngineChoice, updates: int) -> None:
+        """Training begins in a run directory, after so many updates that are done already."""
+
+    def compiling(self) -> None:
+        """Kernels are about to be compiled, which takes seconds."""
+
+    def compiled(self) -> None:
+        """The kernels are compiled."""
+
+    def remark(self, text: str) -> None:
+        """Something that may matter to whoever started the training."""
+
+    def record(self, record: Record | RefineRecord, weights: Callable[[], Params]) -> None:
+        """A piece of the updates, or an iteration of the refinement that follows, is done.
+
+        Args:
+            record: Its metrics.
+            weights: Returns a copy of the weights at the record; call it before you return.
+        """
+
+    def finish(self, summary: Summary) -> None:
+        """The run is trained, evaluated and drawn."""
+
+    def fail(self, error: BaseException) -> None:
+        """The run ended in an error, or was interrupted."""
+
+
+P = ParamSpec("P")
+
+
+class Observers:
+    """Any number of observers, whose exceptions do not reach the run."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._active = list(observers)
+
+    def notify(
+        self,
+        event: Callable[Concatenate[Observer, P], None],
+        *arguments: P.args,
+        **options: P.kwargs,
+    ) -> None:
+        """Call the method that `Observer` names like this, of every observer that has not failed.
+
+        Example:
+            observers.notify(Observer.remark, "a remark")
+        """
+        for observer in tuple(self._active):
+            try:
+                getattr(observer, event.__name__)(*arguments, **options)
+            except Exception as error:
+                self._active.remove(observer)
+                what = printable(f"{type(error).__name__}: {error}", 300)
+                logging.getLogger("sinernn").warning(
+                    "observer %s failed and receives no further events; the run goes on: %s",
+                    type(observer).__name__,
+                    what,
+                )
+
+    @contextmanager
+    def notified_of_failure(self) -> Generator[None]:
+        """Notify observers of what ends the body early."""
+        try:
+            yield
+        except BaseException as error:
+            self.notify(Observer.fail, error)
+            raise
