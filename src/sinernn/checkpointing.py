@@ -31,6 +31,7 @@ from sinernn.preparation import Experiment
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
+from sinernn.runs.facts import RunFacts
 from sinernn.runs.files import is_there
 from sinernn.training import Record, is_due
 
@@ -51,7 +52,7 @@ def calmer_settings(config: Config) -> list[str]:
     return [f"training.learning_rate={settings.learning_rate / 10:g}", *clip]
 
 
-def resumed_config(run: Run, facts: Mapping[str, Any], overrides: Sequence[str]) -> Config:
+def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Config:
     """Return a run's config, with more steps if an override asks for them.
 
     Args:
@@ -64,7 +65,7 @@ def resumed_config(run: Run, facts: Mapping[str, Any], overrides: Sequence[str])
     """
     recorded, wanted = load_config(run.config_path), load_config(run.config_path, overrides)
     again = command_line("train", run.config_path)
-    if facts["status"] == TrainingDivergedError.run_status:
+    if facts.status == TrainingDivergedError.run_status:
         raise UsageError(
             f"{run.path}: diverged, and would do so again; change a setting, as in: "
             f"{again} {calmer_settings(recorded)[0]}"
@@ -135,7 +136,7 @@ class Checkpointer:
         experiment: Experiment,
         engine: Engine,
         position: Position,
-        facts: dict[str, Any],
+        facts: RunFacts,
     ) -> None:
         """Prepare to write to a run that this process holds, from a position on."""
         self.facts = facts
@@ -143,7 +144,7 @@ class Checkpointer:
         self._rows = position.rows
         self._saved_updates = position.checkpoint.state.updates
         self._best_rmse: float | None = None  # before the first record
-        self._began = time.perf_counter() - (facts["seconds"] or 0.0)  # None: it was killed
+        self._began = time.perf_counter() - (facts.seconds or 0.0)  # None: it was killed
 
     @contextmanager
     def closing(self) -> Generator[None]:
@@ -170,10 +171,10 @@ class Checkpointer:
         """Write what is due at a record: a checkpoint in any case if it shall be `at_once`."""
         if isinstance(record, RefineRecord):
             self._save_refinement(record, at_once)
-            self.facts["refine_iterations"] = record.step
+            self._update_facts(refine_iterations=record.step)
         else:
             self._save_update(record, at_once)
-            self.facts["updates"] = record.step
+            self._update_facts(updates=record.step)
 
     def weights(self, record: Record | RefineRecord) -> Params:
         """Return a copy of the weights at a record, as long as that is the latest."""
@@ -233,9 +234,12 @@ class Checkpointer:
         self._run.save_checkpoint(name, Checkpoint(network, state, scale, pending, rmse))
 
     def _close(self, status: str) -> None:
-        self.facts["seconds"] = round(time.perf_counter() - self._began, 3)
-        self.facts["status"], self.facts["ended"] = status, now()
-        self._run.write_json("run.json", self.facts)
+        seconds = round(time.perf_counter() - self._began, 3)
+        self._update_facts(status=status, ended=now(), seconds=seconds)
+        self._run.write_facts(self.facts)
+
+    def _update_facts(self, **changes: int | float | str) -> None:
+        self.facts = self.facts.model_copy(update=changes)
 
     def _explained(self, error: BaseException) -> BaseException:
         """Return an error that ends training, with what can be done about it."""

@@ -171,16 +171,16 @@ def _print_summary(summary: "Summary", as_json: bool) -> None:
 
     paths = [str(path) for path in summary.figures]
     if as_json:
-        run = {"run": str(summary.run.path), **summary.facts}
+        run = {"run": str(summary.run.path), **summary.facts.model_dump()}
         _print_json({**run, "scores": summary.scores, "figures": paths})
         return
     print_scores(summary.scores)
     for path in paths:
         _say(path)
     facts = summary.facts
-    refined = facts["refine_iterations"]
-    done = f"{facts['updates']} updates" + (f" and {refined} iterations" if refined else "")
-    typer.echo(f"{done} in {facts['seconds']} s on {facts['device']}")
+    refined = facts.refine_iterations
+    done = f"{facts.updates} updates" + (f" and {refined} iterations" if refined else "")
+    typer.echo(f"{done} in {facts.seconds} s on {facts.device}")
     _say(summary.run.path)
 
 

@@ -5,13 +5,12 @@ modules take plain numbers and arrays.
 """
 
 import threading
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -35,6 +34,7 @@ from sinernn.refine.stages import Refine
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
 from sinernn.runs.directory import create_run, open_run
+from sinernn.runs.facts import Origin, Resumption, RunFacts
 from sinernn.runs.files import to_json
 from sinernn.training import Record, run_updates, schedule
 
@@ -73,7 +73,7 @@ def train(
     facts = _facts(experiment, choice, origin)
     files = {
         "config.yaml": _resolved(config.model_copy(update=asdict(choice))),
-        "run.json": to_json(facts).encode(),
+        "run.json": to_json(facts.model_dump()).encode(),
     }
     if origin is not None:
         files[f"checkpoints/{START}.safetensors"] = checkpoint_bytes(start)
@@ -117,14 +117,15 @@ def resume(
     """
     run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
     with noting_stop_signals() as stop, run.held():
-        recorded = run.read_facts()
-        config = resumed_config(run, recorded, overrides)
+        facts = run.read_facts()
+        config = resumed_config(run, facts, overrides)
         experiment = prepare(config)
-        start, _ = _starting_checkpoint(experiment, recorded_start(run, recorded), runs_dir)
+        start, _ = _starting_checkpoint(experiment, recorded_start(run, facts), runs_dir)
         position = find_position(experiment, run, start)
         choice = engines.choose(config.engine, config.device, experiment.network)
-        facts = recorded | asdict(choice) | {"steps": config.training.steps} | position.counts
-        if recorded["status"] == "finished" and position.is_done(config):
+        done = {"steps": config.training.steps, **asdict(choice), **position.counts}
+        facts = facts.model_copy(update=done)
+        if facts.status == "finished" and position.is_done(config):
             return _evaluate_and_draw(run, facts, stop, figures=figures)
         state = position.checkpoint.state
         engine = engines.build(choice, experiment.network, state, experiment.objective)
@@ -132,81 +133,73 @@ def resume(
         run.remove_evaluation()
         plot_run.erase(run)
         run.write("config.yaml", _resolved(config))
-        _note_resumption(facts, everyone)
-        run.write_json("run.json", facts | {"status": "running", "ended": None})
+        facts = _note_resumption(facts, everyone)
+        run.write_facts(facts)
         return _run_to_the_end(
             run, experiment, engine, position, facts, everyone, stop, figures=figures
         )
 
 
-def _facts(
-    experiment: Experiment, choice: EngineChoice, origin: dict[str, Any] | None
-) -> dict[str, Any]:
-    """Return the content of run.json before the first update."""
-    return {
-        "name": experiment.config.name,
-        "status": "running",
-        "seed": experiment.config.seed,
-        **asdict(choice),
-        "start": origin,
-        "parameters": experiment.network.parameter_count,
-        "steps": experiment.config.training.steps,
-        "updates": 0,
-        "refine_iterations": 0,
-        "started": now(),
-        "resumed": [],
-        "ended": None,
-        "seconds": None,
-        **provenance.environment(),
-    }
+def _facts(experiment: Experiment, choice: EngineChoice, origin: Origin | None) -> RunFacts:
+    """Return the facts of a run before its first update."""
+    return RunFacts(
+        name=experiment.config.name,
+        status="running",
+        seed=experiment.config.seed,
+        engine=choice.engine,
+        device=choice.device,
+        start=origin,
+        parameters=experiment.network.parameter_count,
+        steps=experiment.config.training.steps,
+        started=now(),
+        **provenance.environment().model_dump(),
+    )
 
 
-def _note_resumption(facts: dict[str, Any], observers: Observers) -> None:
+def _note_resumption(facts: RunFacts, observers: Observers) -> RunFacts:
     """Record that a run goes on, and report what of the environment may change its bits."""
-    changed = provenance.differences(facts, facts | provenance.environment())
+    changed = provenance.differences(facts, provenance.environment())
     for name, (then, found) in changed.items():
         observers.notify(
             Observer.remark, f"{name} was {then} and is {found}: the bits may come out otherwise"
         )
-    facts["resumed"] = [*facts["resumed"], {"at": now(), "changed": changed}]
+    resumed = [*facts.resumed, Resumption(at=now(), changed=changed)]
+    return facts.model_copy(update={"status": "running", "ended": None, "resumed": resumed})
 
 
 def _starting_checkpoint(
     experiment: Experiment, given: Run | Path | str | Checkpoint | None, runs_dir: Path | str
-) -> tuple[Checkpoint, dict[str, Any] | None]:
+) -> tuple[Checkpoint, Origin | None]:
     """Return the state before the first update, and where its weights come from if not drawn."""
     network, config = experiment.network, experiment.config
     state = network.initial_state(config.seed, batch_size=config.windows.batch_size)
     start = Checkpoint(network, state, experiment.scale, np.empty(0), None)
     if given is None:
         return start, None
-    origin: dict[str, Any] = {"run": None, "checkpoint": START}
+    source, name = None, START
     if not isinstance(given, Checkpoint):
         run = given if isinstance(given, Run) else open_run(given, runs_dir=runs_dir)
         name, given = run.best_checkpoint()
-        origin = {"run": str(run.path), "checkpoint": name}
+        source = str(run.path)
     there, here = asdict(given.network), asdict(network)
     if wrong := [name for name in here if name != "dtype" and there[name] != here[name]]:
-        source = origin["run"] or "the checkpoint"
         differences = [f"{name} is {there[name]} there and {here[name]} here" for name in wrong]
         raise UsageError(
-            f"{source}: holds another network: {', '.join(differences)}; "
+            f"{source or 'the checkpoint'}: holds another network: {', '.join(differences)}; "
             "set model and signal to fit it"
         )
     params = {name: value.astype(network.dtype) for name, value in given.state.params.items()}
-    return replace(start, state=replace(state, params=params)), {
-        **origin,
-        "updates": given.state.updates,
-    }
+    origin = Origin(run=source, checkpoint=name, updates=given.state.updates)
+    return replace(start, state=replace(state, params=params)), origin
 
 
-def recorded_start(run: Run, facts: Mapping[str, Any]) -> Checkpoint | None:
+def recorded_start(run: Run, facts: RunFacts) -> Checkpoint | None:
     """Return what a run started from that began with another run's weights, by its run.json.
 
     Raises:
         RunFileError: It is missing or damaged.
     """
-    return run.load_checkpoint(START) if facts.get("start") else None
+    return run.load_checkpoint(START) if facts.start else None
 
 
 def _run_to_the_end(
@@ -214,7 +207,7 @@ def _run_to_the_end(
     experiment: Experiment,
     engine: Engine,
     position: Position,
-    facts: dict[str, Any],
+    facts: RunFacts,
     observers: Observers,
     stop: StopRequest,
     *,
@@ -224,8 +217,7 @@ def _run_to_the_end(
     checkpointer = Checkpointer(run, experiment, engine, position, facts)
     with observers.notified_of_failure():
         with checkpointer.closing(), _importing_matplotlib(figures):
-            choice = EngineChoice(facts["engine"], facts["device"])
-            observers.notify(Observer.start, run, choice, facts["updates"])
+            observers.notify(Observer.start, run, facts)
             _compile(experiment, engine, observers)
             for record in _records(experiment, engine, run, position):
                 is_stopping = stop.signal_number is not None  # asked once: it may come at any time
@@ -313,9 +305,7 @@ def _compile(experiment: Experiment, engine: Engine, observers: Observers) -> No
         observers.notify(Observer.compiled)
 
 
-def _evaluate_and_draw(
-    run: Run, facts: dict[str, Any], stop: StopRequest, *, figures: bool
-) -> Summary:
+def _evaluate_and_draw(run: Run, facts: RunFacts, stop: StopRequest, *, figures: bool) -> Summary:
     """Evaluate and draw a run that this process holds: nobody trains it further meanwhile."""
     try:
         with stop.obeyed_at_once():

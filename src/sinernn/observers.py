@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
-from sinernn.engines import EngineChoice
 from sinernn.errors import printable
 from sinernn.model.network import Params
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
+from sinernn.runs.facts import RunFacts
 from sinernn.training import Record
 
 
@@ -20,7 +20,7 @@ class Summary:
     """Results of a finished training."""
 
     run: Run
-    facts: dict[str, Any]
+    facts: RunFacts
     """Content of run.json."""
 
     scores: dict[str, Any]
@@ -41,8 +41,8 @@ class Observer:
                 print(record.step, record.loss, weights()["readout.bias"])
     """
 
-    def start(self, run: Run, choice: EngineChoice, updates: int) -> None:
-        """Training begins in a run directory, after so many updates that are done already."""
+    def start(self, run: Run, facts: RunFacts) -> None:
+        """Training begins in a run directory; `facts.updates` are done already."""
 
     def compiling(self) -> None:
         """Kernels are about to be compiled, which takes seconds."""

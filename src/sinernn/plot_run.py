@@ -37,7 +37,7 @@ def plot(
     from sinernn import plotting
 
     run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
-    name, evidence = run.read_facts()["name"] or run.path.name, None
+    name, evidence = run.read_facts().name or run.path.name, None
     title = printable(name, 40)
     if (run.path / "evaluation.json").exists():
         config = str(run.read_json("evaluation.json").get("config", name))

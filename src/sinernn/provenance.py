@@ -1,13 +1,15 @@
-"""What a run needs to tell about where it was made, so that it can be made again."""
+"""The environment that a run was made in, so that it can be reproduced."""
 
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, cast
+
+from pydantic import Field
+
+from sinernn.schema import Document
 
 PACKAGES = ("sinernn", "torch", "numba", "numpy", "matplotlib", "pydantic", "pyyaml", "safetensors")
 
@@ -15,19 +17,33 @@ WITHOUT_EFFECT = ("matplotlib", "pydantic", "pyyaml", "safetensors")
 """What of them changes no bit of a training."""
 
 
-def environment() -> dict[str, Any]:
-    """Return versions, machine and the commit of the working folder's repository."""
-    return {
-        "versions": {"python": platform.python_version(), **_versions()},
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "threads": _threads(),
-        "git_commit": _git("rev-parse", "HEAD"),
-        "git_status": _git("status", "--porcelain", "--untracked-files=no"),
-    }
+Value = str | int | None
 
 
-def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+class Environment(Document):
+    """Versions, machine and the commit of the working folder's repository."""
+
+    versions: dict[str, str] = Field(default={})
+    platform: str | None = None
+    processor: str | None = None
+    threads: dict[str, Value] = Field(default={})
+    git_commit: str | None = None
+    git_status: str | None = None
+
+
+def environment() -> Environment:
+    """Return the environment of this process."""
+    return Environment(
+        versions={"python": platform.python_version(), **_versions()},
+        platform=platform.platform(),
+        processor=_processor(),
+        threads=_threads(),
+        git_commit=_git("rev-parse", "HEAD"),
+        git_status=_git("status", "--porcelain", "--untracked-files=no"),
+    )
+
+
+def differences(then: Environment, now: Environment) -> dict[str, tuple[Value, Value]]:
     """Return what of two environments may change the bits of a run, where it is not the same."""
     flat_then, flat_now = _flat(then), _flat(now)
     return {
@@ -37,22 +53,19 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tu
     }
 
 
-def _flat(facts: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("engine", "device", "platform", "processor")
-    found = {name: facts[name] for name in names if name in facts}
-    for group in ("versions", "threads"):
-        value: Any = facts.get(group)
-        if isinstance(value, dict):
-            within = cast("dict[str, Any]", value)
-            found |= {
-                f"{group}.{name}": each
-                for name, each in within.items()
-                if name not in WITHOUT_EFFECT
-            }
+def _flat(environment: Environment) -> dict[str, Value]:
+    found: dict[str, Value] = {
+        "platform": environment.platform,
+        "processor": environment.processor,
+    }
+    found = {name: value for name, value in found.items() if value is not None}
+    for group, values in (("versions", environment.versions), ("threads", environment.threads)):
+        within = {name: value for name, value in values.items() if name not in WITHOUT_EFFECT}
+        found |= {f"{group}.{name}": value for name, value in within.items()}
     return found
 
 
-def _threads() -> dict[str, Any]:
+def _threads() -> dict[str, Value]:
     """Return what limits the threads of the libraries that compute."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # of BLAS `blas` leaves one
     torch = sys.modules.get("torch")  # if it is not loaded, it computes nothing

@@ -13,12 +13,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 from rich.text import Text
 
-from sinernn.engines import EngineChoice
 from sinernn.errors import Problem, printable
 from sinernn.model.network import Params
 from sinernn.observers import Observer
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
+from sinernn.runs.facts import RunFacts
 from sinernn.training import Record
 from sinernn.verification import Verification
 
@@ -73,15 +73,15 @@ class TrainingProgress(Observer):
         if self._bar:
             self._bar.stop()
 
-    def start(self, run: Run, choice: EngineChoice, updates: int) -> None:
+    def start(self, run: Run, facts: RunFacts) -> None:
         """Tell where the run is kept, what computes it, and where it goes on."""
-        line = f"{run.path}: {choice.engine} on {choice.device}"
-        if updates:
-            line += f", goes on at update {updates} of {self._steps}"
+        line = f"{run.path}: {facts.engine} on {facts.device}"
+        if facts.updates:
+            line += f", goes on at update {facts.updates} of {self._steps}"
         self._print(line)
-        self._mark = (updates, time.perf_counter())
+        self._mark = (facts.updates, time.perf_counter())
         if self._bar:
-            self._bar.update(self._task, completed=updates)
+            self._bar.update(self._task, completed=facts.updates)
 
     def remark(self, text: str) -> None:
         """Tell what whoever started it may want to know."""

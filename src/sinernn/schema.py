@@ -1,4 +1,4 @@
-"""Base class of config sections: strict types, frozen, no unknown keys."""
+"""Base classes of config sections and of JSON files: strict types, frozen."""
 
 import ast
 import inspect
@@ -31,6 +31,12 @@ class Section(BaseModel):
         for name, text in descriptions(cls).items():
             properties[name]["description"] = text
         return reference
+
+
+class Document(BaseModel):
+    """A JSON file of a run, or a part of one: what is missing has a default, what is new stays."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
 
 
 @cache

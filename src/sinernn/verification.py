@@ -70,10 +70,10 @@ def verify(
     """
     run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
     facts = run.read_facts()
-    if facts["status"] != "finished":
+    if facts.status != "finished":
         raise UsageError(
-            f"{run.path}: is not finished, its status is {facts['status']}; "
-            f"{_way_out(run, facts['status'])}"
+            f"{run.path}: is not finished, its status is {facts.status}; "
+            f"{_way_out(run, facts.status)}"
         )
     config = load_config(run.config_path)
     start = experiment.recorded_start(run, facts)

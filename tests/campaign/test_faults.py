@@ -24,6 +24,7 @@ from sinernn.preparation import Experiment, prepare
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
 from sinernn.runs.directory import LATEST, create_run, open_run
+from sinernn.runs.facts import RunFacts
 from sinernn.runs.files import write_atomically
 from sinernn.training import Record
 
@@ -68,9 +69,7 @@ class Saving:
         )
         self.run: Run = create_run(Path("runs"), "a", now=NOON, files={"run.json": b"{}"})
         position = Position(self.start, [])
-        self._checkpointer = Checkpointer(
-            self.run, self.experiment, engine, position, {"seconds": None}
-        )
+        self._checkpointer = Checkpointer(self.run, self.experiment, engine, position, RunFacts())
         self._records: Iterator[Record] = experiment._updates(self.experiment, engine, position)
         self._go_to(10)
 

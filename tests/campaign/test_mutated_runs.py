@@ -169,7 +169,7 @@ def test_mutated_facts_are_read_or_refused(changes: list, after: list):
         facts = change(facts)
     (RUN.path / "run.json").write_bytes(mutated(json.dumps(facts).encode(), [], after))
     facts, refused = read(RUN.read_facts, RunFileError)
-    assert refused or to_json(facts).encode()  # it can be written again
+    assert refused or to_json(facts.model_dump()).encode()  # it can be written again
 
 
 @fuzzed
@@ -278,5 +278,5 @@ def test_files_before_mutation():
     RUN.write_json("run.json", FACTS)
     RUN.write_text("metrics.csv", METRICS)
     assert read_evidence(RUN).closed_loop.steps == 30
-    assert RUN.read_facts() == FACTS | {"refine_iterations": 0}
+    assert RUN.read_facts().model_dump().items() >= {"updates": 20, "seconds": 0.25}.items()
     assert RUN.read_metrics()["step"].tolist() == [5, 10]

@@ -165,14 +165,14 @@ def test_shipped_configs_train(here: Path, path: Path):
     """
     small = ["model.hidden_size=4", "evaluation.attractor_steps=100"]
     config = load_config(path, ["device=cpu", "training.steps=4", *small])
-    assert experiment.train(shortened(config), figures=False).facts["updates"] == 4
+    assert experiment.train(shortened(config), figures=False).facts.updates == 4
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_config_trains_as_it_is(here: Path, path: Path):
     summary = experiment.train(shortened(load_config(path, ["device=cpu", "training.steps=4"])))
-    assert summary.facts["updates"] == 4
+    assert summary.facts.updates == 4
     assert all(figure.stat().st_size > 1000 for figure in summary.figures)
 
 

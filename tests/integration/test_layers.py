@@ -25,7 +25,7 @@ MODULES_IN_ORDER = (
     "evaluation", "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.forecasts",
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation.scores",
     "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
-    "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.checkpoints", "runs",
+    "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs",
     "runs.directory", "preparation", "evaluating", "checkpointing", "observers",
     "plot_run", "experiment", "verification", "reporting", "commands", "cli",
     "__main__",

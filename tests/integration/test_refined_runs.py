@@ -35,7 +35,7 @@ def test_refinement_is_a_phase_of_the_metrics(here: Path):
     assert metrics["step"].tolist() == [0, 1, 2, 3, 4]
     assert metrics["stage"].tolist() == [0, 0, 0, 1, 1]
     assert np.isfinite(metrics["closed_loop_rmse"]).tolist() == [True, False, True, False, True]
-    assert summary.facts["refine_iterations"] == 4
+    assert summary.facts.refine_iterations == 4
     assert summary.run.read_metrics()["step"].tolist() == [5, 10, 15, 20]
 
 
@@ -94,7 +94,7 @@ def test_error_during_refinement(here: Path, monkeypatch: pytest.MonkeyPatch):
     assert run.read_metrics("refine")["step"].tolist() == [0, 1, 2, 3]
     assert run.load_checkpoint("last").state.refine.step == 2
     monkeypatch.setattr(loop, "levenberg_marquardt_step", step)
-    assert experiment.resume(run, figures=False).facts["refine_iterations"] == 4
+    assert experiment.resume(run, figures=False).facts.refine_iterations == 4
 
 
 def test_scores_name_the_iterations(here: Path, capsys: pytest.CaptureFixture[str]):

@@ -255,13 +255,13 @@ def test_leftovers_of_a_killed_write(here: Path):
 
 def test_times_and_counts_are_those_of_all_parts(here: Path):
     run = begun(tiny("training.checkpoint_every=5"), dies_at(2))
-    first = run.read_json("run.json")
-    assert first["status"] == "failed"
+    first = run.read_facts()
+    assert first.status == "failed"
     facts = experiment.resume(run, figures=False).facts
-    assert facts["seconds"] > first["seconds"] > 0
-    assert facts["started"] == first["started"] <= facts["resumed"][0]["at"]
-    assert (facts["status"], facts["updates"]) == ("finished", 20)
-    assert facts == run.read_json("run.json")
+    assert facts.seconds > first.seconds > 0
+    assert facts.started == first.started <= facts.resumed[0].at
+    assert (facts.status, facts.updates) == ("finished", 20)
+    assert facts == run.read_facts()
 
 
 def test_another_environment(here: Path, monkeypatch: pytest.MonkeyPatch):
@@ -269,12 +269,12 @@ def test_another_environment(here: Path, monkeypatch: pytest.MonkeyPatch):
     run = begun(tiny(), dies_at(3))
     told: list[str] = []
     now = provenance.environment()
-    monkeypatch.setattr(provenance, "environment", lambda: now | {"processor": "abacus"})
+    monkeypatch.setattr(
+        provenance, "environment", lambda: now.model_copy(update={"processor": "abacus"})
+    )
     facts = experiment.resume(run, figures=False, observers=[Watching(remark=told.append)]).facts
-    assert told == [
-        f"processor was {now['processor']} and is abacus: the bits may come out otherwise"
-    ]
-    assert facts["resumed"][0]["changed"] == {"processor": (now["processor"], "abacus")}
+    assert told == [f"processor was {now.processor} and is abacus: the bits may come out otherwise"]
+    assert facts.resumed[0].changed == {"processor": (now.processor, "abacus")}
 
 
 def cut_metrics(run: Run) -> None:

@@ -8,11 +8,10 @@ from array import array
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import from_json
 from safetensors.numpy import save
 
@@ -23,6 +22,7 @@ from sinernn.runs.checkpoints import (
     load_checkpoint,
     model_bytes,
 )
+from sinernn.runs.facts import RunFacts
 from sinernn.runs.files import (
     ArraysFile,
     contiguous,
@@ -31,12 +31,14 @@ from sinernn.runs.files import (
     is_there,
     read_bytes,
     require_file,
+    require_format,
     sync_directory,
     telling,
     to_json,
     validated,
     write_atomically,
 )
+from sinernn.schema import Document
 
 MAX_JSON_BYTES = 4_000_000  # 10,000 origins, the most there are, take a quarter of it
 MAX_LINE = 1000  # characters in a row of the metrics, which has 7 numbers at most
@@ -55,18 +57,7 @@ EVALUATED = ("evaluation.json", "evaluation.safetensors")
 """What an evaluation writes; whoever reads the JSON file finds the arrays that belong to it."""
 
 
-class _Facts(BaseModel):
-    """What is read of run.json, and stands for it where it is missing; the rest is for people."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
-
-    name: str = ""
-    status: str = "unknown"
-    device: str = "unknown"
-    updates: int = Field(default=0, ge=0, lt=2**63)
-    refine_iterations: int = Field(default=0, ge=0, lt=2**63)
-    resumed: list[dict[str, Any]] = []
-    seconds: float | None = Field(default=None, ge=0, le=1e12)
+DocumentT = TypeVar("DocumentT", bound=Document)
 
 
 @dataclass(frozen=True)
@@ -170,15 +161,22 @@ class Run:
             raise damaged(path, "not a JSON object")
         return cast("dict[str, Any]", value)
 
-    def read_facts(self) -> dict[str, Any]:
-        """Read run.json; what is missing of what others read has a default.
+    def read_facts(self) -> RunFacts:
+        """Read run.json.
 
         Raises:
-            RunFileError: It is missing or damaged.
+            RunFileError: It is missing, damaged or from a future version.
         """
-        facts = self.read_json("run.json")
-        known = validated(self.path / "run.json", _Facts, facts)
-        return facts | known.model_dump(exclude=set(facts))
+        return self._read_document("run.json", RunFacts)
+
+    def write_facts(self, facts: RunFacts) -> None:
+        """Write run.json."""
+        self.write_json("run.json", facts.model_dump())
+
+    def _read_document(self, name: str, kind: type[DocumentT]) -> DocumentT:
+        content, path = self.read_json(name), self.path / name
+        require_format(path, content.get("format", 1), known=1)  # version 0.1 wrote none
+        return validated(path, kind, content)
 
     def write_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write metrics.csv; a cell without a value is empty, floats read back to the bit."""
@@ -293,7 +291,7 @@ class Run:
         for name in ("best", "last"):
             if self.has_checkpoint(name):
                 return name, self.load_checkpoint(name)
-        status = self.read_facts()["status"]
+        status = self.read_facts().status
         raise RunFileError(
             f"{self.path}: has saved no network, its status is {status}; choose another run"
         )

@@ -16,7 +16,7 @@ from sinernn.data.windows import Scale
 from sinernn.errors import RunFileError, printable
 from sinernn.model.cells import CellName
 from sinernn.model.network import Network, Params, RefineState, TrainState
-from sinernn.runs.files import ArraysFile, contiguous, damaged, validated
+from sinernn.runs.files import ArraysFile, contiguous, damaged, require_format, validated
 from sinernn.schema import Section
 
 METADATA_KEY = "sinernn.checkpoint"
@@ -140,11 +140,7 @@ def _read_facts(path: Path, text: str) -> _Facts:
         version = facts["format"]
     except (ValueError, TypeError, KeyError) as error:
         raise RunFileError(f"{path}: is not a checkpoint of sinernn") from error
-    if version != FORMAT_VERSION:
-        found = printable(str(version), 20)
-        raise RunFileError(
-            f"{path}: has format {found}, this sinernn reads {FORMAT_VERSION}; upgrade it"
-        )
+    require_format(path, version, known=FORMAT_VERSION)
     return validated(path, _Facts, facts)
 
 

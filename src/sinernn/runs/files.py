@@ -94,6 +94,17 @@ def damaged(path: Path, what: object) -> RunFileError:
     return RunFileError(f"{path}: is damaged: {why}; put back a copy that is whole")
 
 
+def require_format(path: Path, found: Any, *, known: int) -> None:
+    """Make sure that a file has the version that this package reads.
+
+    Raises:
+        RunFileError: It has another.
+    """
+    if found != known:
+        version = printable(str(found), 20)
+        raise RunFileError(f"{path}: has format {version}, this sinernn reads {known}; upgrade it")
+
+
 def to_json(value: Any) -> str:
     """Return a value as JSON text; NaN and infinity, which JSON has not, raise ValueError."""
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

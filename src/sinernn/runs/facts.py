@@ -1,0 +1,61 @@
+"""The facts of a run: content of run.json, typed and versioned."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from sinernn.provenance import Environment
+from sinernn.schema import Document
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Origin(Document):
+    """The network that a run began with, where it was not drawn anew."""
+
+    run: str | None = None
+    """Path of its run; None: it was given as a checkpoint."""
+
+    checkpoint: str
+    updates: Count | None = None
+
+
+class Resumption(Document):
+    """A time at which a run went on."""
+
+    at: str = ""
+    changed: dict[str, Annotated[tuple[Any, Any], Field(strict=False)]] = Field(default={})
+    """What of the environment differed: then, now."""
+
+
+class TrainingFacts(Document):
+    """What was trained, and how far."""
+
+    format: Literal[1] = 1
+    """Version of the keys; version 0.1 wrote none, and the same keys."""
+
+    name: str = ""
+    status: str = "unknown"
+    """`running`, `finished`, `interrupted`, `diverged` or `failed`."""
+
+    seed: int | None = None
+    engine: str = "unknown"
+    device: str = "unknown"
+    start: Origin | None = None
+    parameters: Count | None = None
+    """Number of trained values."""
+
+    steps: Count | None = None
+    """Updates that were asked for."""
+
+    updates: Count = 0
+    refine_iterations: Count = 0
+    started: str | None = None
+    resumed: list[Resumption] = Field(default=[])
+    ended: str | None = None
+    seconds: Annotated[float, Field(ge=0, le=1e12)] | None = None
+    """Time spent in training, of all parts; None before the end of the first."""
+
+
+class RunFacts(Environment, TrainingFacts):
+    """Content of run.json: facts of the training first, then where it was made."""

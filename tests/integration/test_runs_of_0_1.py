@@ -1,0 +1,52 @@
+"""Run directories that version 0.1 wrote (`tests/support/runs_0_1`) are opened and continued."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sinernn
+from examples import REPOSITORY
+from sinernn.runs import Run
+
+RUNS = REPOSITORY / "tests" / "support" / "runs_0_1"
+
+
+@pytest.fixture
+def finished(here: Path) -> Run:
+    return Run(Path(shutil.copytree(RUNS / "finished", "finished")))
+
+
+def test_facts_of_0_1(finished: Run):
+    """All its facts are read, and nothing is lost when they are written again."""
+    before = finished.read_json("run.json")
+    facts = finished.read_facts()
+    assert (facts.status, facts.updates, facts.refine_iterations) == ("finished", 20, 4)
+    finished.write_facts(facts)
+    assert finished.read_json("run.json") == {"format": 1} | before
+
+
+def test_eval_and_plot_of_0_1(finished: Run):
+    """It is evaluated and plotted."""
+    sinernn.evaluate(finished)
+    assert finished.read_json("evaluation.json")["updates"] == 20
+    assert [path.name for path in sinernn.plot(finished, names=["overview"])] == ["overview.png"]
+
+
+def test_verify_of_0_1(finished: Run):
+    """It is trained again; versions and machine are compared."""
+    verification = sinernn.verify(finished)
+    assert set(verification.files) >= {"metrics.csv", "model.safetensors"}
+    assert finished.read_facts().versions["sinernn"] == "0.1.0"
+
+
+def test_resume_of_0_1(here: Path):
+    """A run that 0.1 was interrupted in goes on to its end."""
+    run = Run(Path(shutil.copytree(RUNS / "stopped", "stopped")))
+    assert run.read_facts().updates == 8
+    before = run.read_metrics()
+    facts = sinernn.resume(run, figures=False).facts
+    assert (facts.status, facts.updates, facts.refine_iterations) == ("finished", 20, 4)
+    assert len(facts.resumed) == 1
+    np.testing.assert_array_equal(run.read_metrics()["loss"][:8], before["loss"][:8])

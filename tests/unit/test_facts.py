@@ -1,0 +1,69 @@
+"""Facts of a run are typed: what is missing has a default, and what is new is kept."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from examples import make_run
+from sinernn import provenance
+from sinernn.errors import RunFileError
+from sinernn.runs import Run
+from sinernn.runs.facts import Origin, Resumption, RunFacts
+
+
+def with_facts(facts: object) -> Run:
+    run = make_run()
+    (run.path / "run.json").write_text(json.dumps(facts))
+    return run
+
+
+def test_facts_are_read_as_written(here: Path):
+    """Facts are read back as they were written."""
+    facts = RunFacts(
+        name="a", status="finished", seed=3, engine="fused", device="cpu", updates=7, seconds=0.25,
+        start=Origin(run=None, checkpoint="start", updates=2),
+        resumed=[Resumption(at="2026-11-24", changed={"versions.numpy": ("1", None)})],
+        **provenance.environment().model_dump(),
+    )  # fmt: skip
+    run = make_run()
+    run.write_facts(facts)
+    assert run.read_facts() == facts
+    assert run.read_json("run.json")["format"] == 1
+
+
+def test_defaults_of_facts(here: Path):
+    """A file without a fact has its default."""
+    assert with_facts({}).read_facts() == RunFacts()
+    assert with_facts({"name": "a"}).read_facts() == RunFacts(name="a")
+
+
+def test_unknown_facts_are_kept(here: Path):
+    """A key that this version does not know is written again as it was."""
+    run = with_facts({"colour": ["red"], "start": {"checkpoint": "best", "host": "a"}})
+    run.write_facts(run.read_facts())
+    written = run.read_json("run.json")
+    assert written["colour"] == ["red"]
+    assert written["start"]["host"] == "a"
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None, [1]])
+def test_facts_of_another_format(here: Path, version: object):
+    """Facts of a future version are refused with a way out."""
+    with pytest.raises(RunFileError, match=r"run\.json: has format .*, this sinernn reads 1; upgr"):
+        with_facts({"format": version}).read_facts()
+
+
+def test_facts_are_frozen():
+    """Facts are values: a change makes new ones."""
+    with pytest.raises(ValueError, match="frozen"):
+        RunFacts().updates = 3  # type: ignore[misc]
+
+
+def test_environment_differences():
+    """What changes no bits, or is not known, is no difference."""
+    then = provenance.Environment(versions={"numba": "1", "pydantic": "1"}, threads={"torch": 2})
+    now = provenance.Environment(
+        versions={"numba": "2", "pydantic": "2", "torch": "2"}, threads={"torch": 2}, processor="x"
+    )
+    assert provenance.differences(then, now) == {"versions.numba": ("1", "2")}
