@@ -172,7 +172,7 @@ def _print_summary(summary: "Summary", as_json: bool) -> None:
     paths = [str(path) for path in summary.figures]
     if as_json:
         run = {"run": str(summary.run.path), **summary.facts.model_dump()}
-        _print_json({**run, "scores": summary.scores, "figures": paths})
+        _print_json({**run, "scores": summary.scores.model_dump(), "figures": paths})
         return
     print_scores(summary.scores)
     for path in paths:
@@ -210,7 +210,7 @@ def evaluate(
     except RunFileError as error:
         failure = error  # a run that cannot be written to can be evaluated all the same
     if as_json:
-        _print_json(result.scores)
+        _print_json(result.scores.model_dump())
     else:
         print_scores(result.scores)
     if failure:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,12 +17,13 @@ from sinernn.data.series import Series
 from sinernn.data.windows import Origins, Parts, Scale, count_origins, spread, spread_origins
 from sinernn.engines import Engine
 from sinernn.errors import RunFileError, UsageError
-from sinernn.evaluation import scores as scoring
 from sinernn.evaluation.baselines import forecast_baselines
 from sinernn.evaluation.dynamics import follow
 from sinernn.evaluation.forecasts import Evidence, Forecasts, OneStep
 from sinernn.evaluation.hints import Setting
 from sinernn.evaluation.metrics import rmse
+from sinernn.evaluation.results import ForecastOrigin, Scores
+from sinernn.evaluation.scores import advise, score
 from sinernn.model.linearization import StateMap
 from sinernn.model.network import Hidden, Network, Theta, TrainState
 from sinernn.runs import Run
@@ -133,7 +133,7 @@ def evaluate(
     *,
     data: Path | str | None = None,
     runs_dir: Path | str = "runs",
-) -> dict[str, Any]:
+) -> Scores:
     """Evaluate a run's best network and write the scores to its directory.
 
     See `compute_evaluation`, which writes nothing.
@@ -143,9 +143,6 @@ def evaluate(
         overrides: `key=value` changes to what the network is evaluated on.
         data: Another config to evaluate on.
         runs_dir: Folder of the run directories.
-
-    Returns:
-        The content of evaluation.json; errors in the series' own units.
 
     Raises:
         SinernnError: The run or the data cannot be read, or do not go together; or the run cannot
@@ -161,15 +158,13 @@ def evaluate(
 class EvaluationResult:
     """How good a network is, and the forecasts behind it."""
 
-    scores: dict[str, Any]
-    """Content of evaluation.json; errors in the series' own units."""
-
+    scores: Scores
     evidence: Evidence
 
     def write(self, run: Run) -> None:
         """Write evaluation.json, after the arrays that figures are drawn from."""
         run.write_arrays("evaluation.safetensors", self.evidence.arrays())
-        run.write_json("evaluation.json", self.scores)
+        run.write_json("evaluation.json", self.scores.model_dump())
 
 
 def compute_evaluation(
@@ -211,24 +206,24 @@ def compute_evaluation(
         with on_compile():
             compilation.compile_kernels(checkpoint.network, missing)
     evidence = _gather_evidence(config, engine, series, origins, checkpoint)
-    scores = {
-        "config": ", ".join([config.name, *changes]),
-        "judged": config.model_dump(mode="json", include={"signal", "split", "evaluation"}),
-        "checkpoint": name,
-        "updates": checkpoint.state.updates,
-        "refine_iterations": checkpoint.state.refine.step if checkpoint.state.refine else 0,
-        "part": config.evaluation.part,
-        "warmup": config.evaluation.warmup,
-        "initial_state": config.evaluation.initial_state,
-        **scoring.score(evidence),
-        "hints": scoring.advise(evidence, _setting(run)),
-        "origins": [
-            {"segment": int(segment), "sample": int(sample), "diverged_at": diverged_at}
+    scores = Scores(
+        config=", ".join([config.name, *changes]),
+        judged=config.model_dump(mode="json", include={"signal", "split", "evaluation"}),
+        checkpoint=name,
+        updates=checkpoint.state.updates,
+        refine_iterations=checkpoint.state.refine.step if checkpoint.state.refine else 0,
+        part=config.evaluation.part,
+        warmup=config.evaluation.warmup,
+        initial_state=config.evaluation.initial_state,
+        **score(evidence),
+        hints=advise(evidence, _setting(run)),
+        origins=[
+            ForecastOrigin(segment=int(segment), sample=int(sample), diverged_at=diverged_at)
             for segment, sample, diverged_at in zip(
                 origins.segments, origins.samples, evidence.closed_loop.diverged_at, strict=True
             )
         ],
-    }
+    )
     return EvaluationResult(scores, evidence)
 
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec
 
 from sinernn.errors import printable
+from sinernn.evaluation.results import Scores
 from sinernn.model.network import Params
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
@@ -21,11 +22,7 @@ class Summary:
 
     run: Run
     facts: RunFacts
-    """Content of run.json."""
-
-    scores: dict[str, Any]
-    """Content of evaluation.json."""
-
+    scores: Scores
     figures: list[Path]
 
 

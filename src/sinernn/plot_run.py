@@ -40,7 +40,7 @@ def plot(
     name, evidence = run.read_facts().name or run.path.name, None
     title = printable(name, 40)
     if (run.path / "evaluation.json").exists():
-        config = str(run.read_json("evaluation.json").get("config", name))
+        config = run.read_scores().config or name
         title = title if config == name else f"{title} on {printable(config, 60)}"
         evidence = read_evidence(run)
     story = plotting.Story(

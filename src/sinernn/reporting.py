@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sinernn.errors import Problem, printable
+from sinernn.evaluation.results import Scores
 from sinernn.model.network import Params
 from sinernn.observers import Observer
 from sinernn.refine.records import RefineRecord
@@ -176,8 +177,9 @@ def _say(console: Console, line: str) -> None:
     console.print(printable(line, 2000), soft_wrap=True)
 
 
-def print_scores(scores: dict[str, Any]) -> None:
-    """Print the content of evaluation.json: first a table, then what it means in words."""
+def print_scores(result: Scores) -> None:
+    """Print scores: first a table, then what it means in words."""
+    scores = result.model_dump()
     console = _results_console()
     say = partial(_say, console)
     taken = f"{scores['updates']} updates"

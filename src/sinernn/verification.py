@@ -16,6 +16,7 @@ from sinernn.errors import (
     UsageError,
     command_line,
 )
+from sinernn.evaluation.results import Scores
 from sinernn.observers import Observer
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
@@ -124,14 +125,14 @@ def _content(run: Run, name: str) -> bytes | None:
     return read_bytes(path) if path.exists() else None
 
 
-def _scores(run: Run, again: dict[str, Any]) -> dict[str, tuple[float | None, float | None]]:
+def _scores(run: Run, again: Scores) -> dict[str, tuple[float | None, float | None]]:
     """Return the main scores of a run as it is and of its second training."""
     then = evaluating.compute_evaluation(run).scores
     return {
-        "open_loop.rmse": (then["open_loop"]["rmse"], again["open_loop"]["rmse"]),
+        "open_loop.rmse": (then.open_loop.rmse, again.open_loop.rmse),
         "closed_loop_rmse": (_median(then), _median(again)),
     }
 
 
-def _median(scores: dict[str, Any]) -> float | None:
-    return scores["closed_loop_rmse"][-1]["median"]
+def _median(scores: Scores) -> float | None:
+    return scores.closed_loop_rmse[-1].median

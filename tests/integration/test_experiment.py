@@ -97,7 +97,7 @@ def test_the_length_of_pieces_changes_no_bit(here: Path, monkeypatch: pytest.Mon
 def test_runs_elsewhere(here: Path):
     """`evaluate` and `plot` find a run by its name in any folder of runs."""
     run = experiment.train(tiny(), runs_dir="elsewhere", figures=False).run
-    assert sinernn.evaluate("latest", runs_dir="elsewhere") == run.read_json("evaluation.json")
+    assert sinernn.evaluate("latest", runs_dir="elsewhere") == run.read_scores()
     drawn = sinernn.plot(run.path.name, names=["loss"], runs_dir="elsewhere")
     assert drawn == [run.path / "figures" / "loss.png"]
 
@@ -182,7 +182,7 @@ def test_every_cell_trains_is_judged_and_drawn(here: Path, cell: str):
         tiny(f"model.cell={cell}", "dtype=float64", "model.num_layers=2", "windows.batch_size=2",
              "windows.length=20", "windows.washout=3", "evaluation.initial_state=carried")
     )  # fmt: skip
-    assert np.isfinite(summary.scores["open_loop"]["rmse"])
+    assert np.isfinite(summary.scores.open_loop.rmse)
 
 
 @pytest.mark.parametrize(
@@ -232,8 +232,8 @@ def test_best_checkpoint(here: Path):
     assert best.closed_loop_rmse == np.nanmin(metrics["closed_loop_rmse"])
     assert best.state.updates == metrics["step"][np.nanargmin(metrics["closed_loop_rmse"])]
     assert best.state.updates < 60  # so that best and last differ in what follows
-    scores = run.read_json("evaluation.json")
-    assert (scores["checkpoint"], scores["updates"]) == ("best", best.state.updates)
+    scores = run.read_scores()
+    assert (scores.checkpoint, scores.updates) == ("best", best.state.updates)
     weights = load_file(run.path / "model.safetensors")
     np.testing.assert_array_equal(weights["readout.bias"], best.state.params["readout.bias"])
 
@@ -243,7 +243,7 @@ def test_no_validation_part(here: Path):
     config = tiny("split.validation=0", "training.evaluate_every=null")
     run = experiment.train(config, figures=False).run
     assert not (run.path / "checkpoints" / "best.safetensors").exists()
-    assert run.read_json("evaluation.json")["checkpoint"] == "last"
+    assert run.read_scores().checkpoint == "last"
 
 
 def test_scores_by_hand_in_torch(here: Path):
@@ -272,24 +272,24 @@ def test_scores_by_hand_in_torch(here: Path):
         one_step = model["readout"](model["rnn"](observed[None, :-1])[0])[0, 19:, 0].numpy()
     free_run = torch.cat(outputs).numpy().ravel()
 
-    scores = run.read_json("evaluation.json")
-    last = scores["closed_loop_rmse"][-1]
-    assert last["horizon"] == 60
+    scores = run.read_scores()
+    last = scores.closed_loop_rmse[-1]
+    assert last.horizon == 60
     error = free_run * std + mean - clean[20:80]
     # float32 in another order of summation, over 60 steps.
-    assert last["median"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
+    assert last.median == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
     error = one_step * std + mean - clean[20:]
-    assert scores["open_loop"]["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
+    assert scores.open_loop.rmse == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
 
 
 def test_carried_initial_state(here: Path):
     """Forecasts start from the state that training left."""
     carried = tiny("evaluation.initial_state=carried", "evaluation.warmup=1")
     run = experiment.train(carried, figures=False).run
-    carried_scores = run.read_json("evaluation.json")
+    carried_scores = run.read_scores()
     scores = evaluating.evaluate(run, ["evaluation.initial_state=zero"])
-    assert carried_scores["open_loop"]["rmse"] != scores["open_loop"]["rmse"]
-    assert carried_scores["closed_loop_rmse"][0] != scores["closed_loop_rmse"][0]
+    assert carried_scores.open_loop.rmse != scores.open_loop.rmse
+    assert carried_scores.closed_loop_rmse[0] != scores.closed_loop_rmse[0]
 
 
 def test_a_run_can_be_judged_on_another_config(trained: Run):
@@ -298,7 +298,7 @@ def test_a_run_can_be_judged_on_another_config(trained: Run):
         encoding="utf-8",
     )
     scores = evaluating.evaluate(trained, data="slow.yaml")
-    assert scores["config"] == "slow"
+    assert scores.config == "slow"
     arrays = trained.read_arrays("evaluation.safetensors")
     np.testing.assert_allclose(
         arrays["closed_loop.truth"][:, :, 0],
@@ -319,12 +319,12 @@ def test_overrides_of_training_in_eval(trained: Run):
 def test_judged_settings_are_written(trained: Run):
     """What a run was evaluated on is written beside its scores."""
     scores = evaluating.evaluate(trained, ["signal.period=20", "engine=torch"])
-    assert scores["config"] == "tiny, signal.period=20"
-    assert scores["judged"]["signal"]["period"] == 20
-    assert scores["judged"]["evaluation"]["horizon"] == 60
-    assert trained.read_json("evaluation.json") == scores
+    assert scores.config == "tiny, signal.period=20"
+    assert scores.judged["signal"]["period"] == 20
+    assert scores.judged["evaluation"]["horizon"] == 60
+    assert trained.read_scores() == scores
     other = evaluating.evaluate(trained, ["split.train=0.2"], data=TINY)
-    assert other["judged"]["split"]["train"] == 0.2
+    assert other.judged["split"]["train"] == 0.2
 
 
 def test_eval_ignores_training_checks(trained: Run):
@@ -526,10 +526,10 @@ def test_tutorial_scores_and_hints(here: Path):
         config = load_config(shipped("tutorial"), [f"seed={seed}", "device=cpu"])
         summary = experiment.train(config, figures=False)
         assert 1e-4 < summary.run.read_metrics()["loss"][-1] < 5e-4  # mean of the last 100
-        errors.append(summary.scores["closed_loop_rmse"][-1]["median"])
+        errors.append(summary.scores.closed_loop_rmse[-1].median)
         judged = evaluating.evaluate(summary.run, ["device=cpu"], data=shipped("default"))
         for scores in (summary.scores, judged):
-            told = [hint["override"] for hint in scores["hints"]]
+            told = [hint.override for hint in scores.hints]
             assert told == ["windows.order=contiguous", "training.schedule=cosine"]
     assert 0.1 < np.median(errors) < 1
 
@@ -542,16 +542,15 @@ def test_linear_model_is_exact(here: Path):
          "evaluation.attractor_steps=100"],
     )  # fmt: skip
     scores = experiment.train(config, figures=False).scores
-    assert scores["skill"]["best_baseline"] == "AR(2)"
-    assert (
-        "a linear model is exact on this signal: for a fair contest add noise"
-        in (scores["skill"]["words"])
+    assert scores.skill.best_baseline == "AR(2)"
+    assert "a linear model is exact on this signal: for a fair contest add noise" in (
+        scores.skill.words
     )
 
 
 def test_noise_makes_it_a_fair_contest(here: Path):
     scores = experiment.train(tiny("signal.noise_std=0.2"), figures=False).scores
-    assert "exact" not in scores["skill"]["words"]
+    assert "exact" not in scores.skill.words
 
 
 def test_numpy_free_run_is_the_engines(here: Path):
@@ -577,7 +576,7 @@ def test_a_short_and_odd_run_has_scores_too(here: Path):
                   "split.validation=0", "training.evaluate_every=null", "signal.length=60",
                   "model.cell=lstm", "windows.length=5", "dtype=float64")  # fmt: skip
     summary = experiment.train(config)
-    assert summary.scores["oscillation"] is None
+    assert summary.scores.oscillation is None
     assert len(plot_run.plot(summary.run)) == len(FIGURES)
 
 
@@ -586,6 +585,6 @@ def test_a_constant_series_has_scores_too(here: Path):
         "signal.period=1", "signal.time_step=1", "signal.phase=0.5", "windows.normalize=false"
     )  # the same phase at every sample
     summary = experiment.train(config)
-    assert summary.scores["valid_time"] is None
-    assert "exact on this signal" in summary.scores["skill"]["words"]
+    assert summary.scores.valid_time is None
+    assert "exact on this signal" in summary.scores.skill.words
     assert len(plot_run.plot(summary.run)) == len(FIGURES)

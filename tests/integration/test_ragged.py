@@ -46,11 +46,11 @@ def test_ragged_run(here, ragged: None, order: str):
     summary = experiment.train(
         refined(*SETTINGS, f"windows.order={order}", "evaluation.origins=8"), figures=False
     )
-    origins = summary.scores["origins"]
+    origins = summary.scores.origins
     # The test part of 340 samples has 51, less than warm-up and horizon.
-    assert [origin["segment"] for origin in origins] == [0] * 4 + [2] * 4
-    assert np.isfinite(summary.scores["open_loop"]["rmse"])
-    assert np.isfinite(summary.scores["closed_loop_rmse"][-1]["worst"])
+    assert [origin.segment for origin in origins] == [0] * 4 + [2] * 4
+    assert np.isfinite(summary.scores.open_loop.rmse)
+    assert np.isfinite(summary.scores.closed_loop_rmse[-1].worst)
     assert len(plot_run.plot(summary.run)) > 5
     assert verify(summary.run).agrees
 

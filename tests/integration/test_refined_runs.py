@@ -101,7 +101,7 @@ def test_scores_name_the_iterations(here: Path, capsys: pytest.CaptureFixture[st
     """Scores say how many iterations are behind the network."""
     summary = experiment.train(refined(), figures=False)
     iterations = summary.run.best_checkpoint()[1].state.refine.step
-    assert summary.scores["refine_iterations"] == iterations > 0
+    assert summary.scores.refine_iterations == iterations > 0
     print_scores(summary.scores)
     told = f"best checkpoint, after 20 updates and {iterations} iterations of refinement; errors"
     assert told in capsys.readouterr().out
@@ -237,8 +237,8 @@ def test_default_recipe(here: Path):
     """
     config = load_config(CONFIGS[[path.stem for path in CONFIGS].index("default")], ["device=cpu"])
     scores = experiment.train(config, figures=False).scores
-    assert scores["closed_loop_rmse"][-1]["horizon"] == 2000
-    assert scores["closed_loop_rmse"][-1]["worst"] < 1e-4
+    assert scores.closed_loop_rmse[-1].horizon == 2000
+    assert scores.closed_loop_rmse[-1].worst < 1e-4
 
 
 @pytest.mark.campaign
@@ -262,7 +262,7 @@ def test_the_default_recipe_follows_other_sines(here: Path, overrides: list[str]
         CONFIGS[[path.stem for path in CONFIGS].index("default")], plain + overrides
     )
     scores = experiment.train(config, figures=False).scores
-    assert scores["closed_loop_rmse"][-1]["worst"] < 1e-4 * config.signal.amplitude
+    assert scores.closed_loop_rmse[-1].worst < 1e-4 * config.signal.amplitude
 
 
 @pytest.mark.campaign

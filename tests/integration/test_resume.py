@@ -23,6 +23,7 @@ from sinernn.errors import (
     TrainingDivergedError,
     UsageError,
 )
+from sinernn.evaluation.results import Scores
 from sinernn.runs import Run
 
 COMPARED = (
@@ -425,10 +426,10 @@ def test_other_files_among_figures(here: Path):
 def test_run_is_held_while_judged(here: Path, monkeypatch: pytest.MonkeyPatch):
     """Nobody trains a run further while it is evaluated."""
 
-    def judged_while_held(run: Run) -> dict:
+    def judged_while_held(run: Run) -> Scores:
         with pytest.raises(RunBusyError, match="another process is training this run"):
             experiment.resume(run)
-        return {}
+        return Scores()
 
     monkeypatch.setattr(evaluating, "evaluate", judged_while_held)
     run = experiment.train(tiny(), figures=False).run
@@ -441,7 +442,7 @@ def test_signal_while_judging(
 ):
     """A stop signal ends the evaluation at once, and the message says how to go on."""
 
-    def stopped(_: Run) -> dict:
+    def stopped(_: Run) -> Scores:
         os.kill(os.getpid(), number)
         raise AssertionError("judging went on")
 
@@ -472,5 +473,5 @@ def test_huge_errors(here: Path):
                   "training.log_every=1", "training.steps=1", "dtype=float64",
                   "signal.amplitude=1000")  # fmt: skip
     summary = experiment.train(config)
-    assert summary.scores["open_loop"]["rmse"] > 1e100
+    assert summary.scores.open_loop.rmse > 1e100
     assert len(sinernn.plot(summary.run)) > 5

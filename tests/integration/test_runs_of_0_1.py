@@ -1,5 +1,6 @@
 """Run directories that version 0.1 wrote (`tests/support/runs_0_1`) are opened and continued."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -27,10 +28,18 @@ def test_facts_of_0_1(finished: Run):
     assert finished.read_json("run.json") == {"format": 1} | before
 
 
+def test_scores_of_0_1(finished: Run):
+    """All its scores are read, and nothing is lost when they are written again."""
+    before = finished.read_json("evaluation.json")
+    scores = finished.read_scores()
+    assert scores.closed_loop_rmse[-1].median == before["closed_loop_rmse"][-1]["median"]
+    assert json.loads(json.dumps(scores.model_dump())) == {"format": 1} | before
+
+
 def test_eval_and_plot_of_0_1(finished: Run):
     """It is evaluated and plotted."""
-    sinernn.evaluate(finished)
-    assert finished.read_json("evaluation.json")["updates"] == 20
+    scores = sinernn.evaluate(finished)
+    assert scores == finished.read_scores()
     assert [path.name for path in sinernn.plot(finished, names=["overview"])] == ["overview.png"]
 
 

@@ -62,7 +62,7 @@ def test_verify_other_bits(finished: Run):
     }
     then, now = verification.scores["closed_loop_rmse"]
     assert then != now
-    assert sinernn.evaluate(finished)["closed_loop_rmse"][-1]["median"] == then
+    assert sinernn.evaluate(finished).closed_loop_rmse[-1].median == then
 
 
 def test_a_file_that_is_lost_is_no_agreement(finished: Run):

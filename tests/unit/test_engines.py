@@ -9,6 +9,7 @@ from commands import run_python
 from examples import tiny
 from sinernn import compilation, engines, evaluating, experiment
 from sinernn.engines import Engine, EngineChoice
+from sinernn.evaluation.results import Scores
 from sinernn.model.network import Network
 from sinernn.preparation import prepare
 
@@ -66,7 +67,7 @@ def test_other_engine_goes_on(
 
     Through the checkpoint's file, in float64, against the whole run on the second engine.
     """
-    monkeypatch.setattr(evaluating, "evaluate", lambda _: {})  # not asked for, and slow
+    monkeypatch.setattr(evaluating, "evaluate", lambda _: Scores())  # not asked for, and slow
     common = ("dtype=float64", f"model.cell={cell}", "model.num_layers=2", "windows.washout=3",
               "training.schedule=constant")  # fmt: skip
     half = experiment.train(tiny(*common, f"engine={first}", "training.steps=10"), figures=False)
@@ -91,9 +92,9 @@ def test_other_engine_goes_on(
 def test_a_run_is_judged_alike_by_both_engines(here: Path):
     run = experiment.train(tiny("dtype=float64"), figures=False).run
     scores = [evaluating.evaluate(run, [f"engine={name}"]) for name in NAMES]
-    for one, other in zip(*(score["closed_loop_rmse"] for score in scores), strict=True):
-        assert one["median"] == pytest.approx(other["median"], rel=1e-9)
-    assert scores[0]["open_loop"]["rmse"] == pytest.approx(scores[1]["open_loop"]["rmse"], rel=1e-9)
+    for one, other in zip(*(score.closed_loop_rmse for score in scores), strict=True):
+        assert one.median == pytest.approx(other.median, rel=1e-9)
+    assert scores[0].open_loop.rmse == pytest.approx(scores[1].open_loop.rmse, rel=1e-9)
 
 
 def test_choosing_fused_loads_neither_engine():

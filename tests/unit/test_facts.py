@@ -1,4 +1,4 @@
-"""Facts of a run are typed: what is missing has a default, and what is new is kept."""
+"""Facts and scores are typed: what is missing has a default, and what is new is kept."""
 
 import json
 from pathlib import Path
@@ -52,6 +52,31 @@ def test_facts_of_another_format(here: Path, version: object):
     """Facts of a future version are refused with a way out."""
     with pytest.raises(RunFileError, match=r"run\.json: has format .*, this sinernn reads 1; upgr"):
         with_facts({"format": version}).read_facts()
+
+
+def test_defaults_of_scores(here: Path):
+    """A file without a score has its default, and what is new is kept."""
+    run = make_run()
+    run.write_json("evaluation.json", {"updates": 3, "skill": {"words": "better", "new": [1]}})
+    scores = run.read_scores()
+    assert (scores.updates, scores.skill.words, scores.valid_time) == (3, "better", None)
+    assert scores.model_dump()["skill"]["new"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"format": 2}, "has format 2, this sinernn reads 1; upgrade it"),
+        ({"config": 3}, "is damaged: config: Input should be a valid string, got 3"),
+        ({"origins": [{"sample": "x"}]}, r"is damaged: origins\.0\.sample: .*, got 'x'"),
+    ],
+)
+def test_wrong_scores_get_one_message(here: Path, content: object, message: str):
+    """Damage names its place."""
+    run = make_run()
+    run.write_json("evaluation.json", content)
+    with pytest.raises(RunFileError, match=rf"evaluation\.json: {message}"):
+        run.read_scores()
 
 
 def test_facts_are_frozen():

@@ -8,12 +8,13 @@ import pytest
 from examples import make_evidence
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.hints import Setting
+from sinernn.evaluation.results import Scores
 from sinernn.evaluation.scores import SCORES, advise, score
 
 
 def scores(evidence: Evidence) -> dict:
     """Through JSON, which has no NaN and no infinity."""
-    return json.loads(json.dumps(score(evidence), allow_nan=False))
+    return json.loads(json.dumps(Scores(**score(evidence)).model_dump(), allow_nan=False))
 
 
 def test_a_perfect_run_has_perfect_scores():
@@ -119,14 +120,14 @@ def test_one_step_and_one_origin_can_be_judged():
 
 
 def test_every_score_has_its_key():
-    assert set(score(make_evidence())) == set(SCORES)
+    assert set(score(make_evidence())) == set(SCORES) < set(Scores.model_fields)
 
 
 def test_advice_is_given_on_poor_scores_alone():
     setting = Setting("random", True, 49, True, "cosine", 1.0, 6.0, 0.2, 1.0, np.ones(9))
     assert advise(make_evidence(), setting) == []
     (hint,) = advise(make_evidence(lambda truth: -truth), setting)
-    assert hint["override"] == "windows.order=contiguous"
+    assert hint.override == "windows.order=contiguous"
     assert advise(make_evidence(lambda truth: truth * np.nan), setting)
     constant = make_evidence(lambda truth: truth + 1, wave=np.ones_like)
     assert advise(constant, setting)

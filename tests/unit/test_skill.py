@@ -15,7 +15,7 @@ def ladder(*medians: float) -> list[HorizonError]:
 
 
 def words(network: list[HorizonError], **baselines: list[HorizonError]) -> str:
-    return compare_with_baselines(network, baselines, std=1.0)["words"]
+    return compare_with_baselines(network, baselines, std=1.0).words
 
 
 def test_better_than_baselines():
@@ -25,7 +25,7 @@ def test_better_than_baselines():
         {"mean": ladder(1, 1, 1), "AR(12)": ladder(0.1, 0.2, 0.31)},
         std=1.0,
     )
-    assert told == {
+    assert told.model_dump() == {
         "horizon": 200, "best_baseline": "AR(12)", "ratio": pytest.approx(3.1),
         "words": "better than AR(12), the best baseline, by 3.1 x at 200 steps",
     }  # fmt: skip
@@ -57,8 +57,8 @@ def test_exact_linear_model():
 
 def test_what_diverged_is_worse_and_has_no_ratio():
     told = compare_with_baselines(ladder(0.1, INF, INF), {"mean": ladder(1, 1, 1)}, std=1.0)
-    assert told["ratio"] is None
-    assert told["words"] == (
+    assert told.ratio is None
+    assert told.words == (
         "diverged, and so worse than mean at 200 steps; better than every baseline up to 1 step"
     )
 

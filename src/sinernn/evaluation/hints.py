@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from sinernn.evaluation.results import Hint
+
 POOR = 0.1
 """A free run is poor if its error exceeds this fraction of the standard deviation."""
 
@@ -43,23 +45,13 @@ class Setting:
     """Rows of metrics.csv, at even distances."""
 
 
-@dataclass(frozen=True)
-class Hint:
-    """Something to try."""
-
-    override: str
-    """As it is typed after the config."""
-
-    because: str
-
-
 def strange_state(setting: Setting) -> Hint | None:
     """Hidden state carried between windows that are not neighbours."""
     if setting.order != "random" or not setting.carry_state:
         return None
     return Hint(
-        "windows.order=contiguous",
-        "windows were drawn at random, but the hidden state was carried on as if they were "
+        override="windows.order=contiguous",
+        because="windows were drawn at random, but the hidden state was carried on as if they were "
         "neighbours: at the start of every window it contradicts the data",
     )
 
@@ -73,8 +65,8 @@ def no_decay(setting: Setting) -> Hint | None:
     if np.median(fourth) < 0.5 * np.median(third):
         return None  # it was still learning
     return Hint(
-        "training.schedule=cosine",
-        "the loss came to a plateau, and the learning rate never decayed: steps that large "
+        override="training.schedule=cosine",
+        because="the loss came to a plateau, and the learning rate never decayed: steps that large "
         "cannot settle",
     )
 
@@ -85,8 +77,8 @@ def short_window(setting: Setting) -> Hint | None:
         return None
     samples = setting.period / setting.time_step
     return Hint(
-        f"windows.length={math.ceil(2 * samples)}",
-        f"a window of {setting.length} samples is shorter than a period of {samples:.3g}: "
+        override=f"windows.length={math.ceil(2 * samples)}",
+        because=f"a window of {setting.length} samples is shorter than a period of {samples:.3g}: "
         "gradients never saw a whole one",
     )
 
@@ -96,9 +88,9 @@ def coarse_sampling(setting: Setting) -> Hint | None:
     if setting.period is None or setting.period / setting.time_step > 3:
         return None
     return Hint(
-        f"signal.time_step={setting.period / 20:.6g}",
-        f"there are {setting.period / setting.time_step:.3g} samples in a period: at 2 and below "
-        "the waveform cannot be told from a slower one",
+        override=f"signal.time_step={setting.period / 20:.6g}",
+        because=f"there are {setting.period / setting.time_step:.3g} samples in a period: at 2 "
+        "and below the waveform cannot be told from a slower one",
     )
 
 
@@ -107,8 +99,8 @@ def no_scaling(setting: Setting) -> Hint | None:
     if setting.normalize or setting.largest <= 5:
         return None
     return Hint(
-        "windows.normalize=true",
-        f"samples go up to {setting.largest:.3g}, which drives the units into saturation",
+        override="windows.normalize=true",
+        because=f"samples go up to {setting.largest:.3g}, which drives the units into saturation",
     )
 
 
@@ -121,8 +113,9 @@ def spikes(setting: Setting) -> Hint | None:
     if jumps.max() < 10:
         return None
     return Hint(
-        "training.gradient_clip=1.0",
-        f"the loss jumped by {jumps.max():.2g} x between two rows of the metrics, late in training",
+        override="training.gradient_clip=1.0",
+        because=f"the loss jumped by {jumps.max():.2g} x between two rows of the metrics, "
+        "late in training",
     )
 
 

@@ -7,7 +7,6 @@ registered in `SCORES`.
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -25,36 +24,47 @@ from sinernn.evaluation.metrics import (
     valid_steps,
 )
 from sinernn.evaluation.periodic import compare_oscillations
+from sinernn.evaluation.results import (
+    BaselineScore,
+    DynamicsScore,
+    Hint,
+    HorizonScore,
+    MedianAndWorst,
+    OneStepScore,
+    OscillationScore,
+    Skill,
+    ValidTime,
+)
 from sinernn.evaluation.skill import compare_with_baselines
 
 
-def score_open_loop(evidence: Evidence) -> dict[str, Any]:
+def score_open_loop(evidence: Evidence) -> OneStepScore:
     """One step ahead: RMSE, the same by the standard deviation, and R²."""
     channels, parts = len(evidence.std), evidence.open_loop
     prediction = np.concatenate([part.prediction.reshape(-1, channels) for part in parts])
     truth = np.concatenate([part.truth.reshape(-1, channels) for part in parts])
     error = rmse(prediction - truth)
-    return {
-        "rmse": finite(error),
-        "nrmse": finite(error / evidence.spread) if evidence.spread else None,
-        "r2": finite(r_squared(prediction, truth)),
-    }
+    return OneStepScore(
+        rmse=finite(error),
+        nrmse=finite(error / evidence.spread) if evidence.spread else None,
+        r2=finite(r_squared(prediction, truth)),
+    )
 
 
-def score_closed_loop(evidence: Evidence) -> list[dict[str, Any]]:
+def score_closed_loop(evidence: Evidence) -> list[HorizonScore]:
     """RMSE over a ladder of horizons, median and worst origin; null: diverged."""
     return _ladder(errors_by_horizon(evidence.closed_loop.errors))
 
 
-def score_baselines(evidence: Evidence) -> list[dict[str, Any]]:
+def score_baselines(evidence: Evidence) -> list[BaselineScore]:
     """The same of every baseline."""
     return [
-        {"name": name, "closed_loop_rmse": _ladder(table)}
+        BaselineScore(name=name, closed_loop_rmse=_ladder(table))
         for name, table in _baseline_tables(evidence).items()
     ]
 
 
-def score_valid_time(evidence: Evidence) -> dict[str, Any] | None:
+def score_valid_time(evidence: Evidence) -> ValidTime | None:
     """First step beyond the threshold; capped at the horizon, which `outlasted` origins reached."""
     if not evidence.spread:
         return None  # a constant has no yardstick
@@ -63,26 +73,22 @@ def score_valid_time(evidence: Evidence) -> dict[str, Any] | None:
     capped = np.sort(np.minimum(steps, forecasts.steps))
     middle = capped[(len(capped) - 1) // 2]  # an origin's own: a bound has no mean with a value
 
-    def told(unit: float) -> dict[str, float]:
-        return {"median": float(middle) * unit, "worst": float(capped[0]) * unit}
+    def in_units(unit: float) -> MedianAndWorst:
+        return MedianAndWorst(median=float(middle) * unit, worst=float(capped[0]) * unit)
 
-    return {
-        "threshold": VALID_FRACTION,
-        "steps": told(1.0),
-        "time_units": told(evidence.time_step),
-        "periods": told(evidence.time_step / evidence.period) if evidence.period else None,
-        "outlasted": int(np.isinf(steps).sum()),
-    }
+    return ValidTime(
+        threshold=VALID_FRACTION,
+        steps=in_units(1.0),
+        time_units=in_units(evidence.time_step),
+        periods=in_units(evidence.time_step / evidence.period) if evidence.period else None,
+        outlasted=int(np.isinf(steps).sum()),
+    )
 
 
-def score_oscillation(evidence: Evidence) -> dict[str, Any] | None:
-    """Frequency, phase and amplitude of the free run beside the truth's; null: no such thing.
-
-    `of` tells how many free runs (origins, times channels) of `count` oscillate at all: the others
-    have no frequency.
-    """
+def score_oscillation(evidence: Evidence) -> OscillationScore | None:
+    """Frequency, phase and amplitude of the free run beside the truth's; null: no such thing."""
     forecasts, period = evidence.closed_loop, evidence.period
-    # A frequency needs a period to show, and more than two samples a period to be told.
+    # A frequency needs a period to show, and more than two samples a period to be unique.
     if not period or not 2 * evidence.time_step < period <= forecasts.steps * evidence.time_step:
         return None
     pairs = [
@@ -93,19 +99,19 @@ def score_oscillation(evidence: Evidence) -> dict[str, Any] | None:
         for channel in range(truth.shape[1])
     ]
     found = [pair for pair in pairs if pair]
-    return {
-        "of": len(found),
-        "count": len(pairs),
-        "frequency_error": _median_and_worst([one.frequency_error for one in found], best=0.0),
-        "phase_drift_rad_per_1000_steps": _median_and_worst(
+    return OscillationScore(
+        of=len(found),
+        count=len(pairs),
+        frequency_error=_median_and_worst([one.frequency_error for one in found], best=0.0),
+        phase_drift_rad_per_1000_steps=_median_and_worst(
             [one.phase_drift for one in found], best=0.0
         ),
-        "phase_shift_rad": _median_and_worst([one.phase_shift_rad for one in found], best=0.0),
-        "amplitude_ratio": _median_and_worst([one.amplitude_ratio for one in found], best=1.0),
-    }
+        phase_shift_rad=_median_and_worst([one.phase_shift_rad for one in found], best=0.0),
+        amplitude_ratio=_median_and_worst([one.amplitude_ratio for one in found], best=1.0),
+    )
 
 
-def score_dynamics(evidence: Evidence) -> dict[str, Any]:
+def score_dynamics(evidence: Evidence) -> DynamicsScore:
     """Where free runs settle, how many where, and how fast nearby trajectories diverge."""
     found = evidence.dynamics
     places = Counter(
@@ -114,23 +120,22 @@ def score_dynamics(evidence: Evidence) -> dict[str, Any]:
     )
     bounded = found.exponents[~np.isnan(found.exponents)]  # of what did not diverge
     exponent = float(np.median(bounded)) if bounded.size else float("nan")
-    return {
-        "settles": {place.value: count for place, count in places.most_common()},
-        "lyapunov_exponent_per_step": finite(exponent),
-        "lyapunov_exponent_per_time_unit": finite(exponent / evidence.time_step),
-        "lyapunov_resolution_per_step": exponent_resolution(found.outputs.shape[1]),
-    }
+    return DynamicsScore(
+        settles={place.value: count for place, count in places.most_common()},
+        lyapunov_exponent_per_step=finite(exponent),
+        lyapunov_exponent_per_time_unit=finite(exponent / evidence.time_step),
+        lyapunov_resolution_per_step=exponent_resolution(found.outputs.shape[1]),
+    )
 
 
-def score_skill(evidence: Evidence) -> dict[str, Any]:
+def score_skill(evidence: Evidence) -> Skill:
     """Whether the network beats the baselines, in words."""
-    told = compare_with_baselines(
+    return compare_with_baselines(
         errors_by_horizon(evidence.closed_loop.errors),
         _baseline_tables(evidence),
         std=evidence.spread
         or rmse(evidence.closed_loop.truth),  # a constant's size is its yardstick
     )
-    return {**told, "ratio": None if told["ratio"] is None else finite(told["ratio"])}
 
 
 SCORES: dict[str, Callable[[Evidence], Any]] = {
@@ -142,19 +147,19 @@ SCORES: dict[str, Callable[[Evidence], Any]] = {
     "oscillation": score_oscillation,
     "dynamics": score_dynamics,
 }
-"""Every score there is, by its key in evaluation.json."""
+"""Every score there is, by its key in evaluation.json, where `Scores` has a field for it."""
 
 
 def score(evidence: Evidence) -> dict[str, Any]:
-    """Return every score, as JSON knows values."""
+    """Return every score, as `Scores` takes them."""
     return {name: function(evidence) for name, function in SCORES.items()}
 
 
-def advise(evidence: Evidence, setting: Setting) -> list[dict[str, Any]]:
-    """Return hints at settings that may explain a poor free run: `override` and `because`."""
+def advise(evidence: Evidence, setting: Setting) -> list[Hint]:
+    """Return hints at settings that may explain a poor free run."""
     error = errors_by_horizon(evidence.closed_loop.errors)[-1].median
     relative = error / evidence.spread if evidence.spread else float("inf") if error else 0.0
-    return [asdict(hint) for hint in find_hints(setting, relative_error=relative)]
+    return find_hints(setting, relative_error=relative)
 
 
 def _baseline_tables(evidence: Evidence) -> dict[str, list[HorizonError]]:
@@ -164,17 +169,16 @@ def _baseline_tables(evidence: Evidence) -> dict[str, list[HorizonError]]:
     }
 
 
-def _ladder(table: list[HorizonError]) -> list[dict[str, Any]]:
+def _ladder(table: list[HorizonError]) -> list[HorizonScore]:
     return [
-        {name: finite(value) if name != "horizon" else value for name, value in asdict(row).items()}
+        HorizonScore(horizon=row.horizon, median=finite(row.median), worst=finite(row.worst))
         for row in table
     ]
 
 
-def _median_and_worst(values: list[float], *, best: float) -> dict[str, float] | None:
+def _median_and_worst(values: list[float], *, best: float) -> MedianAndWorst | None:
     if not values:
         return None
-    return {
-        "median": float(np.median(values)),
-        "worst": max(values, key=lambda value: abs(value - best)),
-    }
+    return MedianAndWorst(
+        median=float(np.median(values)), worst=max(values, key=lambda value: abs(value - best))
+    )

@@ -1,9 +1,9 @@
 """Does the network beat the baselines? The answer in words."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from sinernn.evaluation.metrics import HorizonError
+from sinernn.evaluation.metrics import HorizonError, finite
+from sinernn.evaluation.results import Skill
 
 EXACT = 1e-6
 """A baseline is exact if its error is this small beside the series' standard deviation."""
@@ -16,17 +16,13 @@ def compare_with_baselines(
     baselines: Mapping[str, Sequence[HorizonError]],
     *,
     std: float,
-) -> dict[str, Any]:
+) -> Skill:
     """Compare median errors with the best baseline's, at the longest horizon and before it.
 
     Args:
         network: Errors over the ladder of horizons.
         baselines: The same for every baseline, by its name.
         std: Standard deviation of the series, in its own units.
-
-    Returns:
-        `horizon`, `best_baseline`, `ratio` (its error by the network's; above 1 the network is
-        better; None where one of them has no error or no end) and `words`.
     """
     last = network[-1]
     best = min(baselines, key=lambda name: baselines[name][-1].median)
@@ -47,7 +43,8 @@ def compare_with_baselines(
             f"; {what} is exact on this signal: for a fair contest add noise, "
             f"such as signal.noise_std={0.05 * std:.1g}"
         )
-    return {"horizon": last.horizon, "best_baseline": best, "ratio": ratio, "words": words}
+    ratio = None if ratio is None else finite(ratio)
+    return Skill(horizon=last.horizon, best_baseline=best, ratio=ratio, words=words)
 
 
 def _comparison(ours: float, theirs: float, name: str) -> str:

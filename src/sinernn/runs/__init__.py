@@ -16,6 +16,7 @@ from pydantic_core import from_json
 from safetensors.numpy import save
 
 from sinernn.errors import RunBusyError, RunFileError
+from sinernn.evaluation.results import Scores
 from sinernn.runs.checkpoints import (
     Checkpoint,
     checkpoint_bytes,
@@ -172,6 +173,14 @@ class Run:
     def write_facts(self, facts: RunFacts) -> None:
         """Write run.json."""
         self.write_json("run.json", facts.model_dump())
+
+    def read_scores(self) -> Scores:
+        """Read evaluation.json.
+
+        Raises:
+            RunFileError: It is missing, damaged or from a future version.
+        """
+        return self._read_document("evaluation.json", Scores)
 
     def _read_document(self, name: str, kind: type[DocumentT]) -> DocumentT:
         content, path = self.read_json(name), self.path / name

@@ -1,0 +1,141 @@
+"""Results of an evaluation: content of evaluation.json, typed and versioned.
+
+Errors are in the series' own units; None stands for what is infinite or does not exist.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from sinernn.schema import Document
+
+
+class MedianAndWorst(Document):
+    """One number for each forecast, as the median and the one furthest from perfect."""
+
+    median: float | None = None
+    worst: float | None = None
+
+
+class OneStepScore(Document):
+    """Errors one step ahead, over the whole part."""
+
+    rmse: float | None = None
+    nrmse: float | None = None
+    """RMSE by the series' standard deviation."""
+
+    r2: float | None = None
+
+
+class HorizonScore(Document):
+    """Closed-loop RMSE over the first `horizon` steps."""
+
+    horizon: int = 0
+    median: float | None = None
+    worst: float | None = None
+
+
+class BaselineScore(Document):
+    """A baseline's errors over the same horizons."""
+
+    name: str = ""
+    closed_loop_rmse: list[HorizonScore] = Field(default=[])
+
+
+class Skill(Document):
+    """Comparison with the best baseline, at the longest horizon."""
+
+    horizon: int = 0
+    best_baseline: str = ""
+    ratio: float | None = None
+    """The baseline's error by the network's: above 1 the network is better."""
+
+    words: str = ""
+
+
+class ValidTime(Document):
+    """First step at which an error exceeds the threshold, capped at the horizon."""
+
+    threshold: float = 0.0
+    """In standard deviations of the series."""
+
+    steps: MedianAndWorst = MedianAndWorst()
+    time_units: MedianAndWorst = MedianAndWorst()
+    periods: MedianAndWorst | None = None
+    outlasted: int = 0
+    """Forecasts that reached the horizon."""
+
+
+class OscillationScore(Document):
+    """Free runs beside the truth, as oscillations."""
+
+    of: int = 0
+    """Free runs (origins, times channels) that oscillate at all; the others have no frequency."""
+
+    count: int = 0
+    frequency_error: MedianAndWorst | None = None
+    """Relative."""
+
+    phase_drift_rad_per_1000_steps: MedianAndWorst | None = None
+    phase_shift_rad: MedianAndWorst | None = None
+    amplitude_ratio: MedianAndWorst | None = None
+
+
+class DynamicsScore(Document):
+    """Where free runs settle, and how fast nearby trajectories diverge."""
+
+    settles: dict[str, int] = Field(default={})
+    """Number of free runs, by the kind of place."""
+
+    lyapunov_exponent_per_step: float | None = None
+    lyapunov_exponent_per_time_unit: float | None = None
+    lyapunov_resolution_per_step: float = 0.0
+    """An exponent this small does not differ from 0."""
+
+
+class Hint(Document):
+    """A setting to try."""
+
+    override: str = ""
+    """As it is typed after the config."""
+
+    because: str = ""
+
+
+class ForecastOrigin(Document):
+    """Where a forecast began, and the step at which it diverged."""
+
+    segment: int = 0
+    sample: int = 0
+    diverged_at: int | None = None
+
+
+class Scores(Document):
+    """Content of evaluation.json."""
+
+    format: Literal[1] = 1
+    """Version of the keys; version 0.1 wrote none, and the same keys."""
+
+    config: str = ""
+    """Name of what the network was evaluated on, with overrides."""
+
+    judged: dict[str, Any] = Field(default={})
+    """The sections of that config: signal, split and evaluation."""
+
+    checkpoint: str = ""
+    updates: int = 0
+    refine_iterations: int = 0
+    part: str = ""
+    warmup: int = 0
+    initial_state: str = ""
+    open_loop: OneStepScore = OneStepScore()
+    closed_loop_rmse: list[HorizonScore] = Field(default=[])
+    """At growing horizons."""
+
+    baselines: list[BaselineScore] = Field(default=[])
+    skill: Skill = Skill()
+    valid_time: ValidTime | None = None
+    oscillation: OscillationScore | None = None
+    dynamics: DynamicsScore = DynamicsScore()
+    hints: list[Hint] = Field(default=[])
+    origins: list[ForecastOrigin] = Field(default=[])
