@@ -1,4 +1,4 @@
-"""Train, run and honestly judge small recurrent networks: the command line as a library.
+"""Train, run and honestly evaluate small recurrent networks: the command line as a library.
 
 Example:
     summary = sinernn.train(sinernn.load_config("configs/default.yaml", ["seed=1"]))

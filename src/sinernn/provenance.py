@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from sinernn.schema import Document
+from sinernn.schema import JsonModel
 
 PACKAGES = ("sinernn", "torch", "numba", "numpy", "matplotlib", "pydantic", "pyyaml", "safetensors")
 
@@ -20,7 +20,7 @@ WITHOUT_EFFECT = ("matplotlib", "pydantic", "pyyaml", "safetensors")
 Value = str | int | None
 
 
-class Environment(Document):
+class Environment(JsonModel):
     """Versions, machine and the commit of the working folder's repository."""
 
     versions: dict[str, str] = Field(default={})

@@ -33,7 +33,7 @@ class Section(BaseModel):
         return reference
 
 
-class Document(BaseModel):
+class JsonModel(BaseModel):
     """A JSON file of a run, or a part of one: what is missing has a default, what is new stays."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""What a judgement rests on: arrays that scores are computed from and figures are drawn from."""
+"""Forecasts: arrays that scores are computed from and figures are drawn from."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ class OneStep:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything there is to judge, in the series' own units."""
+    """Everything that is evaluated, in the series' own units."""
 
     closed_loop: Forecasts
     open_loop: tuple[OneStep, ...]

@@ -7,17 +7,17 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from sinernn.schema import Document
+from sinernn.schema import JsonModel
 
 
-class MedianAndWorst(Document):
+class MedianAndWorst(JsonModel):
     """One number for each forecast, as the median and the one furthest from perfect."""
 
     median: float | None = None
     worst: float | None = None
 
 
-class OneStepScore(Document):
+class OneStepScore(JsonModel):
     """Errors one step ahead, over the whole part."""
 
     rmse: float | None = None
@@ -27,7 +27,7 @@ class OneStepScore(Document):
     r2: float | None = None
 
 
-class HorizonScore(Document):
+class HorizonScore(JsonModel):
     """Closed-loop RMSE over the first `horizon` steps."""
 
     horizon: int = 0
@@ -35,14 +35,14 @@ class HorizonScore(Document):
     worst: float | None = None
 
 
-class BaselineScore(Document):
+class BaselineScore(JsonModel):
     """A baseline's errors over the same horizons."""
 
     name: str = ""
     closed_loop_rmse: list[HorizonScore] = Field(default=[])
 
 
-class Skill(Document):
+class Skill(JsonModel):
     """Comparison with the best baseline, at the longest horizon."""
 
     horizon: int = 0
@@ -53,7 +53,7 @@ class Skill(Document):
     words: str = ""
 
 
-class ValidTime(Document):
+class ValidTime(JsonModel):
     """First step at which an error exceeds the threshold, capped at the horizon."""
 
     threshold: float = 0.0
@@ -66,7 +66,7 @@ class ValidTime(Document):
     """Forecasts that reached the horizon."""
 
 
-class OscillationScore(Document):
+class OscillationScore(JsonModel):
     """Free runs beside the truth, as oscillations."""
 
     of: int = 0
@@ -81,7 +81,7 @@ class OscillationScore(Document):
     amplitude_ratio: MedianAndWorst | None = None
 
 
-class DynamicsScore(Document):
+class DynamicsScore(JsonModel):
     """Where free runs settle, and how fast nearby trajectories diverge."""
 
     settles: dict[str, int] = Field(default={})
@@ -93,7 +93,7 @@ class DynamicsScore(Document):
     """An exponent this small does not differ from 0."""
 
 
-class Hint(Document):
+class Hint(JsonModel):
     """A setting to try."""
 
     override: str = ""
@@ -102,7 +102,7 @@ class Hint(Document):
     because: str = ""
 
 
-class ForecastOrigin(Document):
+class ForecastOrigin(JsonModel):
     """Where a forecast began, and the step at which it diverged."""
 
     segment: int = 0
@@ -110,7 +110,7 @@ class ForecastOrigin(Document):
     diverged_at: int | None = None
 
 
-class Scores(Document):
+class Scores(JsonModel):
     """Content of evaluation.json."""
 
     format: Literal[1] = 1

@@ -85,7 +85,7 @@ class Story:
         return bool(len(self.refinement.get("step", ())))
 
     @property
-    def judged(self) -> Evidence:
+    def evaluated(self) -> Evidence:
         """The evidence, for the figures that show an evaluation."""
         if self.evidence is None:
             raise ValueError("this figure shows an evaluation, and there is none")

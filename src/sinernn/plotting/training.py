@@ -63,7 +63,7 @@ def _draw_updates(axes: Axes, metrics: dict[str, Float[np.ndarray, " row"]]) -> 
 
 
 def _draw_refinement(axes: Axes, metrics: dict[str, Float[np.ndarray, " row"]]) -> None:
-    """Draw what each stage lowers, which is another error in every stage, and the one judged."""
+    """Draw the loss of each stage, which is another in every stage, and the validation error."""
     label = "loss of a stage (scaled units²)"
     for stage in np.unique(metrics["stage"]):
         rows = (metrics["stage"] == stage) & np.isfinite(metrics["loss"])

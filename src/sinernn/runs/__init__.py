@@ -31,15 +31,15 @@ from sinernn.runs.files import (
     is_temporary_of,
     is_there,
     read_bytes,
+    reporting_errors,
     require_file,
     require_format,
     sync_directory,
-    telling,
     to_json,
     validated,
     write_atomically,
 )
-from sinernn.schema import Document
+from sinernn.schema import JsonModel
 
 MAX_JSON_BYTES = 4_000_000  # 10,000 origins, the most there are, take a quarter of it
 MAX_LINE = 1000  # characters in a row of the metrics, which has 7 numbers at most
@@ -58,7 +58,7 @@ EVALUATED = ("evaluation.json", "evaluation.safetensors")
 """What an evaluation writes; whoever reads the JSON file finds the arrays that belong to it."""
 
 
-DocumentT = TypeVar("DocumentT", bound=Document)
+JsonModelT = TypeVar("JsonModelT", bound=JsonModel)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Run:
         for name in ("checkpoints", "figures", ".lock"):
             self._require_own(self.path / name)
         lock = FileLock(self.path / ".lock", timeout=0)
-        with telling(self.path / ".lock", "cannot be locked"):
+        with reporting_errors(self.path / ".lock", "cannot be locked"):
             try:
                 lock.acquire()
             except Timeout as error:
@@ -116,7 +116,7 @@ class Run:
         """Remove a file, if it is there."""
         path = self.path / name
         self._require_own(path.parent)
-        with telling(path, "cannot be removed"):
+        with reporting_errors(path, "cannot be removed"):
             path.unlink(missing_ok=True)
 
     def write(self, name: str, content: bytes) -> Path:
@@ -124,7 +124,7 @@ class Run:
         path = self.path / name
         self._require_own(path.parent)
         if path.parent != self.path and not is_there(path.parent):
-            with telling(path, "cannot be written"):
+            with reporting_errors(path, "cannot be written"):
                 path.parent.mkdir(exist_ok=True)
                 sync_directory(self.path)
         write_atomically(path, content)
@@ -132,7 +132,7 @@ class Run:
 
     def _require_own(self, path: Path) -> None:
         """Make sure that a link leads nothing that is written or removed out of the directory."""
-        with telling(path, "cannot be read"):
+        with reporting_errors(path, "cannot be read"):
             is_link = path != self.path and path.is_symlink()
         if is_link:
             raise RunFileError(f"{path}: is a link out of the run directory; remove it")
@@ -168,7 +168,7 @@ class Run:
         Raises:
             RunFileError: It is missing, damaged or from a future version.
         """
-        return self._read_document("run.json", RunFacts)
+        return self._read_model("run.json", RunFacts)
 
     def write_facts(self, facts: RunFacts) -> None:
         """Write run.json."""
@@ -180,9 +180,9 @@ class Run:
         Raises:
             RunFileError: It is missing, damaged or from a future version.
         """
-        return self._read_document("evaluation.json", Scores)
+        return self._read_model("evaluation.json", Scores)
 
-    def _read_document(self, name: str, kind: type[DocumentT]) -> DocumentT:
+    def _read_model(self, name: str, kind: type[JsonModelT]) -> JsonModelT:
         content, path = self.read_json(name), self.path / name
         require_format(path, content.get("format", 1), known=1)  # version 0.1 wrote none
         return validated(path, kind, content)
@@ -204,7 +204,7 @@ class Run:
         path, names = self.path / "metrics.csv", set(METRICS_COLUMNS)
         require_file(path)
         with (
-            telling(path, "cannot be read"),
+            reporting_errors(path, "cannot be read"),
             path.open(encoding="utf-8", errors="replace", newline="") as file,
         ):
             lines = iter(lambda: file.readline(MAX_LINE), "")  # a longer one comes in pieces
@@ -263,7 +263,7 @@ class Run:
             RunFileError: It is missing, damaged, or from a future version.
         """
         path = self.checkpoint_path(name)
-        with telling(path, "cannot be read"):
+        with reporting_errors(path, "cannot be read"):
             return load_checkpoint(path)
 
     def checkpoint_path(self, name: str) -> Path:
@@ -287,7 +287,7 @@ class Run:
         if not self.has_checkpoint(aside):
             self.remove(f"checkpoints/{name}.safetensors")
             return
-        with telling(self.checkpoint_path(name), "cannot be replaced"):
+        with reporting_errors(self.checkpoint_path(name), "cannot be replaced"):
             self.checkpoint_path(aside).replace(self.checkpoint_path(name))
             sync_directory(self.checkpoint_path(name).parent)
 

@@ -164,11 +164,11 @@ def _misfit(file: ArraysFile, network: Network, facts: _Facts) -> str | None:
         if name not in file.shapes:
             return f"{name} is missing"
     for name, shape in file.shapes.items():
-        told = f"{printable(name, 60)} is {file.dtypes[name] or 'of another type'}{list(shape)}"
+        found = f"{printable(name, 60)} is {file.dtypes[name] or 'of another type'}{list(shape)}"
         if name not in expected or (shape, file.dtypes[name]) != expected[name]:
-            return f"{told}, not the network's"
+            return f"{found}, not the network's"
         if 0 in shape and name != "losses":
-            return f"{told}, and empty"
+            return f"{found}, and empty"
     return None
 
 

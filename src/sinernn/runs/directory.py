@@ -12,8 +12,8 @@ from sinernn.errors import RunFileError, RunNotFoundError
 from sinernn.runs import Run
 from sinernn.runs.files import (
     read_bytes,
+    reporting_errors,
     sync_directory,
-    telling,
     temporary_beside,
     write_atomically,
 )
@@ -42,7 +42,7 @@ def create_run(
     latest = runs_dir / LATEST
     stem = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{_slug(name)}"
     made = Run(runs_dir / f".{stem}.{secrets.token_hex(4)}")
-    with telling(runs_dir, "cannot hold a run directory", "; choose another --runs-dir"):
+    with reporting_errors(runs_dir, "cannot hold a run directory", "; choose another --runs-dir"):
         if publish_latest and latest.is_dir() and not latest.is_symlink():
             raise RunFileError(f"{latest}: is a folder, and must be free for a link; rename it")
         runs_dir.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def create_run(
     try:
         for file, content in files.items():
             made.write(file, content)
-        with telling(runs_dir, "cannot hold a run directory"):
+        with reporting_errors(runs_dir, "cannot hold a run directory"):
             run = Run(_publish(made.path, runs_dir / stem))
     except BaseException:
         shutil.rmtree(made.path, ignore_errors=True)

@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from sinernn.provenance import Environment
-from sinernn.schema import Document
+from sinernn.schema import JsonModel
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class Origin(Document):
+class Origin(JsonModel):
     """The network that a run began with, where it was not drawn anew."""
 
     run: str | None = None
@@ -20,7 +20,7 @@ class Origin(Document):
     updates: Count | None = None
 
 
-class Resumption(Document):
+class Resumption(JsonModel):
     """A time at which a run went on."""
 
     at: str = ""
@@ -28,7 +28,7 @@ class Resumption(Document):
     """What of the environment differed: then, now."""
 
 
-class TrainingFacts(Document):
+class TrainingFacts(JsonModel):
     """What was trained, and how far."""
 
     format: Literal[1] = 1

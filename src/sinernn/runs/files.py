@@ -27,7 +27,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         RunFileError: The file cannot be written; what stood there before still does.
     """
-    with telling(path, "cannot be written"), temporary_beside(path) as temporary:
+    with reporting_errors(path, "cannot be written"), temporary_beside(path) as temporary:
         _write_new(temporary, content)
         temporary.replace(path)
         sync_directory(path.parent)
@@ -53,17 +53,17 @@ def read_bytes(path: Path, *, most: int | None = None) -> bytes:
         RunFileError: It is missing, no file, or too large, or cannot be read.
     """
     require_file(path, most=most)
-    with telling(path, "cannot be read"):
+    with reporting_errors(path, "cannot be read"):
         return path.read_bytes()
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is a file; where nobody can tell, no answer would be right.
+    """Whether there is a file; if that is not known, an error is the only right answer.
 
     Raises:
-        RunFileError: The operating system cannot tell.
+        RunFileError: The operating system does not know.
     """
-    with telling(path, "cannot be read"):
+    with reporting_errors(path, "cannot be read"):
         try:
             path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -77,7 +77,7 @@ def require_file(path: Path, *, most: int | None = None) -> None:
     Raises:
         RunFileError: There is none, or it is larger.
     """
-    with telling(path, "cannot be read"):
+    with reporting_errors(path, "cannot be read"):
         try:
             status = path.stat()
         except FileNotFoundError as error:
@@ -169,7 +169,7 @@ class ArraysFile:
 
     @contextlib.contextmanager
     def _damage(self) -> Generator[None]:
-        with telling(self._path, "cannot be read"):
+        with reporting_errors(self._path, "cannot be read"):
             try:
                 yield
             except (SafetensorError, ValueError, TypeError) as error:
@@ -198,8 +198,8 @@ def is_temporary_of(path: Path, name: str) -> bool:
 
 
 @contextlib.contextmanager
-def telling(path: Path, what: str, way_out: str = "") -> Generator[None]:
-    """Tell of an error of the operating system as one message."""
+def reporting_errors(path: Path, what: str, way_out: str = "") -> Generator[None]:
+    """Raise errors of the operating system as `RunFileError`s of one message."""
     try:
         yield
     except OSError as error:
