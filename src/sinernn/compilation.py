@@ -22,9 +22,7 @@ LONGEST_WAIT = 300  # seconds; who is not done by then will never be
 
 def missing(calls: Iterable[KernelCall]) -> list[KernelCall]:
     """Return those that have yet to be compiled."""
-    from sinernn.engines.fused.cache import is_compiled
-
-    return [call for call in calls if not is_compiled(call[0], *call[1])]
+    return [call for call in calls if not call[0].is_stored(*call[1])]
 
 
 def compile_kernels(network: Network, calls: Sequence[KernelCall]) -> None:
@@ -35,10 +33,10 @@ def compile_kernels(network: Network, calls: Sequence[KernelCall]) -> None:
         calls: What is `missing`, the slowest first.
     """
     first, *others = calls
-    with _compiled_elsewhere(network, [kernel.__name__ for kernel, _ in others]):
-        first[0](*first[1])
+    with _compiled_elsewhere(network, [kernel.name for kernel, _ in others]):
+        first[0].prepare(*first[1])
     for kernel, arguments in others:  # from the disk, or here where there is no second process
-        kernel(*arguments)
+        kernel.prepare(*arguments)
 
 
 @contextmanager
@@ -82,8 +80,8 @@ def main() -> None:
     """Compile what standard input asks for."""
     settings, names = json.load(sys.stdin)
     for kernel, arguments in all_calls(Network(**settings)):
-        if kernel.__name__ in names:
-            kernel(*arguments)
+        if kernel.name in names:
+            kernel.prepare(*arguments)
 
 
 def all_calls(network: Network) -> list[KernelCall]:
