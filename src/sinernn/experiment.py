@@ -4,6 +4,7 @@ Read this file first. It and what it calls to prepare, save and judge, alone unp
 other modules take plain numbers and arrays.
 """
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -264,14 +265,17 @@ def _train_in(
 @contextmanager
 def _importing_drawing(figures: bool) -> Generator[None]:
     """Import what drawing needs while kernels compute, which leave Python's lock to others."""
+    interval = sys.getswitchinterval()
     thread = threading.Thread(target=drawing.preload_quietly, name="preload", daemon=True)
     if figures:
+        sys.setswitchinterval(1e-4)  # seconds: a kernel returns before the usual 5 ms are over
         thread.start()
     try:
         yield
     finally:
         if figures:
             thread.join()
+            sys.setswitchinterval(interval)
 
 
 def _compile(experiment: Experiment, engine: Engine, watch: Watch) -> None:
