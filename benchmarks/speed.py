@@ -32,7 +32,7 @@ import typer
 
 from sinernn import engines, provenance
 from sinernn.engines import EngineChoice, Objective
-from sinernn.engines.fused.views import VECTOR_BYTES
+from sinernn.engines.fused.matrices import VECTOR_BYTES
 from sinernn.model.network import Network, TrainState
 
 HERE = Path(__file__).parent

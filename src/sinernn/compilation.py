@@ -5,7 +5,6 @@ it compiles its share into the cache on disk, from which this one then loads it.
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Generator, Iterable, Sequence
@@ -14,6 +13,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from sinernn.blas import usable_cores
 from sinernn.engines import KernelCall, Objective
 from sinernn.model.network import Network
 
@@ -22,23 +22,22 @@ LONGEST_WAIT = 300  # seconds; who is not done by then will never be
 
 def missing(calls: Iterable[KernelCall]) -> list[KernelCall]:
     """Return those that have yet to be compiled."""
-    from sinernn.engines.fused.cache import is_compiled
-
-    return [call for call in calls if not is_compiled(call[0], *call[1])]
+    return [call for call in calls if not call[0].is_stored(*call[1])]
 
 
 def compile_kernels(network: Network, calls: Sequence[KernelCall]) -> None:
-    """Compile kernels: the first one here, the others beside it.
+    """Compile kernels: the first half here, the others beside it.
 
     Args:
         network: Whose kernels they are.
-        calls: What is `missing`, the slowest first.
+        calls: What is `missing`: for the updates, then for refinement.
     """
-    first, *others = calls
-    with _compiled_elsewhere(network, [kernel.__name__ for kernel, _ in others]):
-        first[0](*first[1])
-    for kernel, arguments in others:  # from the disk, or here where there is no second process
-        kernel(*arguments)
+    half = len(calls) // 2 or 1
+    with _compiled_elsewhere(network, [kernel.name for kernel, _ in calls[half:]]):
+        for kernel, arguments in calls[:half]:
+            kernel.prepare(*arguments)
+    for kernel, arguments in calls[half:]:  # stored, or there is no second process
+        kernel.prepare(*arguments)
 
 
 @contextmanager
@@ -46,7 +45,7 @@ def _compiled_elsewhere(network: Network, names: Sequence[str]) -> Generator[Non
     """Let another process compile kernels meanwhile, and wait for it; its failure is no error."""
     from sinernn.engines.fused.cache import cache_folder
 
-    if not names or cache_folder() is None or _cores() < 2 or not sys.executable:
+    if not names or cache_folder() is None or usable_cores() < 2 or not sys.executable:
         yield
         return
     process = None
@@ -71,19 +70,12 @@ def _compiled_elsewhere(network: Network, names: Sequence[str]) -> Generator[Non
             process.wait()
 
 
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def main() -> None:
     """Compile what standard input asks for."""
     settings, names = json.load(sys.stdin)
     for kernel, arguments in all_calls(Network(**settings)):
-        if kernel.__name__ in names:
-            kernel(*arguments)
+        if kernel.name in names:
+            kernel.prepare(*arguments)
 
 
 def all_calls(network: Network) -> list[KernelCall]:

@@ -4,6 +4,7 @@ Read this file first. It and what it calls to prepare and evaluate, alone unpack
 modules take plain numbers and arrays.
 """
 
+import sys
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -282,14 +283,17 @@ def _refinement(
 @contextmanager
 def _importing_matplotlib(figures: bool) -> Generator[None]:
     """Import what plots need while kernels compute, which leave Python's lock to others."""
+    interval = sys.getswitchinterval()
     thread = threading.Thread(target=plot_run.preload_quietly, name="preload", daemon=True)
     if figures:
+        sys.setswitchinterval(1e-4)  # seconds: a kernel returns before the usual 5 ms are over
         thread.start()
     try:
         yield
     finally:
         if figures:
             thread.join()
+            sys.setswitchinterval(interval)
 
 
 def _compile(experiment: Experiment, engine: Engine, observers: Observers) -> None:

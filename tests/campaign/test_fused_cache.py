@@ -2,19 +2,19 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
-from numba.core import config
-from numba.core.registry import cpu_target
 
 from commands import run_python
 from examples import REPOSITORY
 from sinernn.engines.fused import cache
+from sinernn.engines.fused.cache import KernelFile, MachineCode
+from sinernn.model.cells import CELLS, Cell
 
 POOL = ThreadPoolExecutor(3)  # of threads that wait for processes
 
@@ -105,11 +105,11 @@ def test_an_edit_in_any_module_makes_new_kernels(kernels: tuple[Path, str], tmp_
     assert finish(start(tmp_path / "kernels", source=tmp_path / "src")) == (True, kernels[1])
 
 
-class Kernel:
-    """Something to store."""
+CODE = MachineCode("entry", ["tanh"], b"\x7fELF\n")
 
-    def _reduce(self):
-        return (np.zeros(3),)
+
+def kernel_file(name: str = "advance", *, sources: Path = cache.HERE) -> KernelFile:
+    return KernelFile(name, sources, ["rnn_tanh"], "types")
 
 
 @pytest.fixture
@@ -151,31 +151,30 @@ def test_cache_folder_others_may_write_to(user: Path, mode: int):
 
 
 @posix_only
-def test_a_strangers_folder_or_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    file = tmp_path / "advance.kernel"
-    file.write_bytes(b"x")
-    file.chmod(0o644)
-    assert cache._read(file) == b"x"
-    file.chmod(0o664)
-    assert cache._read(file) is None
-    file.chmod(0o644)
+def test_a_strangers_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
+    file = kernel_file()
+    file.keep(CODE)
+    assert file.read() == CODE
+    assert file.path
+    file.path.chmod(0o664)
+    assert file.read() is None
+    file.path.chmod(0o644)
+    assert file.read() == CODE
 
     status = os.stat_result((0o100644, 0, 0, 1, os.geteuid() + 1, 0, 1, 0, 0, 0))
     monkeypatch.setattr(os, "fstat", lambda _file: status)
-    assert cache._read(file) is None
-    assert not cache._is_own(status)
+    assert file.read() is None
 
 
 def test_a_folder_in_a_kernels_place_is_no_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
-    stored = cache.KernelCache("advance", cache.HERE)
-    path = stored.file(())
-    assert path is not None
-    path.mkdir()
-    assert stored.load_overload((), cpu_target.target_context) is None
-    kernel = SimpleNamespace(overloads={}, _cache=stored)
-    monkeypatch.setattr(config, "DISABLE_JIT", 0)
-    assert not cache.is_compiled(kernel)
+    file = kernel_file()
+    assert file.path
+    file.path.mkdir()
+    assert file.read() is None
+    file.keep(CODE)  # cannot be, and is no error
+    assert file.read() is None
 
 
 def test_kernels_after_an_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -187,42 +186,78 @@ def test_kernels_after_an_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "kernels").mkdir()
     sources = tmp_path / "sources"
     shutil.copytree(cache.HERE, sources, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(cache, "HERE", sources)
-    stored = cache.KernelCache("advance", sources)
-    before = stored.file(())
+    before = kernel_file(sources=sources)
     (sources / "kernels.py").write_text("# edited\n", encoding="utf-8")
-    assert stored.file(()) == before
-    stored.save_overload((), Kernel())
-    assert list((tmp_path / "kernels").iterdir()) == []
+    after = kernel_file(sources=sources)
+    assert after.path == before.path
+    after.keep(CODE)
+    assert after.read() is None
 
-    shutil.copy(Path(cache.__file__).parent / "kernels.py", sources)
-    stored.save_overload((), Kernel())
-    assert list((tmp_path / "kernels").iterdir()) == [before]
+    shutil.copy(cache.HERE / "kernels.py", sources)
+    after.keep(CODE)
+    assert after.read() == CODE
 
 
 def test_unused_kernels_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """What nobody has read for long goes when a kernel is stored."""
     monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
-    stored = cache.KernelCache("advance", cache.HERE)
-    stored.save_overload((), Kernel())
+    kernel_file().keep(CODE)
     for name in ("old.kernel", "new.kernel", "old.pyc"):
         (tmp_path / name).touch()
     for path in tmp_path.iterdir():
         if path.name != "new.kernel":
             os.utime(path, (0, 0))
-    stored.load_overload((), cpu_target.target_context)  # which is to read one
-    cache.KernelCache("run", cache.HERE).save_overload((), Kernel())
+    kernel_file().read()
+    kernel_file("run").keep(CODE)
     left = {path.name.split("-")[0] for path in tmp_path.iterdir()}
     assert left == {"advance", "run", "new.kernel", "old.pyc"}
 
 
-@pytest.mark.parametrize("name", ["SUMS", "VECTOR_BYTES", *cache.SETTINGS])
-def test_setting_in_the_cache_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
-    """A setting that changes the machine code changes the file's name."""
+def _other_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache.llvm, "get_host_cpu_name", lambda: "another")
+
+
+def _other_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "version", lambda _name: "another")
+
+
+def _numba_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBA_OPT", "1")
+
+
+def _numba_settings_file(_monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".numba_config.yaml").write_text("opt: 1\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "change", [_other_processor, _other_release, _numba_setting, _numba_settings_file]
+)
+def test_setting_in_the_cache_key(
+    here: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[pytest.MonkeyPatch], None]
+):
+    """What changes the machine code changes the file's name."""
+    monkeypatch.setattr(cache, "cache_folder", lambda: here)
+    cache._environment.cache_clear()
+    before = kernel_file().path
+    cache._environment.cache_clear()
+    change(monkeypatch)
+    assert kernel_file().path != before
+    monkeypatch.undo()
+    cache._environment.cache_clear()
+
+
+def test_a_cells_source_in_the_cache_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A kernel of a cell that is defined elsewhere depends on that source, too."""
     monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
-    before = cache.KernelCache("advance", cache.HERE).file(())
-    monkeypatch.setattr(cache if hasattr(cache, name) else config, name, "another", raising=False)
-    assert cache.KernelCache("advance", cache.HERE).file(()) != before
+    source = tmp_path / "cell.py"
+    paths: set[Path | None] = set()
+    for text in ("", "# edited\n"):
+        source.write_text(text, encoding="utf-8")
+        own = type("Own", (Cell,), {"__module__": "own"})
+        monkeypatch.setitem(sys.modules, "own", SimpleNamespace(__file__=str(source)))
+        monkeypatch.setitem(CELLS, "own", own())
+        paths.add(KernelFile("run", cache.HERE, ["own"], "types").path)
+    assert len(paths) == 2
 
 
 def test_interrupt_while_storing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -234,5 +269,5 @@ def test_interrupt_while_storing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(Path, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        cache.KernelCache("advance", cache.HERE).save_overload((), Kernel())
+        kernel_file().keep(CODE)
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,9 @@ import inspect
 import os
 import sys
 import threading
+from _ctypes import FUNCFLAG_PYTHONAPI
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,10 +23,9 @@ import commands
 from campaign import times
 from examples import REPOSITORY
 from sinernn.engines import Engine, Objective, require_plan
-from sinernn.engines.fused.engine import FusedEngine
-from sinernn.engines.fused.kernels import advance, run
+from sinernn.engines.fused.engine import FusedEngine, advance
 from sinernn.engines.fused.layout import Layout
-from sinernn.engines.fused.runs import empty_run
+from sinernn.engines.fused.runs import empty_run, run
 from sinernn.engines.torch_engine import TorchEngine
 from sinernn.model.cells import CELLS
 from sinernn.model.network import Network, TrainState
@@ -333,7 +334,7 @@ def test_arrays_of_any_kind(monkeypatch: pytest.MonkeyPatch):
     plain = FusedEngine(network, state, objective)
     losses = plain.advance(starts, resets, rates)
     outputs = plain.open_loop(np.ones((2, 4, 2)), state.hidden)
-    before = len(advance.overloads), len(run.overloads)
+    before = len(advance._loaded), len(run._loaded)
 
     samples = np.asfortranarray(objective.samples).astype(">f8")
     odd = starts.astype(np.int32), np.asfortranarray(resets), rates.view(np.ma.MaskedArray)
@@ -344,13 +345,39 @@ def test_arrays_of_any_kind(monkeypatch: pytest.MonkeyPatch):
     np.testing.assert_array_equal(inspect.unwrap(FusedEngine.advance)(engine, *odd), losses)
     inputs = np.broadcast_to(np.ones(2), (2, 4, 2))
     np.testing.assert_array_equal(engine.open_loop(inputs, state.hidden), outputs)
-    assert (len(advance.overloads), len(run.overloads)) == before
+    assert (len(advance._loaded), len(run._loaded)) == before
 
 
 @compiled_only
 def test_other_threads_go_on_while_a_kernel_runs():
-    assert advance.targetoptions["nogil"]
-    assert run.targetoptions["nogil"]
+    """A function of ctypes gives up Python's lock, unless it is flagged as one of Python's own."""
+    kernel, arguments = empty_run(Layout(Network("gru", 1, 3, 1, "float64")))
+    assert not type(kernel.prepare(*arguments))._flags_ & FUNCFLAG_PYTHONAPI  # pyright: ignore
+
+
+@compiled_only
+def test_kernels_take_plain_arrays_alone():
+    kernel, arguments = empty_run(Layout(Network("gru", 1, 3, 1, "float64")))
+    with pytest.raises(ValueError, match="contiguous, aligned and writeable"):
+        kernel(*arguments[:-1], np.empty((4, 4, 4))[::2])
+
+
+@compiled_only
+def test_stored_kernels_need_no_numba(tmp_path: Path):
+    """Importing it takes longer than many a run."""
+    code = (
+        "import sys, numpy as np\n"
+        "from sinernn import engines\n"
+        "from sinernn.model.network import Network\n"
+        "net = Network('rnn_tanh', 1, 2, 1, 'float64')\n"
+        "state = net.initial_state(0, batch_size=1)\n"
+        "engine = engines.build(engines.EngineChoice('fused', 'cpu'), net, state)\n"
+        "print(engine.open_loop(np.ones((1, 3, 1)), state.hidden).tolist(), 'numba' in sys.modules)"
+    )
+    environment = os.environ | {"SINERNN_CACHE_DIR": str(tmp_path)}
+    first, second = (commands.run_python(code, env=environment).split("] ") for _ in range(2))
+    assert first[0] == second[0]
+    assert (first[1].strip(), second[1].strip()) == ("True", "False")
 
 
 @compiled_only
@@ -404,7 +431,7 @@ def test_plain_kernels(part: str):
     """The kernels as plain Python pass these tests, too."""
     if IS_PLAIN:
         pytest.skip("this is it")
-    files = ["tests/unit/test_fused_engine.py", "tests/unit/test_fused_lanes.py"]
+    files = ["tests/unit/test_fused_engine.py", "tests/unit/test_fused_simd.py"]
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     words = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", part, *files)
     done = commands.run(*words, cwd=REPOSITORY, env=environment)

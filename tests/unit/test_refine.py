@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from commands import run_python
 from sinernn.engines.torch_engine import RecurrentNetwork
 from sinernn.model.network import Network
-from sinernn.refine import loop
+from sinernn.refine import loop, problem
 from sinernn.refine.lift import lifted
 from sinernn.refine.loop import refine, start
 from sinernn.refine.problem import (
@@ -141,6 +141,19 @@ def exact_relu_network(angle_rad: float):
         "readout.bias": np.array([-LIFT * (2 * np.cos(angle_rad) - 1)]),
     }
     return network, flatten(params, network)
+
+
+def test_threads_of_the_jacobian(monkeypatch: pytest.MonkeyPatch):
+    """Any number of threads gives the same bits, also more than there are sequences."""
+    network = Network("gru", 1, 5, 1, "float64")
+    samples = np.random.default_rng(0).normal(size=(3, 12, 1))
+    linearised = Problem(network, samples, Stage(loop="closed", warmup=4, horizon=8))
+    theta = flatten(network.initial_params(0), network)
+    found: list[bytes] = []
+    for cores in (1, 2, 8):
+        monkeypatch.setattr(problem, "usable_cores", lambda cores=cores: cores)
+        found.append(b"".join(part.tobytes() for part in linearised.linearise(theta)))
+    assert found[1:] == found[:1] * 2
 
 
 def test_exact_network():

@@ -29,7 +29,7 @@ class Objective:
 
 
 KernelCall = tuple[Any, tuple[Any, ...]]
-"""A compiled kernel, with arguments of the right types that ask for next to nothing."""
+"""A kernel (`engines.fused.native.Kernel`), with arguments of the types it is compiled for."""
 
 
 @runtime_checkable  # so that the tests can check annotations while they run

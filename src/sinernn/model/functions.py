@@ -3,7 +3,7 @@
 """Elementary functions on numpy arrays, torch tensors and LLVM vectors alike.
 
 The cells of `cells.py` and Adam are written with them once. A numpy array makes a formula plain
-Python that a test can call; an `engines.fused.lanes.Lanes` appends the matching vector instruction
+Python that a test can call; an `engines.fused.simd.Lanes` appends the matching vector instruction
 to the function that numba is compiling; a torch tensor makes autograd differentiate it.
 """
 

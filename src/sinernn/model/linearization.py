@@ -78,7 +78,6 @@ class StateMap:
         """Return `free_step` and its tangent map."""
         return self.linearize(None, hidden)
 
-    @np.errstate(over="ignore")  # exp of a saturated gate
     def _run(self, inputs: Inputs | None, hidden: Hidden) -> tuple[Hidden, list[Any]]:
         """Return the next hidden state, and of each layer the slots that derivatives need."""
         new, kept, below = np.empty(hidden.shape), list[Any](), inputs

@@ -1,13 +1,4 @@
-# pyright: basic
-# Kernels: numba infers the types, and none are written.
-"""Derivatives of one sequence's outputs with respect to every parameter. Compiled, one thread.
-
-The Jacobian is computed in reverse: every residual (one time step, one channel) starts an adjoint
-of its own, and one sweep from the last step to the first carries all of them side by side as the
-columns of a matrix: back-propagation through time, batched over the rows of the Jacobian. With R
-residuals and T steps that costs about R T/2 4 H^2 operations, against T 2 H^4 for the forward
-recursion of dh/dtheta; it vectorises over residuals, and needs of a cell only the derivative of one
-step.
+"""Derivatives of one sequence's outputs with respect to every parameter.
 
 T steps, H hidden units, D channels, G gates of torch's weight matrices, R residuals of one
 sequence, newest first: column k D + d is channel d of the k-th step counted from the end of the
@@ -22,21 +13,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from sinernn.engines.fused.cache import kernel, subroutine
-from sinernn.engines.fused.elementwise import differentiate_steps
+from sinernn.engines.fused.buffers import aligned_zeros
 from sinernn.engines.fused.layout import Layout
-from sinernn.engines.fused.layout import zeros as aligned_zeros
-from sinernn.engines.fused.memory import slots, state
+from sinernn.engines.fused.native import Kernel
 from sinernn.engines.fused.runs import Recorder
-from sinernn.engines.fused.views import matrix
 from sinernn.model.cells import CELLS, Cell
 from sinernn.model.network import Network, Theta
 
-_CHUNK = 8
+differentiate = Kernel("sinernn.refine.kernels", "differentiate")
+
+CHUNK = 8
 """Time steps whose outer products are summed in one pass over the Jacobian: eight multiply-adds for
 every load and store of an accumulator."""
 
-_LANES = 8
+LANES = 8
 """Columns are worked on in whole groups of this many, the last ones zero: the vectorised loops then
 have no remainder, which would take longer than the rest."""
 
@@ -56,29 +46,29 @@ class Weights(NamedTuple):
 
 
 class Adjoints(NamedTuple):
-    """Working memory of `differentiate`; R' is R in whole groups of _LANES."""
+    """Working memory of `differentiate`; R' is R in whole groups of LANES."""
 
     state: np.ndarray  # [H, R'] of h
     memory: np.ndarray  # [H, R'] of c
     inputs: np.ndarray  # [D, R'] of the next step's input
     # of each step of a chunk
-    from_input: np.ndarray  # [_CHUNK, G H, R'] of W_ih x + b_ih
-    from_state: np.ndarray  # [_CHUNK, G H, R'] of W_hh h + b_hh; where they are added, the same
-    output: np.ndarray  # [_CHUNK, D, R']
+    from_input: np.ndarray  # [CHUNK, G H, R'] of W_ih x + b_ih
+    from_state: np.ndarray  # [CHUNK, G H, R'] of W_hh h + b_hh; where they are added, the same
+    output: np.ndarray  # [CHUNK, D, R']
 
     @classmethod
     def of(cls, network: Network, residuals: int) -> "Adjoints":
         """Memory for as many residuals of a sequence, zero."""
         cell, hidden, channels = CELLS[network.cell], network.hidden_size, network.channels
         rows, count = cell.gates * hidden, in_lanes(residuals)
-        from_input = zeros(_CHUNK, rows, count)
+        from_input = zeros(CHUNK, rows, count)
         return cls(
             state=zeros(hidden, count),
             memory=zeros(hidden, count),
             inputs=zeros(channels, count),
             from_input=from_input,
-            from_state=from_input if feeds_sums(cell) else zeros(_CHUNK, rows, count),
-            output=zeros(_CHUNK, channels, count),
+            from_state=from_input if feeds_sums(cell) else zeros(CHUNK, rows, count),
+            output=zeros(CHUNK, channels, count),
         )
 
 
@@ -94,212 +84,7 @@ def zeros(*shape: int) -> np.ndarray:
 
 def in_lanes(count: int) -> int:
     """Round a number of columns up to whole groups."""
-    return (count + _LANES - 1) // _LANES * _LANES
-
-
-_in_lanes = subroutine(in_lanes)
-
-
-@subroutine
-def _add_products(out, weights, rows, width):
-    """out[j, :width] += sum over g of weights[g, j] rows[g, :width].
-
-    Eight g at a time: the inner loop is one vector load and store for eight
-    multiply-adds.
-    """
-    count = weights.shape[0]
-    for j in range(weights.shape[1]):
-        target = out[j]
-        g = 0
-        while g + 8 <= count:
-            w0, w1, w2, w3 = weights[g, j], weights[g + 1, j], weights[g + 2, j], weights[g + 3, j]
-            w4, w5 = weights[g + 4, j], weights[g + 5, j]
-            w6, w7 = weights[g + 6, j], weights[g + 7, j]
-            a0, a1, a2, a3 = rows[g], rows[g + 1], rows[g + 2], rows[g + 3]
-            a4, a5, a6, a7 = rows[g + 4], rows[g + 5], rows[g + 6], rows[g + 7]
-            for r in range(width):
-                target[r] += ((w0 * a0[r] + w1 * a1[r]) + (w2 * a2[r] + w3 * a3[r])) + (
-                    (w4 * a4[r] + w5 * a5[r]) + (w6 * a6[r] + w7 * a7[r])
-                )
-            g += 8
-        while g < count:
-            weight = weights[g, j]
-            row = rows[g]
-            for r in range(width):
-                target[r] += weight * row[r]
-            g += 1
-
-
-@subroutine
-def _add_outer_products(jacobian, row, adjoints, values, start, step, columns, newest, width):
-    """jacobian[row + g U + u, :width] += sum over s of adjoints[s, g, :width] value[newest - s, u].
-
-    A chunk of steps s, newest first: adjoints [_CHUNK, rows, R'], zero for what would come before
-    the first step; value[t, u] is values[start + t step + u], U = columns.
-
-    Returns:
-        The row behind those that were added to.
-    """
-    for g in range(adjoints.shape[1]):
-        a0, a1, a2, a3 = adjoints[0, g], adjoints[1, g], adjoints[2, g], adjoints[3, g]
-        a4, a5, a6, a7 = adjoints[4, g], adjoints[5, g], adjoints[6, g], adjoints[7, g]
-        for u in range(columns):
-            at = start + u
-            v0, v1 = values[at + newest * step], values[at + max(newest - 1, 0) * step]
-            v2, v3 = values[at + max(newest - 2, 0) * step], values[at + max(newest - 3, 0) * step]
-            v4, v5 = values[at + max(newest - 4, 0) * step], values[at + max(newest - 5, 0) * step]
-            v6, v7 = values[at + max(newest - 6, 0) * step], values[at + max(newest - 7, 0) * step]
-            target = jacobian[row + g * columns + u]
-            for r in range(width):
-                target[r] += ((v0 * a0[r] + v1 * a1[r]) + (v2 * a2[r] + v3 * a3[r])) + (
-                    (v4 * a4[r] + v5 * a5[r]) + (v6 * a6[r] + v7 * a7[r])
-                )
-    return row + adjoints.shape[1] * columns
-
-
-@subroutine
-def _clear(adjoints, filled):
-    """Set the rest of a chunk to zero."""
-    for s in range(filled, adjoints.shape[0]):
-        for row in range(adjoints.shape[1]):
-            for r in range(adjoints.shape[2]):
-                adjoints[s, row, r] = 0.0
-
-
-@subroutine
-def _through_unit(i, states, slopes, orders, shared, dh, dc, d_pre, d_pre_hidden, width):
-    """Replace the adjoints of one unit's state after a step by those of the state before it.
-
-    Args:
-        i: The unit.
-        states: 1 (h), or 2 (h and c).
-        slopes: [2, slots + 2] derivatives of h and of c, by every slot, h and c.
-        orders: [2, G] torch's gate for each slot that inputs, and that the recurrent weights feed.
-        shared: Whether both feed the same sums.
-        dh: [R'] adjoint of h, changed; without what flows through the recurrent weights.
-        dc: [R'] adjoint of c, changed.
-        d_pre: [G H, R'] row i of every gate written.
-        d_pre_hidden: The same, by the recurrent weights.
-        width: Columns in use.
-    """
-    gates, slots = orders.shape[1], slopes.shape[1] - 2
-    hidden = d_pre.shape[0] // gates
-    for part in range(1 if shared else 2):
-        target = d_pre if part == 0 else d_pre_hidden
-        for k in range(gates):
-            slot = k if part == 0 else slots - gates + k
-            by_h, by_c = slopes[0, slot], slopes[1, slot]
-            row = target[orders[part, k] * hidden + i]
-            if states == 1:
-                for r in range(width):
-                    row[r] = by_h * dh[r]
-            else:
-                for r in range(width):
-                    row[r] = by_h * dh[r] + by_c * dc[r]
-    h_by_h, h_by_c = slopes[0, slots], slopes[0, slots + 1]
-    c_by_h, c_by_c = slopes[1, slots], slopes[1, slots + 1]
-    if states == 1:
-        for r in range(width):
-            dh[r] *= h_by_h
-        return
-    for r in range(width):
-        value = dh[r]
-        dh[r] = h_by_h * value + c_by_h * dc[r]
-        dc[r] = h_by_c * value + c_by_c * dc[r]
-
-
-@kernel
-def differentiate(
-    shape,
-    sizes,
-    buffers,
-    flat_slopes,
-    slopes,
-    weights,
-    orders,
-    shared,
-    forced,
-    first,
-    stride,
-    adjoints,
-    jacobian,
-):
-    """Derivatives of one sequence's outputs with respect to every parameter.
-
-    The outputs of steps T-1, T-1-stride, ... >= first are residuals.
-
-    Args:
-        shape: The network's `Shape`.
-        sizes: `Sizes` of one sequence: one layer, batch 1.
-        buffers: `Buffers` that `run` has filled for all steps.
-        flat_slopes: [T * 2 * (slots + 2) * H padded] working memory.
-        slopes: The same, [T, 2, slots + 2, H padded].
-        weights: `Weights`.
-        orders: [2, G] `Cell.input_order` and `Cell.hidden_order`.
-        shared: Whether the two feed the same sums.
-        forced: Steps fed with true samples; the input of every later step is the output
-            before it, and its adjoint goes there.
-        first: See above.
-        stride: See above.
-        adjoints: `Adjoints`, zero.
-        jacobian: [P, R'], zero; filled, newest step first.
-    """
-    w_ih, w_hh, w_out = weights
-    d_state, d_memory, d_input, d_pre, d_pre_hidden, d_output = adjoints
-    channels, steps, hidden = w_ih.shape[1], slopes.shape[0], w_hh.shape[1]
-    last = shape.states - 1
-    differentiate_steps(
-        shape,
-        slots(shape, sizes, buffers.slots, 0, 0, steps),
-        state(shape, sizes, buffers.states, 0, 0, 0, steps),
-        state(shape, sizes, buffers.states, 0, 0, 1, steps),
-        state(shape, sizes, buffers.states, last, 0, 0, steps),
-        state(shape, sizes, buffers.states, last, 0, 1, steps),
-        matrix(flat_slopes, 0, steps, shape.slopes, shape.slopes),
-    )
-    seen = 0  # columns whose residual lies at the present step or later
-    filled = 0
-    for back in range(steps):
-        t = steps - 1 - back
-        starts = t >= first and back % stride == 0
-        active = _in_lanes(seen + channels if starts else seen)
-        # an output is seen by its own residual and, where it is fed back, by the next step
-        for d in range(channels):
-            for r in range(active):
-                d_output[filled, d, r] = d_input[d, r] if t + 1 >= forced else 0.0
-        if starts:
-            for d in range(channels):
-                d_output[filled, d, seen + d] = 1.0
-            seen += channels
-        _add_products(d_state, w_out, d_output[filled], active)
-        for i in range(hidden):
-            _through_unit(
-                i, shape.states, slopes[t, :, :, i], orders, shared, d_state[i], d_memory[i],
-                d_pre[filled], d_pre_hidden[filled], active,
-            )  # fmt: skip
-        _add_products(d_state, w_hh, d_pre_hidden[filled], active)
-        if t >= forced:
-            for d in range(channels):
-                for r in range(active):
-                    d_input[d, r] = 0.0
-            _add_products(d_input, w_ih, d_pre[filled], active)
-        filled += 1
-        if t == 0:  # the rest of the chunk would come before the first step
-            for adjoint in (d_pre, d_pre_hidden, d_output):
-                _clear(adjoint, filled)
-        if filled == _CHUNK or t == 0:  # in the order of the parameters
-            x, s, one, new = buffers.window, buffers.states, buffers.constants, t + filled - 1
-            row = _add_outer_products(jacobian, 0, d_pre, x, 0, channels, channels, new, active)
-            row = _add_outer_products(
-                jacobian, row, d_pre_hidden, s, 0, shape.hidden, hidden, new, active
-            )
-            row = _add_outer_products(jacobian, row, d_pre, one, 0, 0, 1, new, active)
-            row = _add_outer_products(jacobian, row, d_pre_hidden, one, 0, 0, 1, new, active)
-            row = _add_outer_products(
-                jacobian, row, d_output, s, shape.hidden, shape.hidden, hidden, new, active
-            )
-            row = _add_outer_products(jacobian, row, d_output, one, 0, 0, 1, new, active)
-            filled = 0
+    return (count + LANES - 1) // LANES * LANES
 
 
 @lru_cache

@@ -1,11 +1,13 @@
 """A stage's residuals as a function of the parameters alone."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
+from sinernn.blas import usable_cores
 from sinernn.data.series import locate
 from sinernn.engines import KernelCall
 from sinernn.engines.fused import runs
@@ -39,13 +41,21 @@ class Problem:
         steps, count = length - 1, self._counted * channels
         outputs = np.empty((sequences, steps, channels))
         jacobian = zeros(theta.size, in_lanes(sequences * count))
-        # of one sequence: it stays in the second-level cache
-        sweep, own = Sweep(network, theta, steps, count), zeros(theta.size, in_lanes(count))
-        for b in range(sequences):
-            outputs[b] = sweep.run(self.samples[b, : self._forced])
-            sweep.differentiate(self._forced, self._first, self.stage.stride, own)
-            columns = jacobian[:, b * count : (b + 1) * count]
-            np.multiply(own[:, :count], self._weight, out=columns)
+        threads = min(usable_cores(), sequences)
+
+        @np.errstate(over="ignore", invalid="ignore")  # of a run that is lost
+        def differentiate_every(nth: int) -> None:
+            # of one sequence: it stays in the second-level cache
+            sweep, own = Sweep(network, theta, steps, count), zeros(theta.size, in_lanes(count))
+            for b in range(nth, sequences, threads):
+                outputs[b] = sweep.run(self.samples[b, : self._forced])
+                sweep.differentiate(self._forced, self._first, self.stage.stride, own)
+                columns = jacobian[:, b * count : (b + 1) * count]
+                np.multiply(own[:, :count], self._weight, out=columns)
+
+        # A sequence has its own columns: the bits are the same for any number of threads.
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(differentiate_every, range(threads)))
         return self._errors(outputs), jacobian
 
     def _errors(self, outputs: Float[np.ndarray, "B steps D"]) -> Float[np.ndarray, " N"]:

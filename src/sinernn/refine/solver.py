@@ -11,8 +11,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from sinernn.engines.fused.cache import kernel
+from sinernn.engines.fused.native import Kernel
 from sinernn.model.network import Theta
+
+substitute = Kernel("sinernn.refine.kernels", "substitute")
 
 INITIAL_DAMPING = 1e-2
 _DAMPING_DOWN = 3.0
@@ -164,22 +166,3 @@ def solve(factor: Float[np.ndarray, "P P"], right: Float[np.ndarray, " P"]) -> T
     solution = right.copy()
     substitute(factor, solution)
     return solution
-
-
-@kernel
-def substitute(factor: Any, solution: Any) -> None:
-    """Turn `solution` [P], the right-hand side, into that of factor factor^T solution = it.
-
-    Compiled: numpy has no triangular solver, and scipy's takes longer to import than all of these.
-    """
-    size = solution.size
-    for i in range(size):
-        total = solution[i]
-        for k in range(i):
-            total -= factor[i, k] * solution[k]
-        solution[i] = total / factor[i, i]
-    for i in range(size - 1, -1, -1):
-        solution[i] /= factor[i, i]
-        value = solution[i]
-        for k in range(i):
-            solution[k] -= factor[i, k] * value

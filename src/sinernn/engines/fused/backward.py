@@ -1,12 +1,14 @@
 # pyright: basic
 # Numba compiles it untyped: numbers, arrays and shapes meet it as numba's own types.
-"""From the outputs' errors back through time to every gradient; shapes as in `memory`."""
+"""From the outputs' errors back through time to every gradient; shapes as in `buffers`."""
 
 import math
 
-from sinernn.engines.fused.cache import helper
 from sinernn.engines.fused.elementwise import column_sums, copy, square_errors, steps_backward
-from sinernn.engines.fused.memory import (
+from sinernn.engines.fused.gemm import product
+from sinernn.engines.fused.jit import helper
+from sinernn.engines.fused.matrices import matrix, transposed
+from sinernn.engines.fused.slices import (
     fed_slots,
     layer_inputs,
     mirror,
@@ -15,8 +17,6 @@ from sinernn.engines.fused.memory import (
     weights,
     zeros,
 )
-from sinernn.engines.fused.products import product
-from sinernn.engines.fused.views import matrix, transposed
 
 
 @helper

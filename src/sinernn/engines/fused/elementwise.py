@@ -1,6 +1,6 @@
 # pyright: basic, reportCallIssue=false
 # Code generation for numba: its types and llvmlite's are unknown to a type checker.
-"""Copies, and the steps of a cell and of Adam, a vector at a time; `views` tells how it is done."""
+"""Copies, and the steps of a cell and of Adam, a vector at a time; `matrices` describes how."""
 
 import functools
 import math
@@ -9,9 +9,8 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from sinernn.engines.fused.lanes import CONTRACT, Lanes
-from sinernn.engines.fused.products import BLOCK, emit_product, emit_tiles
-from sinernn.engines.fused.views import (
+from sinernn.engines.fused.gemm import BLOCK, emit_product, emit_tiles
+from sinernn.engines.fused.matrices import (
     VECTOR_BYTES,
     choose,
     emitted,
@@ -21,6 +20,7 @@ from sinernn.engines.fused.views import (
     splat,
     views_of,
 )
+from sinernn.engines.fused.simd import CONTRACT, Lanes
 from sinernn.model.cells import CELLS
 from sinernn.model.functions import sqrt
 

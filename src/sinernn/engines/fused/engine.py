@@ -14,11 +14,13 @@ from sinernn.engines import (
     require_objective,
     require_plan,
 )
-from sinernn.engines.fused.kernels import advance
-from sinernn.engines.fused.layout import Layout, zeros
-from sinernn.engines.fused.memory import Sizes, Trained
-from sinernn.engines.fused.runs import empty_run, free_run, make_buffers, plain
+from sinernn.engines.fused.buffers import Buffers, Sizes, Trained, aligned_zeros, plain
+from sinernn.engines.fused.layout import Layout
+from sinernn.engines.fused.native import Kernel
+from sinernn.engines.fused.runs import empty_run, free_run
 from sinernn.model.network import Hidden, Network, TrainState
+
+advance = Kernel("sinernn.engines.fused.kernels", "advance")
 
 
 class FusedEngine:
@@ -32,7 +34,7 @@ class FusedEngine:
         self._layout = Layout(network)
         self._trained = Trained(
             params=self._layout.pack(state.params),
-            gradient=zeros(self._layout.size, network.dtype),
+            gradient=aligned_zeros(self._layout.size, network.dtype),
             first=self._layout.pack(state.first_moment),
             second=self._layout.pack(state.second_moment),
             hidden=self._layout.pad_hidden(state.hidden),
@@ -42,7 +44,7 @@ class FusedEngine:
             _require_shape("samples", objective.samples, (len(objective.samples), network.channels))
             self._samples = plain(objective.samples, network.dtype)
             self._sizes = Sizes(network.channels, network.num_layers, objective.length, self._batch)
-            self._buffers = make_buffers(
+            self._buffers = Buffers.of(
                 self._layout.shape, self._sizes, network.dtype, training=True
             )
 

@@ -1,12 +1,12 @@
 # pyright: basic
 # Numba compiles it untyped: numbers, arrays and shapes meet it as numba's own types.
-"""From a window and the states at its start to all states and outputs; shapes as in `memory`."""
+"""From a window and the states at its start to all states and outputs; shapes as in `buffers`."""
 
-from sinernn.engines.fused.cache import helper
 from sinernn.engines.fused.elementwise import copy, steps_forward
-from sinernn.engines.fused.memory import fed_slots, layer_inputs, slots, state, weights
-from sinernn.engines.fused.products import inner_products, product
-from sinernn.engines.fused.views import matrix
+from sinernn.engines.fused.gemm import inner_products, product
+from sinernn.engines.fused.jit import helper
+from sinernn.engines.fused.matrices import matrix
+from sinernn.engines.fused.slices import fed_slots, layer_inputs, slots, state, weights
 
 
 @helper

@@ -2,18 +2,18 @@
 # Numba compiles it untyped: numbers, arrays and shapes meet it as numba's own types.
 """The kernels: forward, backward, loss, clipping and Adam, n updates in one call.
 
-Plain Python over numpy arrays, which numba compiles as it stands; shapes as in `memory`. Nothing is
-allocated, and one thread does everything in one order, so the bits are the same on every run.
+Plain Python over numpy arrays, which numba compiles as it stands; shapes as in `buffers`. Nothing
+is allocated, and one thread does everything in one order, so the bits are the same on every run.
 """
 
 import math
 
 from sinernn.engines.fused.backward import clip_factor, layer_backward, loss, read_out_backward
-from sinernn.engines.fused.cache import helper, kernel
 from sinernn.engines.fused.elementwise import adam, copy, copy_transposed
 from sinernn.engines.fused.forward import add_biases, forward
-from sinernn.engines.fused.memory import mirror, state, weights, zeros
-from sinernn.engines.fused.views import matrix
+from sinernn.engines.fused.jit import helper
+from sinernn.engines.fused.matrices import matrix
+from sinernn.engines.fused.slices import mirror, state, weights, zeros
 
 
 @helper
@@ -70,7 +70,6 @@ def move_states(shape, sizes, source, source_steps, from_step, target, target_st
         )
 
 
-@kernel
 def advance(
     shape,
     sizes,
@@ -134,7 +133,6 @@ def advance(
         )
 
 
-@kernel
 def run(shape, sizes, inputs, places, params, hidden, buffers, outputs):
     """Run the network; where inputs end, outputs become inputs.
 

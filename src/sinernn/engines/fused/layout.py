@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from sinernn.engines.fused.buffers import aligned_zeros
 from sinernn.engines.fused.shape import PADDED_BYTES, Shape
 from sinernn.model.cells import CELLS
 from sinernn.model.network import Hidden, Network, Params, Theta
@@ -37,7 +38,7 @@ class Layout:
 
     def pack(self, params: Params) -> Flat:
         """Return the flat array of parameters, or of a moment, under torch's names."""
-        flat = zeros(self.size, self.network.dtype)
+        flat = aligned_zeros(self.size, self.network.dtype)
         for name, parts in self._parts(flat).items():
             for view, rows in parts:
                 view[...] = params[name][rows]
@@ -55,7 +56,7 @@ class Layout:
 
     def pack_flat(self, theta: Theta) -> Flat:
         """Return the flat array of parameters that are one array in torch's order."""
-        flat = zeros(self.size, self.network.dtype)
+        flat = aligned_zeros(self.size, self.network.dtype)
         flat[self._index] = theta
         return flat
 
@@ -73,7 +74,7 @@ class Layout:
     def pad_hidden(self, hidden: Hidden) -> Flat:
         """Return a hidden state, flat and padded."""
         states, layers, batch, units = hidden.shape
-        padded = zeros(states * layers * batch * self.shape.hidden, self.network.dtype)
+        padded = aligned_zeros(states * layers * batch * self.shape.hidden, self.network.dtype)
         padded.reshape(states, layers, batch, self.shape.hidden)[..., :units] = hidden
         return padded
 
@@ -109,11 +110,3 @@ class Layout:
         parts["readout.weight"] = [(block[:, :units], slice(None))]
         parts["readout.bias"] = [(flat[bias_at:][:channels], slice(None))]
         return parts
-
-
-def zeros(size: int, dtype: str) -> Flat:
-    """Return zeros that begin at a cache line, so that no vector straddles two."""
-    item_bytes = np.dtype(dtype).itemsize
-    room = np.zeros(size + PADDED_BYTES // item_bytes, dtype)
-    skip = -room.ctypes.data % PADDED_BYTES // item_bytes
-    return room[skip : skip + size]

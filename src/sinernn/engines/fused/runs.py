@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from sinernn.engines.fused.kernels import run
-from sinernn.engines.fused.layout import Flat, Layout, zeros
-from sinernn.engines.fused.memory import Buffers, Sizes
-from sinernn.engines.fused.shape import Shape
+from sinernn.engines.fused.buffers import Buffers, Sizes, aligned_zeros, plain
+from sinernn.engines.fused.layout import Flat, Layout
+from sinernn.engines.fused.native import Kernel
+
+run = Kernel("sinernn.engines.fused.kernels", "run")
 
 
 def free_run(
@@ -28,10 +29,10 @@ def free_run(
     return np.ascontiguousarray(arguments[-1].transpose(1, 0, 2))
 
 
-def empty_run(layout: Layout) -> tuple[Any, tuple[Any, ...]]:
+def empty_run(layout: Layout) -> tuple[Kernel, tuple[Any, ...]]:
     """Return the kernel of `free_run`, with arguments of the right types that ask for nothing."""
     network = layout.network
-    params, hidden = zeros(layout.size, network.dtype), zeros(0, network.dtype)
+    params, hidden = aligned_zeros(layout.size, network.dtype), aligned_zeros(0, network.dtype)
     nothing = np.empty((0, 0, network.channels))
     return run, _arguments(layout, params, nothing, 0, hidden, _one_step(layout, 0))
 
@@ -43,7 +44,7 @@ class Recorder:
         """Allocate memory for as many steps."""
         network = layout.network
         self.sizes = Sizes(network.channels, network.num_layers, steps, 1)
-        self.buffers = make_buffers(layout.shape, self.sizes, network.dtype, training=False)
+        self.buffers = Buffers.of(layout.shape, self.sizes, network.dtype, training=False)
         self._layout, self._params = layout, params
         self._hidden = layout.pad_hidden(network.zero_hidden(1))
 
@@ -62,7 +63,7 @@ def _one_step(layout: Layout, batch: int) -> tuple[Sizes, Buffers]:
     """Return memory of a step, which the next one overwrites."""
     network = layout.network
     sizes = Sizes(network.channels, network.num_layers, 1, batch)
-    return sizes, make_buffers(layout.shape, sizes, network.dtype, training=False)
+    return sizes, Buffers.of(layout.shape, sizes, network.dtype, training=False)
 
 
 def _arguments(
@@ -78,26 +79,3 @@ def _arguments(
     outputs = np.empty((steps, len(inputs), layout.network.channels), dtype)
     inputs = plain(inputs.transpose(1, 0, 2), dtype)
     return layout.shape, sizes, inputs, layout.places, params, hidden, buffers, outputs
-
-
-def plain(array: np.ndarray, dtype: Any) -> np.ndarray:
-    """Return the array, copied if need be, as what numba takes for one and the same type."""
-    return np.require(array, dtype, ["C", "ALIGNED", "WRITEABLE", "ENSUREARRAY"])
-
-
-def make_buffers(shape: Shape, sizes: Sizes, dtype: str, *, training: bool) -> Buffers:
-    """Return working memory; without training, none for the backward pass."""
-    rows, backward = sizes.steps * sizes.batch, 1 if training else 0
-    buffers = Buffers(
-        window=zeros((rows + sizes.batch) * sizes.channels, dtype),
-        bias=zeros(sizes.layers * shape.slots, dtype),
-        slots=zeros(sizes.layers * rows * shape.slots, dtype),
-        states=zeros(shape.states * sizes.layers * (rows + sizes.batch) * shape.hidden, dtype),
-        outputs=zeros(rows * sizes.channels, dtype),
-        upper=zeros(backward * rows * shape.hidden, dtype),
-        carry=zeros(backward * 2 * sizes.batch * shape.hidden, dtype),
-        mirror=zeros(backward * 2 * sizes.layers * shape.gates * shape.hidden_step, dtype),
-        constants=zeros(1 + shape.slots, dtype),
-    )
-    buffers.constants[0] = 1
-    return buffers

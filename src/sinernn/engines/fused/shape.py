@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sinernn.engines.fused.constants import compile_time
 from sinernn.model.cells import CELLS
 
 PADDED_BYTES = 64  # rows are padded to this: the widest vector in use
@@ -15,14 +14,12 @@ def _step(columns: int) -> int:
     return columns + (PADDED_BYTES // 4 if columns % 256 == 0 else 0)
 
 
-@compile_time
 @dataclass(frozen=True)
 class Shape:
     """A cell and its width; each attribute is a constant in compiled code.
 
     Sizes that are not here (channels, layers, batch, steps) are plain numbers, so that one
     compiled kernel serves them all.
-
     """
 
     cell: str

@@ -1,14 +1,13 @@
 # pyright: basic
 # Code generation for numba: its types and llvmlite's are unknown to a type checker.
-"""Matrix products in tiles that stay in registers; see `views` for how they reach numba."""
+"""Matrix products in tiles that stay in registers; see `matrices` for how they reach numba."""
 
 import contextlib
 
 from llvmlite import ir
 from numba.core import cgutils, types
 
-from sinernn.engines.fused.lanes import Lanes
-from sinernn.engines.fused.views import (
+from sinernn.engines.fused.matrices import (
     SUMS,
     choose,
     emitted,
@@ -18,6 +17,7 @@ from sinernn.engines.fused.views import (
     splat,
     views_of,
 )
+from sinernn.engines.fused.simd import Lanes
 
 BLOCK = 128  # inner indices of a product that are worked off before the next ones
 

@@ -10,7 +10,7 @@ import pytest
 from numba import njit
 from numba.core import config, types
 
-from sinernn.engines.fused import views
+from sinernn.engines.fused import matrices
 from sinernn.model import functions
 
 WIDTH = 16
@@ -20,21 +20,23 @@ def compiled(formula: Callable) -> Callable[[np.ndarray], np.ndarray]:
     """A formula as vector code on whole arrays."""
 
     def emit(context, builder, sig, args):
-        out, x = views.views_of(context, builder, sig, args)
-        with views.loop(builder, views.integer(0), out.rows, 1) as (row, _):
+        out, x = matrices.views_of(context, builder, sig, args)
+        with matrices.loop(builder, matrices.integer(0), out.rows, 1) as (row, _):
             for first in range(0, WIDTH, x.lanes()):
-                column = views.integer(first)
+                column = matrices.integer(first)
                 out.store(row, column, formula(x.load(row, column, x.lanes())), x.lanes())
         return context.get_dummy_value()
 
-    @views.emitted(lambda out, x: types.void, emit)
+    @matrices.emitted(lambda out, x: types.void, emit)
     def apply(out, x):
         out[...] = formula(x)
 
     @njit
     def on_array(out, x):
         rows = x.size // WIDTH
-        apply(views.matrix(out, 0, rows, WIDTH, WIDTH), views.matrix(x, 0, rows, WIDTH, WIDTH))
+        apply(
+            matrices.matrix(out, 0, rows, WIDTH, WIDTH), matrices.matrix(x, 0, rows, WIDTH, WIDTH)
+        )
 
     def call(x: np.ndarray) -> np.ndarray:
         assert x.size % WIDTH == 0

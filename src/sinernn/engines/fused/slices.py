@@ -1,55 +1,13 @@
 # pyright: basic
 # Numba compiles it untyped: numbers, arrays and shapes meet it as numba's own types.
-"""The kernels' memory: flat arrays, and the matrices that are cut out of them.
+"""Matrices cut out of the flat arrays of `buffers`.
 
-In comments: D channels, L layers, T steps, B batch (all in `Sizes`), H hidden units padded to whole
-vectors, G columns of a weight matrix and S slots' columns (all in `shape`). Rows of a window are
-time-major: row t * B + b. Padding starts as zero and stays zero: a padded unit has no weights, so
-its pre-activation, state and gradient are zero in every cell.
-
-Functions that cut matrices take the one array of `Buffers`, flat, that they cut: to hand on all of
-them at every step is the larger part of what compiling costs.
+A function takes the one array of `Buffers`, flat, that it cuts: to hand on all of them at every
+step is the larger part of what compiling costs.
 """
 
-from typing import NamedTuple
-
-import numpy as np
-
-from sinernn.engines.fused.cache import helper
-from sinernn.engines.fused.views import matrix
-
-
-class Sizes(NamedTuple):
-    """Sizes that one compiled kernel serves all values of."""
-
-    channels: int  # D
-    layers: int  # L
-    steps: int  # T
-    batch: int  # B
-
-
-class Buffers(NamedTuple):
-    """Working memory, flat arrays of the network's dtype, written by the kernels."""
-
-    window: np.ndarray  # [T + 1, B, D] inputs; one row on, they are the targets
-    bias: np.ndarray  # [L, S] both biases of a layer added up
-    slots: np.ndarray  # [L, T, B, S]
-    states: np.ndarray  # [h or c, L, T + 1, B, H]; step 0 is the start
-    outputs: np.ndarray  # [T, B, D] outputs, then the gradient by them
-    upper: np.ndarray  # [T, B, H] gradient by a layer's h that comes from above
-    carry: np.ndarray  # [h or c, B, H] gradient by the state that comes from later steps
-    mirror: np.ndarray  # [L, input or recurrent, G, H] weights transposed
-    constants: np.ndarray  # [1 + S] a one, then zeros
-
-
-class Trained(NamedTuple):
-    """What training changes, flat arrays of whole vectors; the layout is in `places`."""
-
-    params: np.ndarray  # [P]
-    gradient: np.ndarray  # [P]
-    first: np.ndarray  # [P] Adam's first moment
-    second: np.ndarray  # [P] Adam's second moment
-    hidden: np.ndarray  # [h or c, L, B, H] carried on from window to window
+from sinernn.engines.fused.jit import helper
+from sinernn.engines.fused.matrices import matrix
 
 
 @helper

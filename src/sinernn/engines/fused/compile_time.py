@@ -1,20 +1,21 @@
 # pyright: basic
 # An extension of numba, whose own types are unknown to a type checker.
-"""Values that numba sees as types, so that a kernel is compiled for each of them."""
+"""`Shape` as numba sees it: each value a type, so that a kernel is compiled for each of them.
 
-from typing import TypeVar
+In compiled code its attributes are constants: integers, or functions to call.
+"""
 
 from numba.core import types
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
-    NativeValue,
     infer_getattr,
     lower_getattr_generic,
     models,
     register_model,
     typeof_impl,
-    unbox,
 )
+
+from sinernn.engines.fused.shape import Shape
 
 
 class ConstantType(types.Type):
@@ -28,21 +29,9 @@ class ConstantType(types.Type):
 register_model(ConstantType)(models.OpaqueModel)
 
 
-Kind = TypeVar("Kind", bound=type)
-
-
-def compile_time(kind: Kind) -> Kind:
-    """Make each value of a class a type of its own, told from others by how it prints.
-
-    In compiled code its attributes are constants: integers, or functions to call.
-    """
-    typeof_impl.register(kind)(lambda value, context: ConstantType(value))
-    return kind
-
-
-@unbox(ConstantType)
-def _unbox(kind, value, context):
-    return NativeValue(context.context.get_dummy_value())
+@typeof_impl.register(Shape)
+def _typeof(value, _context):
+    return ConstantType(value)
 
 
 @infer_getattr

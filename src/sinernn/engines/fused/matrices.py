@@ -2,7 +2,7 @@
 # Code generation for numba: its types and llvmlite's are unknown to a type checker.
 """Matrices for the kernels: numpy arrays in Python, pointers and vectors when compiled.
 
-The functions of this room, of `products` and of `elementwise` say in numpy what they compute, and
+The functions of this module, of `gemm` and of `elementwise` say in numpy what they compute, and
 that text is what runs with the JIT off. `@emitted` teaches numba the same function: what it
 returns, and how to write it as LLVM vector instructions. Numba's own loops do not get there: short
 loops of a known length are unrolled before the loop vectoriser sees them.
@@ -23,7 +23,7 @@ from numba.core import cgutils, types
 from numba.core.typing.templates import CallableTemplate, infer, infer_global
 from numba.extending import lower_builtin, models, register_model
 
-from sinernn.engines.fused.lanes import Lanes
+from sinernn.engines.fused.simd import Lanes
 
 _FEATURES = llvmlite.binding.get_host_cpu_features()
 # bytes in a vector and how many sums stay in registers, with room for the operands
