@@ -26,7 +26,9 @@ MODULES_IN_ORDER = (
     "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.checkpoints", "runs",
     "runs.directory", "preparation", "judging", "standing", "saving",
-    "drawing", "experiment", "verification", "reporting", "commands", "cli",
+    "drawing", "experiment", "verification",
+    *(f"cli.{name}" for name in ("output", "parsing", "terminal", "config", "eval", "plot", "resume", "train", "verify")),
+    "cli",
     "__main__",
 )  # fmt: skip
 """From the lowest layer to the highest."""
@@ -100,8 +102,8 @@ def test_help_loads_nothing_heavy():
 
 def test_fused_training_imports(here: Path):
     """Training and evaluation on the fused engine import neither torch nor matplotlib."""
-    train = f"sinernn.cli.train({str(TINY)!r}, figures=False)"
-    evaluate = "sinernn.cli.evaluate('latest', as_json=True)"
+    train = f"sinernn.cli.train.train_command({str(TINY)!r}, figures=False)"
+    evaluate = "sinernn.cli.eval.eval_command('latest', as_json=True)"
     loaded = loaded_after(f"import sinernn.cli; {train}; {evaluate}; print()")
     assert "numba" in loaded
     assert not loaded & {"torch", "matplotlib"}

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 from commands import run_python
 from examples import CONFIGS, TINY, refined
 from sinernn import experiment, judging
+from sinernn.cli.terminal import TrainingProgress, print_scores
 from sinernn.config import check, load_config
 from sinernn.errors import ConfigError, InterruptedRunError
 from sinernn.experiment import Watch
@@ -21,7 +22,6 @@ from sinernn.model.network import RefineState
 from sinernn.preparation import prepare
 from sinernn.refine import loop, problem
 from sinernn.refine.records import RefineRecord
-from sinernn.reporting import TrainingProgress, print_scores
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import checkpoint_bytes
 from sinernn.runs.directory import open_run
