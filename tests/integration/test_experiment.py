@@ -545,8 +545,7 @@ def test_linear_model_is_exact(here: Path):
     scores = experiment.train(config, figures=False).scores
     assert scores["skill"]["best_baseline"] == "AR(2)"
     assert (
-        "a linear model is exact on this signal: for a fair contest add noise"
-        in (scores["skill"]["words"])
+        "AR(2) is exact on this signal: for a fair contest add noise" in (scores["skill"]["words"])
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from examples import make_evidence
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.hints import Setting
-from sinernn.evaluation.scores import SCORES, advise, score
+from sinernn.evaluation.scores import METRICS, advise, score
 
 
 def scores(evidence: Evidence) -> dict:
@@ -119,7 +119,7 @@ def test_one_step_and_one_origin_can_be_judged():
 
 
 def test_every_score_has_its_key():
-    assert set(score(make_evidence())) == set(SCORES)
+    assert set(score(make_evidence())) == set(METRICS)
 
 
 def test_advice_is_given_on_poor_scores_alone():

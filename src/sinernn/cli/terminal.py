@@ -1,5 +1,6 @@
 """Terminal output: progress on stderr, results as text and tables on stdout."""
 
+import json
 import time
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,11 +18,17 @@ from sinernn.cli.output import print_json, print_line
 from sinernn.config import Config
 from sinernn.engines import EngineChoice
 from sinernn.errors import Problem, printable
+from sinernn.evaluation.scores import METRICS
 from sinernn.experiment import Summary, Watch
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
 from sinernn.training import Record
 from sinernn.verification import Verification
+
+FORMATTED = {
+    "open_loop", "closed_loop_rmse", "baselines", "skill", "valid_time", "oscillation", "dynamics",
+}  # fmt: skip
+"""Metrics with words or a table of their own; others are printed by name."""
 
 COMPILING = "compiling kernels for this network; takes some seconds, once"
 
@@ -213,6 +220,9 @@ def print_scores(scores: dict[str, Any]) -> None:
     for line in (_valid_time(scores), _oscillation(scores), _dynamics(scores)):
         if line:
             say(line)
+    for name in METRICS:
+        if name not in FORMATTED:
+            say(f"{name}: {json.dumps(scores[name])}")
     say(f"skill: {scores['skill']['words']}")
     for hint in scores["hints"]:
         say(f"hint: try {hint['override']}: {hint['because']}")

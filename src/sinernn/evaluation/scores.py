@@ -1,8 +1,8 @@
-"""Scores: how good a network is, in numbers and words.
+"""Metrics of a trained network, in numbers and words.
 
-One-step error is what training minimises and what misleads; closed-loop error, far ahead, from
-several origins and beside baselines, is what counts. A score is one function of the `Evidence`,
-registered in `SCORES`.
+Training minimises the one-step error, which says little about a free run; the closed-loop error far
+ahead, from several origins and beside baselines, is what counts. A metric is a function of the
+`Evidence`, registered in `METRICS`.
 """
 
 from collections import Counter
@@ -42,12 +42,12 @@ def open_loop(evidence: Evidence) -> dict[str, Any]:
 
 
 def closed_loop_rmse(evidence: Evidence) -> list[dict[str, Any]]:
-    """RMSE over a ladder of horizons, median and worst origin; null: diverged."""
+    """RMSE up to several horizons, median and worst origin; null: diverged."""
     return _ladder(errors_by_horizon(evidence.closed_loop.errors))
 
 
 def baselines(evidence: Evidence) -> list[dict[str, Any]]:
-    """The same of every baseline."""
+    """Closed-loop RMSE of every baseline."""
     return [
         {"name": name, "closed_loop_rmse": _ladder(table)}
         for name, table in _baseline_tables(evidence).items()
@@ -55,34 +55,33 @@ def baselines(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def valid_time(evidence: Evidence) -> dict[str, Any] | None:
-    """First step beyond the threshold; capped at the horizon, which `outlasted` origins reached."""
+    """First step beyond the threshold, at most the horizon, which `outlasted` origins reached."""
     if not evidence.spread:
-        return None  # a constant has no yardstick
+        return None  # a constant has no scale
     forecasts = evidence.closed_loop
     steps = valid_steps(forecasts.errors, limit=VALID_FRACTION * evidence.spread)
     capped = np.sort(np.minimum(steps, forecasts.steps))
-    middle = capped[(len(capped) - 1) // 2]  # an origin's own: a bound has no mean with a value
+    middle = capped[(len(capped) - 1) // 2]  # not a mean: capped values are bounds
 
-    def told(unit: float) -> dict[str, float]:
+    def in_units(unit: float) -> dict[str, float]:
         return {"median": float(middle) * unit, "worst": float(capped[0]) * unit}
 
     return {
         "threshold": VALID_FRACTION,
-        "steps": told(1.0),
-        "time_units": told(evidence.time_step),
-        "periods": told(evidence.time_step / evidence.period) if evidence.period else None,
+        "steps": in_units(1.0),
+        "time_units": in_units(evidence.time_step),
+        "periods": in_units(evidence.time_step / evidence.period) if evidence.period else None,
         "outlasted": int(np.isinf(steps).sum()),
     }
 
 
 def oscillation(evidence: Evidence) -> dict[str, Any] | None:
-    """Frequency, phase and amplitude of the free run beside the truth's; null: no such thing.
+    """Frequency, phase and amplitude relative to the truth; null: the truth does not oscillate.
 
-    `of` tells how many free runs (origins, times channels) of `count` oscillate at all: the others
-    have no frequency.
+    `of` of the `count` free runs (origins times channels) oscillate; the others have no frequency.
     """
     forecasts, period = evidence.closed_loop, evidence.period
-    # A frequency needs a period to show, and more than two samples a period to be told.
+    # A frequency needs a whole period, and more than two samples per period.
     if not period or not 2 * evidence.time_step < period <= forecasts.steps * evidence.time_step:
         return None
     pairs = [
@@ -106,7 +105,7 @@ def oscillation(evidence: Evidence) -> dict[str, Any] | None:
 
 
 def dynamics(evidence: Evidence) -> dict[str, Any]:
-    """Where free runs settle, how many where, and how fast neighbours part."""
+    """Long-term behaviour of free runs, and how fast nearby trajectories diverge."""
     found = evidence.dynamics
     places = Counter(
         settled(outputs, float(exponent), std=evidence.spread)
@@ -124,16 +123,16 @@ def dynamics(evidence: Evidence) -> dict[str, Any]:
 
 def skill_line(evidence: Evidence) -> dict[str, Any]:
     """Whether the network beats the baselines, in words."""
-    told = compare_with_baselines(
+    skill = compare_with_baselines(
         errors_by_horizon(evidence.closed_loop.errors),
         _baseline_tables(evidence),
         std=evidence.spread
-        or rmse(evidence.closed_loop.truth),  # a constant's size is its yardstick
+        or rmse(evidence.closed_loop.truth),  # the scale of a constant is its size
     )
-    return {**told, "ratio": None if told["ratio"] is None else finite(told["ratio"])}
+    return {**skill, "ratio": None if skill["ratio"] is None else finite(skill["ratio"])}
 
 
-SCORES: dict[str, Callable[[Evidence], Any]] = {
+METRICS: dict[str, Callable[[Evidence], Any]] = {
     "open_loop": open_loop,
     "closed_loop_rmse": closed_loop_rmse,
     "baselines": baselines,
@@ -142,16 +141,16 @@ SCORES: dict[str, Callable[[Evidence], Any]] = {
     "oscillation": oscillation,
     "dynamics": dynamics,
 }
-"""Every score there is, by its key in evaluation.json."""
+"""Every metric, by its key in evaluation.json."""
 
 
 def score(evidence: Evidence) -> dict[str, Any]:
-    """Return every score, as JSON knows values."""
-    return {name: function(evidence) for name, function in SCORES.items()}
+    """Return every metric as a JSON value."""
+    return {name: function(evidence) for name, function in METRICS.items()}
 
 
 def advise(evidence: Evidence, setting: Setting) -> list[dict[str, Any]]:
-    """Return hints at settings that may explain a poor free run: `override` and `because`."""
+    """Return settings that may explain a poor free run: `override` and `because`."""
     error = errors_by_horizon(evidence.closed_loop.errors)[-1].median
     relative = error / evidence.spread if evidence.spread else float("inf") if error else 0.0
     return [asdict(hint) for hint in find_hints(setting, relative_error=relative)]

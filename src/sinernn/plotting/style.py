@@ -22,13 +22,13 @@ from sinernn.evaluation.metrics import VALID_FRACTION
 TRUTH, MODEL, ACCENT, FAINT = "#000000", "#0072B2", "#D55E00", "#B0B0B0"
 GREEN, PURPLE, ORANGE = "#009E73", "#CC79A7", "#E69F00"
 
-BASELINES: dict[str, dict[str, Any]] = {
+BASELINE_LINES: dict[str, dict[str, Any]] = {
     "AR": {"color": ACCENT, "linestyle": (0, (1, 1))},
     "mean": {"color": GREEN, "linestyle": (0, (6, 2))},
     "persistence": {"color": PURPLE, "linestyle": (0, (6, 2, 1, 2))},
     "seasonal naive": {"color": ORANGE, "linestyle": (0, (3, 1))},
 }
-"""Lines of what is compared with the network, by its name without what stands in brackets."""
+"""Line styles of baselines, by name without the part in brackets; others are grey."""
 
 STYLE: dict[str, Any] = {
     "figure.dpi": 100,
