@@ -1,4 +1,4 @@
-"""What a run needs to tell about where it was made, so that it can be made again."""
+"""Versions, machine and commit of a run, recorded so that it can be reproduced."""
 
 import os
 import platform

@@ -101,7 +101,7 @@ def test_long_free_run(figure):
     """It is shown at its beginning and its end."""
     story = make_story()
     first, last = figure(story).axes[:2]
-    forecasts = story.judged.closed_loop
+    forecasts = story.evaluated.closed_loop
     time, prediction = forecasts.time[1, 50:], forecasts.prediction[1, :, 0]
     assert_draws(labelled(first)["free run"], time[:150], prediction[:150])
     assert_draws(labelled(last)["free run"], time[-150:], prediction[-150:])
@@ -119,7 +119,9 @@ def test_warmup_in_the_figure():
     """What the network read is what was observed."""
     story = make_story(make_evidence(drift, noise=0.3))
     read = labelled(closed_loop(story).axes[0])["warm-up samples"]
-    np.testing.assert_array_equal(read.get_ydata(), story.judged.closed_loop.observed[1, 20:50, 0])
+    np.testing.assert_array_equal(
+        read.get_ydata(), story.evaluated.closed_loop.observed[1, 20:50, 0]
+    )
 
 
 def test_errors_of_origins():
@@ -129,7 +131,7 @@ def test_errors_of_origins():
     assert errors.get_yscale() == "log"
     *others, own = errors.get_lines()
     assert len(others) == 2
-    assert_draws(own, np.arange(1, 201), story.judged.closed_loop.errors[1])
+    assert_draws(own, np.arange(1, 201), story.evaluated.closed_loop.errors[1])
     assert own.get_color() != others[0].get_color()
 
 
@@ -153,7 +155,7 @@ def test_limit_of_valid_forecasts():
     """It is shown where errors come near it."""
     far = make_story(make_evidence(lambda truth: truth * 1.5))
     limit = labelled(closed_loop(far).axes[-1])["valid below 0.4 standard deviations"]
-    assert limit.get_ydata()[0] == pytest.approx(0.4 * far.judged.spread)
+    assert limit.get_ydata()[0] == pytest.approx(0.4 * far.evaluated.spread)
     near = closed_loop(make_story()).axes[-1]
     assert not any("valid" in str(label) for label in labelled(near))
 
@@ -184,7 +186,7 @@ def test_the_overview_tells_the_training_too():
 def test_tutorial_figure():
     """True dots are large, those of the free run small."""
     story = make_story()
-    forecasts = story.judged.closed_loop
+    forecasts = story.evaluated.closed_loop
     true, free_run = tutorial(story).axes[0].collections
     assert true.get_sizes()[0] > 3 * free_run.get_sizes()[0]
     assert len(true.get_offsets()) == 50
@@ -196,7 +198,7 @@ def test_tutorial_figure():
 def test_open_loop_figure():
     """It shows predictions and residuals."""
     story = make_story()
-    one_step = story.judged.open_loop[0]
+    one_step = story.evaluated.open_loop[0]
     top, bottom = open_loop(story).axes
     prediction = labelled(top)["one step ahead"]
     assert_draws(prediction, one_step.time[0, :150], one_step.prediction[0, :150, 0])
@@ -212,7 +214,7 @@ def test_horizon_figure():
     story = make_story()
     (axes,) = horizon(story).axes
     drawn = labelled(axes)
-    errors = story.judged.closed_loop.errors
+    errors = story.evaluated.closed_loop.errors
     up_to = np.sqrt(np.cumsum(errors**2, axis=1) / np.arange(1, 401))
     assert_draws(drawn["network"], np.arange(1, 401), np.median(up_to, axis=0))
     assert {"mean", "persistence"} <= set(drawn)
@@ -227,7 +229,7 @@ def test_horizon_figure():
 def test_orbit_figure():
     """It has both orbits and where they begin."""
     story = make_story()
-    dynamics = story.judged.dynamics
+    dynamics = story.evaluated.dynamics
     for axes, second in zip(orbit(story).axes, (1, 2), strict=True):
         drawn = labelled(axes)
         assert_draws(
@@ -267,7 +269,7 @@ def test_spectra_figure():
     """It has the truth and the free run."""
     story = make_story()
     drawn = labelled(spectra(story).axes[0])
-    forecasts = story.judged.closed_loop
+    forecasts = story.evaluated.closed_loop
     frequency = np.fft.rfftfreq(400, 0.2)
     assert_draws(drawn["truth"], frequency, power_spectrum(forecasts.truth[1, 50:, 0]))
     assert_draws(drawn["free run"], frequency, power_spectrum(forecasts.prediction[1, :, 0]))

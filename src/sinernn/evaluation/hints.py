@@ -98,7 +98,7 @@ def coarse_sampling(setting: Setting) -> Hint | None:
     return Hint(
         f"signal.time_step={setting.period / 20:.6g}",
         f"there are {setting.period / setting.time_step:.3g} samples in a period: at 2 and below "
-        "the waveform cannot be told from a slower one",
+        "the waveform cannot be distinguished from a slower one",
     )
 
 

@@ -21,7 +21,7 @@ from sinernn.plotting.style import (
 
 def horizon(story: Story) -> Figure:
     """RMSE up to a horizon: the network with all origins as a band, and the baselines as lines."""
-    evidence = story.judged
+    evidence = story.evaluated
     figure = Figure(figsize=(7.5, 5))
     axes = figure.subplots()
     errors = _errors_up_to(evidence.closed_loop.errors)
@@ -48,7 +48,7 @@ def horizon(story: Story) -> Figure:
 
 def spectra(story: Story) -> Figure:
     """Power spectra of a typical free run and of the truth over the same steps."""
-    evidence = story.judged
+    evidence = story.evaluated
     forecasts = evidence.closed_loop
     origin = forecasts.typical
     truth = forecasts.truth[origin, forecasts.warmup :, 0]

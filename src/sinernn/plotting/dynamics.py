@@ -12,7 +12,7 @@ _LAST_STEPS = 100  # of the free run, drawn apart: where it has got to
 
 def orbit(story: Story) -> Figure:
     """The hidden state's orbit in principal components: driven by true samples, and free."""
-    dynamics = story.judged.dynamics
+    dynamics = story.evaluated.dynamics
     figure = Figure(figsize=(9, 4.8))
     for axes, second in zip(figure.subplots(1, 2), (1, 2), strict=True):
         pair = [0, second]
@@ -34,7 +34,7 @@ def orbit(story: Story) -> Figure:
 
 def eigenvalues(story: Story) -> Figure:
     """Eigenvalues of the recurrent Jacobian along the orbit, driven and free; the unit circle."""
-    dynamics = story.judged.dynamics
+    dynamics = story.evaluated.dynamics
     figure = Figure(figsize=(9, 4.7))
     left, right = figure.subplots(1, 2)
     both = (dynamics.driven_eigenvalues, dynamics.free_eigenvalues)

@@ -37,7 +37,7 @@ def overview(story: Story) -> Figure:
     first = _draw_waveform(figure, grid[0], story)
     bottom = grid[1].subgridspec(1, 2, width_ratios=[1.4 if story.is_refined else 1.7, 1])
     errors = figure.add_subplot(bottom[0])
-    _draw_errors(errors, story.judged)
+    _draw_errors(errors, story.evaluated)
     panels = draw_training(figure, bottom[1], story)
     panels[0].set(xlabel="updates", title="training\n\n" if story.is_refined else "training\n")
     found = {line.get_color(): line for axes in panels for line in axes.get_lines()}
@@ -52,7 +52,7 @@ def overview(story: Story) -> Figure:
         borderaxespad=0,
         fontsize="small",
     )
-    legend.set_in_layout(False)  # it may reach over the panel beside; the title makes room for it
+    legend.set_in_layout(False)  # it may reach over the panel beside; the title leaves space for it
     _add_legend(figure, first, errors)
     return figure
 
@@ -63,14 +63,14 @@ def closed_loop(story: Story) -> Figure:
     grid = figure.add_gridspec(2, 1, height_ratios=[1.2, 1])
     first = _draw_waveform(figure, grid[0], story)
     errors = figure.add_subplot(grid[1])
-    _draw_errors(errors, story.judged)
+    _draw_errors(errors, story.evaluated)
     _add_legend(figure, first, errors)
     return figure
 
 
 def open_loop(story: Story) -> Figure:
     """One step ahead, always fed true samples, and what is left over: easy, and misleading."""
-    one_step = story.judged.open_loop[0]
+    one_step = story.evaluated.open_loop[0]
     time, prediction = one_step.time[0], one_step.prediction[0, :, 0]
     shown = slice(0, DETAIL_STEPS)
     figure = Figure(figsize=(10, 5))
@@ -92,7 +92,7 @@ def open_loop(story: Story) -> Figure:
 
 def tutorial(story: Story) -> Figure:
     """The tutorial's figure: true samples as large dots on a line, free-run outputs as small."""
-    forecasts = story.judged.closed_loop
+    forecasts = story.evaluated.closed_loop
     origin, warmup, stop = forecasts.typical, forecasts.warmup, min(forecasts.steps, 49)
     figure = Figure(figsize=(7.5, 4.5))
     axes = figure.subplots()
@@ -111,7 +111,7 @@ def tutorial(story: Story) -> Figure:
 
 def _draw_waveform(figure: Figure, place: SubplotSpec, story: Story) -> Axes:
     """Draw a typical free run over the truth, of a long one the beginning and the end."""
-    forecasts = story.judged.closed_loop
+    forecasts = story.evaluated.closed_loop
     origin, steps = forecasts.typical, forecasts.steps
     is_long = steps > 2 * DETAIL_STEPS
     grid = place.subgridspec(1, 2 if is_long else 1)
@@ -129,7 +129,7 @@ def _draw_waveform(figure: Figure, place: SubplotSpec, story: Story) -> Axes:
 
 
 def _free_run_title(story: Story, origin: int) -> str:
-    forecasts = story.judged.closed_loop
+    forecasts = story.evaluated.closed_loop
     diverged = forecasts.diverged_at[origin]
     if diverged:
         return f"{story.title}: a free run that diverges at step {diverged}"
