@@ -1,23 +1,68 @@
-"""Train, run and honestly evaluate small recurrent networks: the command line as a library.
+"""Train and evaluate small recurrent networks on time series: the command line as a library.
 
 Example:
-    summary = sinernn.train(sinernn.load_config("configs/default.yaml", ["seed=1"]))
-    scores = sinernn.evaluate(summary.run)
+    >>> import sinernn
+    >>> config = sinernn.load_config("tiny.yaml", ["seed=1"])
+    >>> summary = sinernn.train(config, figures=False)
+    >>> scores = sinernn.evaluate(summary.run, ["evaluation.horizon=40"])
+    >>> scores.closed_loop_rmse[-1].horizon
+    40
+    >>> [path.name for path in sinernn.plot("latest", names=["loss"])]
+    ['loss.png']
+    >>> sinernn.resume("latest", figures=False).facts.status
+    'finished'
+    >>> sinernn.verify("latest").agrees
+    True
 """
 
 from typing import TYPE_CHECKING, Any
 
+from sinernn.errors import (
+    ConfigError,
+    DeviceError,
+    InterruptedRunError,
+    RunBusyError,
+    RunFileError,
+    RunNotFoundError,
+    SinernnError,
+    TrainingDivergedError,
+    UsageError,
+)
+
 if TYPE_CHECKING:
     from sinernn.config import load_config as load_config
+    from sinernn.config.sections import Config as Config
+    from sinernn.config.sections import Evaluation as Evaluation
+    from sinernn.config.sections import Limits as Limits
+    from sinernn.config.sections import Model as Model
+    from sinernn.config.sections import Split as Split
+    from sinernn.config.sections import Training as Training
+    from sinernn.config.sections import Windows as Windows
+    from sinernn.data.series import Series as Series
+    from sinernn.data.synthetic import MackeyGlass as MackeyGlass
+    from sinernn.data.synthetic import Sine as Sine
+    from sinernn.data.synthetic import SumOfSines as SumOfSines
     from sinernn.evaluating import evaluate as evaluate
     from sinernn.experiment import resume as resume
     from sinernn.experiment import train as train
     from sinernn.observers import Observer as Observer
     from sinernn.plot_run import plot as plot
+    from sinernn.refine.stages import Refine as Refine
+    from sinernn.runs import Run as Run
     from sinernn.verification import verify as verify
 
-_HOMES = {
+    __version__: str
+
+_MODULES = {
+    **dict.fromkeys(
+        ("Config", "Windows", "Split", "Model", "Training", "Evaluation", "Limits"),
+        "sinernn.config.sections",
+    ),
+    **dict.fromkeys(("Sine", "SumOfSines", "MackeyGlass"), "sinernn.data.synthetic"),
     "Observer": "sinernn.observers",
+    "Refine": "sinernn.refine.stages",
+    "Series": "sinernn.data.series",
+    "Run": "sinernn.runs",
     "load_config": "sinernn.config",
     "train": "sinernn.experiment",
     "resume": "sinernn.experiment",
@@ -25,13 +70,23 @@ _HOMES = {
     "plot": "sinernn.plot_run",
     "verify": "sinernn.verification",
 }
-__all__ = ["Observer", "evaluate", "load_config", "plot", "resume", "train", "verify"]
+__all__ = [
+    "Config", "ConfigError", "DeviceError", "Evaluation", "InterruptedRunError", "Limits",
+    "MackeyGlass", "Model", "Observer", "Refine", "Run", "RunBusyError", "RunFileError",
+    "RunNotFoundError", "Series", "Sine", "SinernnError", "Split", "SumOfSines", "Training",
+    "TrainingDivergedError", "UsageError", "Windows", "__version__", "evaluate", "load_config",
+    "plot", "resume", "train", "verify",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     # Imported on first use: `sinernn --help` must not wait for numpy and pydantic.
-    if name not in _HOMES:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("sinernn")
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

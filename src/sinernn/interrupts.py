@@ -47,7 +47,7 @@ class StopRequest:
 def noting_stop_signals() -> Generator[StopRequest]:
     """Note the first SIGINT or SIGTERM instead of dying of it; a second one ends the process.
 
-    One that the process was told to ignore, as in the background of a script, stays ignored.
+    One that the process was set to ignore, as in the background of a script, stays ignored.
     Outside the main thread, where Python cannot set handlers, nothing is ever noted.
     """
     request = StopRequest()

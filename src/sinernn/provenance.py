@@ -1,4 +1,4 @@
-"""The environment that a run was made in, so that it can be reproduced."""
+"""Versions, machine and commit of a run, recorded so that it can be reproduced."""
 
 import os
 import platform

@@ -94,7 +94,7 @@ def run_updates(
     """Advance the engine from update `first` to `steps`, and yield a record after every piece.
 
     A row is due at every multiple of `log_every`, `evaluate_every` and `checkpoint_every`, and at
-    the end; between them records only show the progress. The pieces change no bit of the result.
+    the end; between them records only report progress. The pieces change no bit of the result.
 
     Args:
         engine: Stands at update `first`.

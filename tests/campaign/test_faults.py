@@ -255,7 +255,7 @@ def test_an_output_without_room_is_told(installed: Callable[..., Outcome], here:
         pytest.skip("no /dev/full here")
     words = f'"{COMMAND}" train "{TINY}" --quiet --no-figures > /dev/full'
     done = run_shell(words)
-    assert done.err == "the output: No space left on device; what was saved is still there\n"
+    assert done.err == "the output: No space left on device; everything saved so far is kept\n"
     assert done.code == 1
     assert open_run("latest").read_json("run.json")["status"] == "finished"
 
@@ -302,8 +302,8 @@ def test_working_folder_deleted(here: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("train {tiny}", "the working folder: No such file or directory; what was saved is still "
-                         "there"),
+        ("train {tiny}", "the working directory: No such file or directory; everything saved so "
+                         "far is kept"),
         ("resume latest", "runs/latest: no such run; there are none in runs"),
     ],
 )  # fmt: skip

@@ -18,8 +18,8 @@ from rich.console import Console
 import commands
 from commands import COMMAND, started, wait_until
 from examples import REPOSITORY, TINY
+from sinernn.cli.terminal import TrainingProgress, print_problems
 from sinernn.errors import Place, Problem
-from sinernn.reporting import TrainingProgress, show_problems
 from sinernn.runs import Run
 from sinernn.training import Record
 
@@ -162,7 +162,7 @@ def drawn_text(sinernn) -> str:
         (["eval", "latest"], 2, "runs/latest: no such run; there are none in runs\n"),
         (["plot", "x"], 2, "runs/x: no such run; there are none in runs\n"),
         (["config", "init", "defualt"], 2,
-         "defualt: no shipped config has this name; there are default, mackey_glass, noisy, tiny, tutorial, two_tones\n"),
+         "defualt: not a shipped config; choose one of default, mackey_glass, noisy, tiny, tutorial, two_tones\n"),
         (["config", "validate", TINY, "no.yaml"], 2, "no.yaml: cannot be read"),
     ],
 )  # fmt: skip
@@ -184,13 +184,13 @@ def test_a_wrong_option_is_wrong_usage(sinernn):
     ("arguments", "message"),
     [
         (["train", TINY, "--model.hidden_size", "8"],
-         "--model.hidden_size: is no option; settings are written without dashes: model.hidden_size=8\n"),
+         "--model.hidden_size: not an option; write settings without dashes: model.hidden_size=8\n"),
         (["train", "--batch-size=8", TINY],
-         "--batch-size=8: is no option; settings are written without dashes: windows.batch_size=8\n"),
+         "--batch-size=8: not an option; write settings without dashes: windows.batch_size=8\n"),
         (["eval", "latest", "--horizon", "8"],
-         "--horizon: is no option; settings are written without dashes: evaluation.horizon=8\n"),
+         "--horizon: not an option; write settings without dashes: evaluation.horizon=8\n"),
         (["config", "show", TINY, "--seed", "8"],
-         "--seed: is no option; settings are written without dashes: seed=8\n"),
+         "--seed: not an option; write settings without dashes: seed=8\n"),
     ],
 )  # fmt: skip
 def test_setting_typed_as_an_option(sinernn, arguments: list[object], message: str):
@@ -236,7 +236,7 @@ def test_config_commands(sinernn):
     # An editor finds the schema from wherever the config was written.
     uri = schema.removeprefix("# yaml-language-server: $schema=")
     assert json.loads(Path(urlparse(uri).path).read_text())["title"] == "sinernn config"
-    assert sinernn("config", "init", "tutorial").err.startswith("tutorial.yaml: is there already")
+    assert sinernn("config", "init", "tutorial").err.startswith("tutorial.yaml: already exists")
     assert sinernn("config", "init", "--to", "mine.yaml").out == "mine.yaml\n"
     assert sinernn("config", "init", "--to", "no/mine.yaml").code == 2
     assert sinernn("config", "validate", "tutorial.yaml", "mine.yaml").out == (
@@ -273,7 +273,7 @@ def test_caret_under_a_problem(is_terminal: bool):
     place = Place("a.yaml", 3, 12, "  cell: 日本 GRU  # " + "x" * 100)
     problems = [Problem(place, ("model", "cell"), "is wrong, got 'GRU'; so")]
     console = Console(file=io.StringIO(), force_terminal=is_terminal, width=60, color_system=None)
-    show_problems(problems, console)
+    print_problems(problems, console)
     lines = console.file.getvalue().splitlines()
     assert lines[0] == "a.yaml:3:12: model.cell: is wrong, got 'GRU'; so"
     assert lines[1:] == ([
@@ -285,7 +285,7 @@ def test_caret_under_a_problem(is_terminal: bool):
 def test_the_place_stays_in_sight_in_a_long_line():
     place = Place("a.yaml", 1, 501, "x" * 500 + "\x1b[0m" + "y" * 500)
     console = Console(file=io.StringIO(), force_terminal=True, width=60, color_system=None)
-    show_problems([Problem(place, (), "is wrong")], console)
+    print_problems([Problem(place, (), "is wrong")], console)
     _, line, caret = console.file.getvalue().splitlines()
     assert max(len(line), len(caret)) <= 60
     assert line[caret.index("^") :].startswith("\\x1b[0myyy")
@@ -345,12 +345,12 @@ def test_the_module_is_the_command_line(here: Path):
 def test_compiling_is_told_while_it_lasts(installed, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SINERNN_CACHE_DIR", str(Path("kernels").absolute()))
     first = installed("train", TINY, "refine=null", "--no-figures").err.splitlines()
-    assert first[1] == "compiling for this network: some seconds, once"
+    assert first[1] == "compiling kernels for this network; takes some seconds, once"
     assert first[2].startswith("update ")
     again = installed("train", TINY, "refine=null", "--no-figures").err.splitlines()
     assert again[1].startswith("update ")
     shutil.rmtree("kernels")
-    told = "compiling for this network: some seconds, once\n"
+    told = "compiling kernels for this network; takes some seconds, once\n"
     assert [installed("eval", "latest").err for _ in range(2)] == [told, ""]
 
 
@@ -358,7 +358,7 @@ def test_a_bar_is_drawn_on_a_terminal():
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     with TrainingProgress(20, console=console) as progress:
         progress.compiling()  # a thread draws the bar ten times a second
-        wait_until(lambda: "compiling for this network" in console.file.getvalue())
+        wait_until(lambda: "compiling kernels" in console.file.getvalue())
         progress.record(Record(5, np.array([0.25]), 0.1, is_row=True, is_checkpoint=False), dict)
     drawn = console.file.getvalue()
     assert "5/20 updates" in drawn

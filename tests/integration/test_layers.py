@@ -28,7 +28,9 @@ MODULES_IN_ORDER = (
     "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs",
     "runs.directory", "preparation", "evaluating", "checkpointing", "observers",
-    "plot_run", "experiment", "verification", "reporting", "commands", "cli",
+    "plot_run", "experiment", "verification",
+    *(f"cli.{name}" for name in ("output", "parsing", "terminal", "config", "eval", "plot", "resume", "train", "verify")),
+    "cli",
     "__main__",
 )  # fmt: skip
 """From the lowest layer to the highest."""
@@ -125,8 +127,8 @@ def test_help_loads_nothing_heavy():
 
 def test_fused_training_imports(here: Path):
     """Training and evaluation on the fused engine import neither torch nor matplotlib."""
-    train = f"sinernn.cli.train({str(TINY)!r}, figures=False)"
-    evaluate = "sinernn.cli.evaluate('latest', as_json=True)"
+    train = f"sinernn.cli.train.train_command({str(TINY)!r}, figures=False)"
+    evaluate = "sinernn.cli.eval.eval_command('latest', as_json=True)"
     loaded = loaded_after(f"import sinernn.cli; {train}; {evaluate}; print()")
     assert "llvmlite" in loaded
     assert not loaded & {"torch", "matplotlib"}

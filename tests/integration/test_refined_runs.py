@@ -14,13 +14,13 @@ from safetensors.numpy import load_file
 from commands import run_python
 from examples import CONFIGS, TINY, Watching, refined
 from sinernn import evaluating, experiment
+from sinernn.cli.terminal import TrainingProgress, print_scores
 from sinernn.config import check, load_config
 from sinernn.errors import ConfigError, InterruptedRunError
 from sinernn.model.network import RefineState
 from sinernn.preparation import prepare
 from sinernn.refine import loop, problem
 from sinernn.refine.records import RefineRecord
-from sinernn.reporting import TrainingProgress, print_scores
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import checkpoint_bytes
 from sinernn.runs.directory import open_run

@@ -371,7 +371,7 @@ def test_the_commands_resume_and_begin_from(sinernn: Callable[..., Outcome], her
     assert sinernn("train", "a.yaml", "--quiet", "--no-figures").code == 0
     more = sinernn("resume", "latest", "training.steps=30", "--no-figures", "--json")
     assert json.loads(more.out)["updates"] == 30
-    assert ", goes on at update 20 of 30" in more.err
+    assert ", continues at update 20 of 30" in more.err
     refused = sinernn("resume", "latest", "model.hidden_size=5")
     assert refused.code == 2
     assert "would be another run: model.hidden_size is 4, not 5" in refused.err

@@ -96,7 +96,7 @@ def test_verify_command(sinernn: Callable[..., Outcome]):
     assert sinernn("train", "a.yaml", "--quiet", "--no-figures").code == 0
     same = sinernn("verify", "--quiet")
     assert (same.code, same.err) == (0, "")
-    assert same.out.endswith("-tiny: trained again to the same bits\n")
+    assert same.out.endswith("-tiny: reproduced bit for bit\n")
     assert json.loads(sinernn("verify", "--json").out)["agrees"] is True
     spoiled = Path("runs/latest").resolve()
     spoil(Run(spoiled))
@@ -105,7 +105,5 @@ def test_verify_command(sinernn: Callable[..., Outcome]):
     lines = other.out.splitlines()
     assert lines[0].endswith("best.safetensors, checkpoints/last.safetensors")
     assert lines[1].startswith("open_loop.rmse: was ")
-    assert (
-        lines[3] == "the environment is the same; were files of the run changed, or this package?"
-    )
+    assert lines[3] == "the environment is unchanged; were files of the run or this package edited?"
     assert json.loads(sinernn("verify", spoiled.name, "--json").out)["agrees"] is False

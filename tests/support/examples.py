@@ -11,7 +11,7 @@ import numpy as np
 
 from sinernn.config import Config, load_config
 from sinernn.data.windows import Scale
-from sinernn.evaluation.baselines import mean, persistence
+from sinernn.evaluation.baselines import History, mean, persistence
 from sinernn.evaluation.dynamics import Dynamics
 from sinernn.evaluation.forecasts import Evidence, Forecasts, OneStep
 from sinernn.model.network import Network, RefineState
@@ -108,13 +108,11 @@ def make_evidence(
     angle = 0.2 * np.arange(min(steps, 1000))
     circle = np.stack([np.cos(angle), np.sin(angle), 0.1 * np.cos(2 * angle)], axis=1)
     training = np.repeat(wave(0.2 * np.arange(3142))[None, :, None], channels, axis=2)
+    history = History(list(training), None, observed[:, :warmup], steps, None)
     return Evidence(
         closed_loop=forecasts,
         open_loop=(OneStep(time, observed, truth, truth + 0.01 * np.cos(3 * time)[:, :, None]),),
-        baselines={
-            "mean": mean(list(training), origins, steps),
-            "persistence": persistence(observed[:, :warmup], steps),
-        },
+        baselines=mean(history) | persistence(history),
         dynamics=Dynamics(
             exponents=np.zeros(origins),
             outputs=np.tile(wave(0.2 * np.arange(2000))[None, :, None], (origins, 1, channels)),

@@ -4,6 +4,7 @@ import pytest
 from sinernn.evaluation.baselines import (
     ORDERS,
     Autoregression,
+    History,
     autoregress,
     choose_order,
     fit_autoregressions,
@@ -25,36 +26,39 @@ def ar2_process(samples: int, seed: int = 0) -> np.ndarray:
     return series[None, :, None]
 
 
+def history(warmup: np.ndarray, steps: int, season: float | None = None) -> History:
+    """A history without a training part."""
+    return History([], None, warmup, steps, season)
+
+
 def test_persistence_repeats_the_last_sample():
-    warmup = np.arange(6.0).reshape(2, 3, 1)
-    np.testing.assert_array_equal(persistence(warmup, 2)[:, :, 0], [[2, 2], [5, 5]])
+    found = persistence(history(np.arange(6.0).reshape(2, 3, 1), 2))
+    np.testing.assert_array_equal(found["persistence"][:, :, 0], [[2, 2], [5, 5]])
 
 
 def test_mean_is_the_training_parts():
     training = np.array([[[1.0, 10], [3, 30]], [[5, 50], [7, 70]]])
-    np.testing.assert_array_equal(mean(list(training), 1, 2), [[[4, 40], [4, 40]]])
+    found = mean(History(list(training), None, training[:1], 2, None))
+    np.testing.assert_array_equal(found["mean"], [[[4, 40], [4, 40]]])
 
 
 def test_seasonal_naive_repeats_the_last_season():
-    warmup = np.arange(7.0).reshape(1, 7, 1)
-    forecast = seasonal_naive(warmup, 8, season=3.0)
-    assert forecast is not None
-    np.testing.assert_array_equal(forecast[0, :, 0], [4, 5, 6, 4, 5, 6, 4, 5])
+    found = seasonal_naive(history(np.arange(7.0).reshape(1, 7, 1), 8, season=3.0))
+    np.testing.assert_array_equal(found["seasonal naive"].ravel(), [4, 5, 6, 4, 5, 6, 4, 5])
 
 
 @pytest.mark.parametrize("season", [2.0, 4.0, 7.5, 30.8, 49.9])
 def test_seasonal_naive_does_not_drift(season: float):
     """Its error stays that of half a sample, however many seasons ahead."""
     wave = np.sin(2 * np.pi / season * np.arange(3050))[None, :, None]
-    forecast = seasonal_naive(wave[:, :50], 3000, season=season)
-    assert forecast is not None
+    forecast = seasonal_naive(history(wave[:, :50], 3000, season=season))["seasonal naive"]
     slope = 2 * np.pi / season  # of the wave, a sample
     assert np.abs(forecast - wave[:, 50:]).max() <= 0.5 * slope + 1e-9
 
 
 def test_no_seasonal_naive():
     """A warm-up without a season has no seasonal-naive baseline."""
-    assert seasonal_naive(np.zeros((1, 20, 1)), 40, season=30.8) is None
+    assert seasonal_naive(history(np.zeros((1, 20, 1)), 40, season=30.8)) == {}
 
 
 def test_coefficients_of_an_ar_process():

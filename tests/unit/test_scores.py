@@ -9,7 +9,7 @@ from examples import make_evidence
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.hints import Setting
 from sinernn.evaluation.results import Scores
-from sinernn.evaluation.scores import SCORES, advise, score
+from sinernn.evaluation.scores import METRICS, advise, score
 
 
 def scores(evidence: Evidence) -> dict:
@@ -120,7 +120,7 @@ def test_one_step_and_one_origin_can_be_judged():
 
 
 def test_every_score_has_its_key():
-    assert set(score(make_evidence())) == set(SCORES) < set(Scores.model_fields)
+    assert set(score(make_evidence())) == set(METRICS) < set(Scores.model_fields)
 
 
 def test_advice_is_given_on_poor_scores_alone():

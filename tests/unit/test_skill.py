@@ -49,7 +49,7 @@ def test_exact_linear_model():
     """The words name the way to a fair contest."""
     told = words(ladder(1e-4), **{"AR(2)": ladder(1e-12), "mean": ladder(1.0)})
     assert told == (
-        "worse than AR(2), the best baseline, by 1e+08 x at 1 step; a linear model is exact on "
+        "worse than AR(2), the best baseline, by 1e+08 x at 1 step; AR(2) is exact on "
         "this signal: for a fair contest add noise, such as signal.noise_std=0.05"
     )
     assert "mean is exact on this signal" in words(ladder(1e-4), mean=ladder(0.0))

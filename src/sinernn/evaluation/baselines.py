@@ -1,10 +1,9 @@
-"""Forecasts that need no network; what cannot beat them has learnt nothing.
+"""Baselines: forecasts without a network, which a trained network should beat.
 
-Each is a function of the same warm-up samples that the network reads, and is registered in
-`forecast_baselines`.
+A baseline is a function of the samples that the network sees, registered in `BASELINES`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +12,10 @@ from jaxtyping import Float
 from sinernn.evaluation.metrics import rmse
 
 ORDERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
-"""Orders p among which the validation part chooses, and the whole warm-up where that is shorter."""
+"""Orders p to choose from; a shorter warm-up is itself the largest order."""
 
-FITTED_SAMPLES = 20_000  # least squares gains little from more; the latest ones count
-_EXACT = 1e-9  # of the spread: orders as good as this are told apart by rounding alone
+FITTED_SAMPLES = 20_000  # least squares gains little from more; the latest are used
+_EXACT = 1e-9  # of the spread: below it, orders differ by rounding alone
 _ROUNDING = 1e-13  # of the largest sample, where there is no spread
 
 Warmup = Float[np.ndarray, "origin W channel"]
@@ -24,35 +23,76 @@ Forecast = Float[np.ndarray, "origin steps channel"]
 Segments = Sequence[Float[np.ndarray, "_ channel"]]
 
 
-def persistence(warmup: Warmup, steps: int) -> Forecast:
+@dataclass(frozen=True)
+class History:
+    """Samples that a baseline forecasts from."""
+
+    training: Segments
+    """Observed samples to fit to."""
+
+    choosing: Float[np.ndarray, "choice all channel"] | None
+    """W + some steps observed samples of several origins, to choose an order on."""
+
+    warmup: Warmup
+    """The W observed samples before each origin."""
+
+    steps: int
+    """Samples to forecast."""
+
+    season: float | None
+    """Samples in a period; None if the series has none."""
+
+
+Baseline = Callable[[History], dict[str, Forecast]]
+"""Forecasts by name; none where the history is too short.
+
+A parameter that was chosen follows the name in brackets, as in `AR(12)`.
+"""
+
+
+def persistence(history: History) -> dict[str, Forecast]:
     """Repeat the last sample: the naive method.
 
     Source:
         Hyndman and Athanasopoulos (2018), Forecasting: Principles and Practice, 2nd ed.,
         section 3.1; so are `seasonal_naive` and `mean`.
     """
-    return np.repeat(warmup[:, -1:], steps, axis=1)
+    return {"persistence": np.repeat(history.warmup[:, -1:], history.steps, axis=1)}
 
 
-def seasonal_naive(warmup: Warmup, steps: int, *, season: float) -> Forecast | None:
-    """Repeat the last season, `season` samples long; None if the warm-up holds none.
+def seasonal_naive(history: History) -> dict[str, Forecast]:
+    """Repeat the last season.
 
-    A season that is no whole number of samples is counted back exactly, then rounded to the
-    nearest sample, so that no drift builds up.
+    A fractional season is counted back exactly, then rounded to the nearest sample, so that no
+    drift builds up.
     """
-    length = warmup.shape[1]
-    ahead = np.arange(1, steps + 1)
-    seasons = np.maximum(np.ceil((ahead - 0.5) / season), 1)
-    place = length - 1 + ahead - np.rint(seasons * season).astype(int)  # at most the last sample
-    if place.min() < 0:
-        return None
-    return warmup[:, np.minimum(place, length - 1)]
+    if not history.season:
+        return {}
+    length = history.warmup.shape[1]
+    ahead = np.arange(1, history.steps + 1)
+    seasons = np.maximum(np.ceil((ahead - 0.5) / history.season), 1)
+    index = length - 1 + ahead - np.rint(seasons * history.season).astype(int)
+    if index.min() < 0:
+        return {}  # the warm-up is shorter than a season
+    return {"seasonal naive": history.warmup[:, np.minimum(index, length - 1)]}
 
 
-def mean(training: Segments, origins: int, steps: int) -> Forecast:
+def mean(history: History) -> dict[str, Forecast]:
     """Forecast the training part's mean."""
-    average = np.concatenate(training).mean(axis=0)
-    return np.broadcast_to(average, (origins, steps, len(average))).copy()
+    average = np.concatenate(history.training).mean(axis=0)
+    shape = (len(history.warmup), history.steps, len(average))
+    return {"mean": np.broadcast_to(average, shape).copy()}
+
+
+def linear_autoregression(history: History) -> dict[str, Forecast]:
+    """Run the AR(p) that is best in closed loop on the samples to choose on."""
+    length = history.warmup.shape[1]
+    orders = sorted({*(order for order in ORDERS if order < length), min(length, ORDERS[-1])})
+    models = fit_autoregressions(history.training, orders)
+    if not models or history.choosing is None:
+        return {}
+    chosen = choose_order(models, history.choosing[:, :length], history.choosing[:, length:])
+    return {f"AR({chosen.order})": autoregress([chosen], history.warmup, history.steps)[0]}
 
 
 @dataclass(frozen=True)
@@ -68,9 +108,9 @@ class Autoregression:
 def fit_autoregressions(training: Segments, orders: Sequence[int]) -> list[Autoregression]:
     """Fit AR(p) by least squares for every order p that the training part is long enough for.
 
-    One QR factorisation of the longest lags serves every order: what is left of each is a small
-    triangular problem with the same solution. It is solved to the rank that float64 can see: a
-    noise-free sine has an exact AR(2), and longer lags add nothing but rounding to it.
+    One QR factorisation of the longest lags serves every order, which leaves a small triangular
+    problem for each. It is solved to the rank that float64 resolves: a noise-free sine has an
+    exact AR(2), to which longer lags add nothing but rounding.
     """
     channels = training[0].shape[1]
     fitting = [
@@ -103,9 +143,9 @@ def fit_autoregressions(training: Segments, orders: Sequence[int]) -> list[Autor
 
 
 def _triangle(design: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "column column"]:
-    """Return R of a tall matrix's QR factorisation: of blocks, then of their stacked Rs, and so on.
+    """Return R of a tall matrix's QR factorisation, by factorising blocks and then stacked Rs.
 
-    Blocks fit the processor's cache, and are too small for threads that would wait for each other.
+    Blocks fit the processor's cache and are too small to be worth several threads.
 
     Source:
         Demmel, Grigori, Hoemmen and Langou (2012), SIAM Journal on Scientific Computing 34,
@@ -121,7 +161,7 @@ def _triangle(design: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "col
 
 
 def autoregress(models: Sequence[Autoregression], warmup: Warmup, steps: int) -> list[Forecast]:
-    """Run models freely from the same warm-ups, all at once: every forecast is the next input."""
+    """Run models in closed loop from the same warm-ups, all at once."""
     longest = max(model.order for model in models)
     origins, length, channels = warmup.shape
     # Shorter models get weight 0 for the lags they lack. [model, longest x channel, channel]
@@ -134,7 +174,7 @@ def autoregress(models: Sequence[Autoregression], warmup: Warmup, steps: int) ->
     known = min(length, longest)
     past[:, :, longest - known : longest] = warmup[:, -known:]
     flat = past.reshape(len(models), origins, -1)
-    with np.errstate(over="ignore", invalid="ignore"):  # an unstable model may run away
+    with np.errstate(over="ignore", invalid="ignore"):  # an unstable model may diverge
         for begin in range(0, steps * channels, channels):
             end = begin + longest * channels
             flat[:, :, end : end + channels] = flat[:, :, begin:end] @ weights + intercepts
@@ -144,11 +184,15 @@ def autoregress(models: Sequence[Autoregression], warmup: Warmup, steps: int) ->
 def choose_order(
     models: Sequence[Autoregression], warmup: Warmup, truth: Forecast
 ) -> Autoregression:
-    """Return the model of lowest closed-loop RMSE; of equally exact ones the shortest."""
+    """Return the model of lowest closed-loop RMSE, the shortest among exact ones."""
     forecasts = autoregress(models, warmup, truth.shape[1])
     scores = [rmse(forecast - truth) for forecast in forecasts]
     enough = max(min(scores), _EXACT * float(truth.std()), _ROUNDING * float(np.abs(truth).max()))
     return next(model for model, score in zip(models, scores, strict=True) if score <= enough)
+
+
+BASELINES: tuple[Baseline, ...] = (persistence, seasonal_naive, mean, linear_autoregression)
+"""Every baseline, in the order of the table."""
 
 
 def forecast_baselines(
@@ -159,25 +203,8 @@ def forecast_baselines(
     steps: int,
     season: float | None,
 ) -> dict[str, Forecast]:
-    """Return every baseline's forecasts, by its name; those that the data are too short for lack.
-
-    Args:
-        training: Observed samples to fit to.
-        choosing: Stretches of W + some steps observed samples, to choose the AR's order on; None
-            if there are none, and no AR then.
-        warmup: The W observed samples before each origin.
-        steps: Samples to forecast.
-        season: Samples in a period; None if the series has none.
-    """
-    length = warmup.shape[1]
-    forecasts: dict[str, Forecast | None] = {
-        "persistence": persistence(warmup, steps),
-        "seasonal naive": seasonal_naive(warmup, steps, season=season) if season else None,
-        "mean": mean(training, len(warmup), steps),
+    """Return the forecasts of every baseline by name; for the arguments see `History`."""
+    history = History(training, choosing, warmup, steps, season)
+    return {
+        name: forecast for baseline in BASELINES for name, forecast in baseline(history).items()
     }
-    orders = sorted({*(order for order in ORDERS if order < length), min(length, ORDERS[-1])})
-    models = fit_autoregressions(training, orders)
-    if models and choosing is not None:
-        chosen = choose_order(models, choosing[:, :length], choosing[:, length:])
-        forecasts[f"AR({chosen.order})"] = autoregress([chosen], warmup, steps)[0]
-    return {name: forecast for name, forecast in forecasts.items() if forecast is not None}

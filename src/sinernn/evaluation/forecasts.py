@@ -1,4 +1,4 @@
-"""Forecasts: arrays that scores are computed from and figures are drawn from."""
+"""Arrays of an evaluation, from which metrics are computed and figures drawn."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ class OneStep:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that is evaluated, in the series' own units."""
+    """Everything that metrics are computed from, in the series' own units."""
 
     closed_loop: Forecasts
     open_loop: tuple[OneStep, ...]

@@ -90,7 +90,7 @@ def coarse_sampling(setting: Setting) -> Hint | None:
     return Hint(
         override=f"signal.time_step={setting.period / 20:.6g}",
         because=f"there are {setting.period / setting.time_step:.3g} samples in a period: at 2 "
-        "and below the waveform cannot be told from a slower one",
+        "and below the waveform cannot be distinguished from a slower one",
     )
 
 

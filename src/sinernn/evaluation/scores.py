@@ -1,8 +1,8 @@
-"""Scores: how good a network is, in numbers and words.
+"""Metrics of a trained network, in numbers and words.
 
-One-step error is what training minimises and what misleads; closed-loop error, far ahead, from
-several origins and beside baselines, is what counts. A score is one function of the `Evidence`,
-registered in `SCORES`.
+Training minimises the one-step error, which says little about a free run; the closed-loop error far
+ahead, from several origins and beside baselines, is what counts. A metric is a function of the
+`Evidence`, registered in `METRICS`.
 """
 
 from collections import Counter
@@ -67,11 +67,11 @@ def score_baselines(evidence: Evidence) -> list[BaselineScore]:
 def score_valid_time(evidence: Evidence) -> ValidTime | None:
     """First step beyond the threshold; capped at the horizon, which `outlasted` origins reached."""
     if not evidence.spread:
-        return None  # a constant has no yardstick
+        return None  # a constant has no scale
     forecasts = evidence.closed_loop
     steps = valid_steps(forecasts.errors, limit=VALID_FRACTION * evidence.spread)
     capped = np.sort(np.minimum(steps, forecasts.steps))
-    middle = capped[(len(capped) - 1) // 2]  # an origin's own: a bound has no mean with a value
+    middle = capped[(len(capped) - 1) // 2]  # not a mean: capped values are bounds
 
     def in_units(unit: float) -> MedianAndWorst:
         return MedianAndWorst(median=float(middle) * unit, worst=float(capped[0]) * unit)
@@ -134,11 +134,11 @@ def score_skill(evidence: Evidence) -> Skill:
         errors_by_horizon(evidence.closed_loop.errors),
         _baseline_tables(evidence),
         std=evidence.spread
-        or rmse(evidence.closed_loop.truth),  # a constant's size is its yardstick
+        or rmse(evidence.closed_loop.truth),  # the scale of a constant is its size
     )
 
 
-SCORES: dict[str, Callable[[Evidence], Any]] = {
+METRICS: dict[str, Callable[[Evidence], Any]] = {
     "open_loop": score_open_loop,
     "closed_loop_rmse": score_closed_loop,
     "baselines": score_baselines,
@@ -147,12 +147,12 @@ SCORES: dict[str, Callable[[Evidence], Any]] = {
     "oscillation": score_oscillation,
     "dynamics": score_dynamics,
 }
-"""Every score there is, by its key in evaluation.json, where `Scores` has a field for it."""
+"""Every metric, by its key in evaluation.json, where `Scores` has a field for it."""
 
 
 def score(evidence: Evidence) -> dict[str, Any]:
-    """Return every score, as `Scores` takes them."""
-    return {name: function(evidence) for name, function in SCORES.items()}
+    """Return every metric, as `Scores` takes them."""
+    return {name: function(evidence) for name, function in METRICS.items()}
 
 
 def advise(evidence: Evidence, setting: Setting) -> list[Hint]:

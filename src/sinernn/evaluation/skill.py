@@ -38,9 +38,8 @@ def compare_with_baselines(
         if wins:
             words += f"; better than every baseline up to {_steps(wins[-1])}"
     if theirs <= EXACT * std:
-        what = "a linear model" if best.startswith("AR(") else best
         words += (
-            f"; {what} is exact on this signal: for a fair contest add noise, "
+            f"; {best} is exact on this signal: for a fair contest add noise, "
             f"such as signal.noise_std={0.05 * std:.1g}"
         )
     ratio = None if ratio is None else finite(ratio)

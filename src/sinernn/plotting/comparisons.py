@@ -5,7 +5,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from sinernn.plotting.style import (
-    BASELINES,
+    BASELINE_LINES,
     FAINT,
     MODEL,
     TRUTH,
@@ -29,7 +29,7 @@ def horizon(story: Story) -> Figure:
     marker = marker_for(len(ahead))
     for name, forecast in evidence.baselines.items():
         theirs = np.median(_errors_up_to(evidence.closed_loop.errors_of(forecast)), axis=0)
-        look = BASELINES.get(name.split("(")[0], {"color": FAINT})
+        look = BASELINE_LINES.get(name.partition("(")[0], {"color": FAINT})
         axes.plot(ahead, theirs, marker=marker, label=name, **look)
     if len(errors) > 1:
         low, high = errors.min(axis=0), errors.max(axis=0)

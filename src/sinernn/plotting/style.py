@@ -17,23 +17,23 @@ from matplotlib.ticker import LogFormatterSciNotation, NullFormatter
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.metrics import VALID_FRACTION
 
-# Okabe and Ito's palette, told apart by the colour-blind; each also differs in weight or dash,
-# so that a greyscale print still reads.
+# Okabe and Ito's palette, which colour-blind readers can distinguish; each also differs in weight
+# or dash, so that a greyscale print remains readable.
 TRUTH, MODEL, ACCENT, FAINT = "#000000", "#0072B2", "#D55E00", "#B0B0B0"
 GREEN, PURPLE, ORANGE = "#009E73", "#CC79A7", "#E69F00"
 
-BASELINES: dict[str, dict[str, Any]] = {
+BASELINE_LINES: dict[str, dict[str, Any]] = {
     "AR": {"color": ACCENT, "linestyle": (0, (1, 1))},
     "mean": {"color": GREEN, "linestyle": (0, (6, 2))},
     "persistence": {"color": PURPLE, "linestyle": (0, (6, 2, 1, 2))},
     "seasonal naive": {"color": ORANGE, "linestyle": (0, (3, 1))},
 }
-"""Lines of what is compared with the network, by its name without what stands in brackets."""
+"""Line styles of baselines, by name without the part in brackets; others are grey."""
 
 STYLE: dict[str, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 150,
-    # Cells of a grid fill the figure; `arrange` makes room for labels in them.
+    # Cells of a grid fill the figure; `arrange` reserves space for labels in them.
     **dict.fromkeys(["figure.subplot.left", "figure.subplot.bottom"], 0.0),
     **dict.fromkeys(["figure.subplot.right", "figure.subplot.top"], 1.0),
     **dict.fromkeys(["figure.subplot.wspace", "figure.subplot.hspace"], 0.0),

@@ -30,7 +30,7 @@ def loss_curve(story: Story) -> Figure:
         ncols=3,
         borderaxespad=0,
     )
-    legend.set_in_layout(False)  # it may reach over the panel beside; the title makes room for it
+    legend.set_in_layout(False)  # it may reach over the panel beside; the title leaves space for it
     bottom.plot(story.metrics["step"], story.metrics["learning_rate"], color=TRUTH)
     bottom.set(ylabel="learning rate", xlabel="updates", ylim=(0, None))
     return figure
@@ -63,7 +63,7 @@ def _draw_updates(axes: Axes, metrics: dict[str, Float[np.ndarray, " row"]]) -> 
 
 
 def _draw_refinement(axes: Axes, metrics: dict[str, Float[np.ndarray, " row"]]) -> None:
-    """Draw the loss of each stage, which is another in every stage, and the validation error."""
+    """Draw the error that each stage minimises, and the closed-loop error on validation."""
     label = "loss of a stage (scaled units²)"
     for stage in np.unique(metrics["stage"]):
         rows = (metrics["stage"] == stage) & np.isfinite(metrics["loss"])

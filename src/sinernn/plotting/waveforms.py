@@ -52,7 +52,7 @@ def overview(story: Story) -> Figure:
         borderaxespad=0,
         fontsize="small",
     )
-    legend.set_in_layout(False)  # it may reach over the panel beside; the title makes room for it
+    legend.set_in_layout(False)  # it may reach over the panel beside; the title leaves space for it
     _add_legend(figure, first, errors)
     return figure
 

@@ -1,31 +1,46 @@
-"""How words on the command line are taken: typer's own ways, where they do not serve."""
+"""Typer extensions: argument types, `key=value` overrides and safe error messages."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, cast
+from pathlib import Path
+from typing import Annotated, Any, cast
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 from sinernn.errors import ConfigError, Place, Problem, printable
 
+ConfigArgument = Annotated[Path, typer.Argument(help="YAML file of the experiment.")]
+RunArgument = Annotated[str, typer.Argument(help="Run directory, its name, or latest.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Settings to change, as in model.hidden_size=32.", metavar="[KEY=VALUE]..."
+    ),
+]
+RunsDir = Annotated[Path, typer.Option(help="Folder of the run directories.")]
+Quiet = Annotated[bool, typer.Option(help="Show no progress.")]
+Figures = Annotated[bool, typer.Option(help="Draw the overview figure at the end.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 
-class Commands(TyperGroup):
-    """All commands; what is told of words that were typed wrongly is harmless to a terminal."""
+
+class CommandGroup(TyperGroup):
+    """A group of commands whose error messages contain no control codes."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         """Parse the words before the command."""
-        with _harmless():
+        with _escaped_messages():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        """Parse the words behind the command, and run it."""
-        with _harmless():
+        """Parse the words after the command, and run it."""
+        with _escaped_messages():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _harmless() -> Generator[None]:
-    """Escape control codes in the message of whatever error comes from typer."""
+def _escaped_messages() -> Generator[None]:
+    """Escape control codes in the messages of typer's errors."""
     try:
         yield
     except Exception as error:  # typer's classes have no public names
@@ -35,11 +50,11 @@ def _harmless() -> Generator[None]:
         raise
 
 
-class TakesOverrides(TyperCommand):
-    """A command whose users may write a setting as an option, by habit."""
+class Command(TyperCommand):
+    """A command; a setting typed as an option gets a message with the right form."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the words behind the command.
+        """Parse the words after the command.
 
         Raises:
             ConfigError: An option is a setting.
@@ -49,7 +64,7 @@ class TakesOverrides(TyperCommand):
             return super().parse_args(ctx, args)
         except Exception as error:  # typer's class for an unknown option has no public name
             option = getattr(error, "option_name", None)
-            if option is not None:
+            if option is not None and any(each.name == "overrides" for each in self.params):
                 _explain_setting(option, words)
             raise
 
@@ -62,5 +77,5 @@ def _explain_setting(option: str, words: list[str]) -> None:
         if word.split("=")[0] != option:
             continue
         if meant := override_for_option(words[at:], list(setting_paths(Config))):
-            message = f"is no option; settings are written without dashes: {meant}"
+            message = f"not an option; write settings without dashes: {meant}"
             raise ConfigError([Problem(Place(word), (), message)])

@@ -1,8 +1,9 @@
-"""What a person reads in a terminal: progress on stderr, results on stdout."""
+"""Terminal output: progress on stderr, results as text and tables on stdout."""
 
+import json
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -13,27 +14,35 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 from rich.text import Text
 
+from sinernn.cli.output import print_json, print_line
+from sinernn.config import Config
 from sinernn.errors import Problem, printable
 from sinernn.evaluation.results import Scores
+from sinernn.evaluation.scores import METRICS
 from sinernn.model.network import Params
-from sinernn.observers import Observer
+from sinernn.observers import Observer, Summary
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
 from sinernn.runs.facts import RunFacts
 from sinernn.training import Record
 from sinernn.verification import Verification
 
-COMPILING = "compiling for this network: some seconds, once"
+FORMATTED = {
+    "open_loop", "closed_loop_rmse", "baselines", "skill", "valid_time", "oscillation", "dynamics",
+}  # fmt: skip
+"""Metrics with words or a table of their own; others are printed by name."""
+
+COMPILING = "compiling kernels for this network; takes some seconds, once"
 
 
 class ProgressConsole(Console):
-    """The console of stderr: that nobody reads it, or it has no room, must not end the training."""
+    """The console of stderr, on which a failed write does not end the training."""
 
     def __init__(self) -> None:
         super().__init__(stderr=True, highlight=False, markup=False, emoji=False)
 
     def _write_buffer(self) -> None:
-        """Write what is to be shown, and no more once that fails: `| head`, or a full disk."""
+        """Write the buffer; print nothing more once that fails, as on a full disk."""
         try:
             super()._write_buffer()
         except OSError:
@@ -42,12 +51,18 @@ class ProgressConsole(Console):
 
 
 class TrainingProgress(Observer):
-    """A bar on a terminal, and a plain line for every row of the metrics elsewhere."""
+    """Progress: a bar on a terminal, elsewhere a line for every row of the metrics."""
 
     def __init__(
         self, steps: int, iterations: Sequence[int] = (), console: Console | None = None
     ) -> None:
-        """Prepare for so many updates, and iterations of each stage of refinement."""
+        """Prepare the bar.
+
+        Args:
+            steps: Updates.
+            iterations: Iterations of each stage of refinement.
+            console: Where to print; default: stderr.
+        """
         self._steps, self._iterations = steps, iterations
         self._console = console or ProgressConsole()
         self._mark = (0, time.perf_counter())  # updates done at the last row, and when
@@ -75,32 +90,32 @@ class TrainingProgress(Observer):
             self._bar.stop()
 
     def start(self, run: Run, facts: RunFacts) -> None:
-        """Tell where the run is kept, what computes it, and where it goes on."""
+        """Print the run directory, the engine and the update to continue from."""
         line = f"{run.path}: {facts.engine} on {facts.device}"
         if facts.updates:
-            line += f", goes on at update {facts.updates} of {self._steps}"
+            line += f", continues at update {facts.updates} of {self._steps}"
         self._print(line)
         self._mark = (facts.updates, time.perf_counter())
         if self._bar:
             self._bar.update(self._task, completed=facts.updates)
 
     def remark(self, text: str) -> None:
-        """Tell what whoever started it may want to know."""
+        """Print a remark."""
         self._print(text)
 
     def compiling(self) -> None:
-        """Show that the engine compiles."""
+        """Print that kernels are compiled."""
         if self._bar:
             self._bar.update(self._task, news=COMPILING)
         else:
             self._print(COMPILING)
 
     def compiled(self) -> None:
-        """Leave the time that compilation took out of the rate."""
+        """Exclude the time that it took from the rate."""
         self._mark = (self._mark[0], time.perf_counter())
 
     def record(self, record: Record | RefineRecord, weights: Callable[[], Params]) -> None:
-        """Show how far training has come."""
+        """Print the progress of training."""
         if isinstance(record, RefineRecord):
             self._show_refinement(record)
             return
@@ -119,7 +134,7 @@ class TrainingProgress(Observer):
             self._print(line)
 
     def _show_refinement(self, record: RefineRecord) -> None:
-        # A stage may end early: what counts is how far the stages have come.
+        # A stage may end early: its remaining iterations then count as done.
         done = sum(self._iterations[: record.stage]) + record.iteration + 1
         total = sum(self._iterations)
         if record.is_stage_end:
@@ -138,17 +153,28 @@ class TrainingProgress(Observer):
             )
 
     def _print(self, line: str) -> None:
-        _say(self._console, line)
+        _print_line(self._console, line)
+
+
+@contextmanager
+def training_progress(config: Config, *, quiet: bool) -> Generator[list[Observer]]:
+    """Show the progress of training on stderr."""
+    if quiet:
+        yield []
+        return
+    stages = config.refine.stages if config.refine else ()
+    with TrainingProgress(config.training.steps, [each.iterations for each in stages]) as shown:
+        yield [shown]
 
 
 def compiling() -> AbstractContextManager[None]:
-    """Tell that an engine compiles, where there is no progress to tell it in."""
+    """Print that kernels are compiled, for commands without progress."""
     ProgressConsole().print(COMPILING, soft_wrap=True)
     return nullcontext()
 
 
-def show_problems(problems: Sequence[Problem], console: Console | None = None) -> None:
-    """Show what is wrong with a config, each with its line and a caret under the place."""
+def print_problems(problems: Sequence[Problem], console: Console | None = None) -> None:
+    """Print every problem of a config; on a terminal with its line and a caret below."""
     console = console or ProgressConsole()
     for problem in problems:
         place, message = problem.place, Text(str(problem))
@@ -158,10 +184,10 @@ def show_problems(problems: Sequence[Problem], console: Console | None = None) -
         if not (console.is_terminal and place.text and place.column):
             continue
         margin = f"{place.line:>6} | "
-        room = console.width - len(margin)
-        cut = max(0, place.column - 1 - room // 2) if len(place.text) > room else 0
-        before = printable(place.text[cut : place.column - 1], room)
-        after = printable(place.text[place.column - 1 :], room)
+        width = console.width - len(margin)
+        cut = max(0, place.column - 1 - width // 2) if len(place.text) > width else 0
+        before = printable(place.text[cut : place.column - 1], width)
+        after = printable(place.text[place.column - 1 :], width)
         line = Text(margin, "dim") + Text(before + after)
         console.print(line, no_wrap=True, overflow="ellipsis")
         console.print(Text(" " * (len(margin) + cell_len(before)) + "^", "bold red"))
@@ -172,22 +198,22 @@ def _results_console() -> Console:
     return Console(highlight=False, markup=False, emoji=False)
 
 
-def _say(console: Console, line: str) -> None:
-    """Print one line, whose names and values may hold any character."""
+def _print_line(console: Console, line: str) -> None:
+    """Print one line; names and values in it may contain any character."""
     console.print(printable(line, 2000), soft_wrap=True)
 
 
 def print_scores(result: Scores) -> None:
-    """Print scores: first a table, then what it means in words."""
+    """Print scores: a table, then the conclusions in words."""
     scores = result.model_dump()
     console = _results_console()
-    say = partial(_say, console)
-    taken = f"{scores['updates']} updates"
+    say = partial(_print_line, console)
+    trained = f"{scores['updates']} updates"
     if scores["refine_iterations"]:
-        taken += f" and {scores['refine_iterations']} iterations of refinement"
+        trained += f" and {scores['refine_iterations']} iterations of refinement"
     say(
         f"{scores['config']}, {scores['part']} part: {scores['checkpoint']} checkpoint, "
-        f"after {taken}; errors in signal units"
+        f"after {trained}; errors in signal units"
     )
     open_loop = scores["open_loop"]
     say(
@@ -198,6 +224,9 @@ def print_scores(result: Scores) -> None:
     for line in (_valid_time(scores), _oscillation(scores), _dynamics(scores)):
         if line:
             say(line)
+    for name in METRICS:
+        if name not in FORMATTED:
+            say(f"{name}: {json.dumps(scores[name])}")
     say(f"skill: {scores['skill']['words']}")
     for hint in scores["hints"]:
         say(f"hint: try {hint['override']}: {hint['because']}")
@@ -207,25 +236,41 @@ def print_scores(result: Scores) -> None:
             say(f"origin {number} of {count} diverged at step {origin['diverged_at']}")
 
 
+def print_summary(summary: Summary, *, as_json: bool) -> None:
+    """Print the results of a finished training."""
+    facts, paths = summary.facts, [str(path) for path in summary.figures]
+    if as_json:
+        run = {"run": str(summary.run.path), **facts.model_dump()}
+        print_json({**run, "scores": summary.scores.model_dump(), "figures": paths})
+        return
+    print_scores(summary.scores)
+    for path in paths:
+        print_line(path)
+    refined = facts.refine_iterations
+    done = f"{facts.updates} updates" + (f" and {refined} iterations" if refined else "")
+    print_line(f"{done} in {facts.seconds} s on {facts.device}")
+    print_line(summary.run.path)
+
+
 def print_verification(verification: Verification) -> None:
-    """Print whether a run was reproduced, and if not, what may be the reason."""
-    say = partial(_say, _results_console())
+    """Print whether the results agree; otherwise the differences and possible reasons."""
+    say = partial(_print_line, _results_console())
     if verification.agrees:
-        say(f"{verification.run}: trained again to the same bits")
+        say(f"{verification.run}: reproduced bit for bit")
         return
     wrong = ", ".join(name for name, agrees in verification.files.items() if not agrees)
-    say(f"{verification.run}: trained again, and the results differ: {wrong}")
+    say(f"{verification.run}: not reproduced; these files differ: {wrong}")
     for name, (then, now) in verification.scores.items():
-        is_same = "is the same" if then == now else f"is {_number(now, '.6e')}"
-        say(f"{name}: was {_number(then, '.6e')}, {is_same}")
+        after = "unchanged" if then == now else f"now {_number(now, '.6e')}"
+        say(f"{name}: was {_number(then, '.6e')}, {after}")
     for name, (then, now) in verification.environment.items():
-        say(f"{name}: was {then}, is {now}")
+        say(f"{name}: was {then}, now {now}")
     if not verification.environment:
-        say("the environment is the same; were files of the run changed, or this package?")
+        say("the environment is unchanged; were files of the run or this package edited?")
 
 
 def _closed_loop_table(scores: dict[str, Any]) -> Table:
-    """Errors of the network and the baselines, a row a horizon."""
+    """Return a table of the errors of network and baselines, one row per horizon."""
     count, baselines = len(scores["origins"]), scores["baselines"]
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -252,20 +297,20 @@ def _valid_time(scores: dict[str, Any]) -> str | None:
         return None
     horizon, count = scores["closed_loop_rmse"][-1]["horizon"], len(scores["origins"])
 
-    def told(which: str) -> str:
+    def duration(which: str) -> str:
         steps = valid["steps"][which]
         periods = f", {valid['periods'][which]:.3g} periods" if valid["periods"] else ""
-        lasted = valid["outlasted"] > (count // 2 if which == "median" else count - 1)
-        beyond = "more than " if steps == horizon and lasted else ""
+        is_bound = valid["outlasted"] > (count // 2 if which == "median" else count - 1)
+        beyond = "more than " if steps == horizon and is_bound else ""
         return f"{beyond}{steps:g} steps ({valid['time_units'][which]:.4g} time units{periods})"
 
     what = f"valid time (error below {valid['threshold']:g} standard deviations)"
     if valid["outlasted"] == count:
-        return f"{what}: {told('median')}, all origins"
+        return f"{what}: {duration('median')}, all origins"
     outlasted = (
         f"; {valid['outlasted']} of {count} outlasted the horizon" if valid["outlasted"] else ""
     )
-    return f"{what}: median {told('median')}, worst {told('worst')}{outlasted}"
+    return f"{what}: median {duration('median')}, worst {duration('worst')}{outlasted}"
 
 
 def _oscillation(scores: dict[str, Any]) -> str | None:
@@ -274,14 +319,14 @@ def _oscillation(scores: dict[str, Any]) -> str | None:
         return None
     frequency, drift = found["frequency_error"], found["phase_drift_rad_per_1000_steps"]
     if not found["of"]:
-        return "oscillation: none that a sinusoid explains"
+        return "oscillation: no free run fits a sinusoid"
     some = (
         "" if found["of"] == found["count"] else f" ({found['of']} of {found['count']} free runs)"
     )
     return (
-        f"oscillation{some}: frequency off by {frequency['median']:+.1e} (relative), phase drift "
+        f"oscillation{some}: frequency error {frequency['median']:+.1e} (relative), phase drift "
         f"{drift['median']:+.1e} rad per 1000 steps, amplitude "
-        f"{found['amplitude_ratio']['median']:.4g} x the truth's"
+        f"{found['amplitude_ratio']['median']:.4g} x the true one"
     )
 
 
@@ -293,12 +338,12 @@ def _dynamics(scores: dict[str, Any]) -> str:
         found["lyapunov_resolution_per_step"],
     )
     if exponent is None:
-        return f"where it settles: {places}"
-    meaning = "neighbours keep their distance"
+        return f"long-term behaviour: {places}"
+    meaning = "nearby trajectories keep their distance"
     if abs(exponent) > resolution:
-        meaning = "neighbours part" if exponent > 0 else "neighbours meet"
+        meaning = "nearby trajectories diverge" if exponent > 0 else "nearby trajectories converge"
     return (
-        f"where it settles: {places}; largest Lyapunov exponent {exponent:+.1e} per step "
+        f"long-term behaviour: {places}; largest Lyapunov exponent {exponent:+.1e} per step "
         f"({meaning})"
     )
 

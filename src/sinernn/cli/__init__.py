@@ -1,0 +1,79 @@
+"""The command line. A command parses its arguments, calls one function and prints the result.
+
+Each command is a function in a file of this package, registered in `COMMANDS`. Heavy imports wait
+inside it, so that `--help` is instant.
+"""
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from sinernn.cli.config import config_app
+from sinernn.cli.eval import eval_command
+from sinernn.cli.output import silence_output
+from sinernn.cli.parsing import Command, CommandGroup
+from sinernn.cli.plot import plot_command
+from sinernn.cli.resume import resume_command
+from sinernn.cli.train import train_command
+from sinernn.cli.verify import verify_command
+from sinernn.errors import ConfigError, SinernnError, printable
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "train": train_command,
+    "resume": resume_command,
+    "verify": verify_command,
+    "eval": eval_command,
+    "plot": plot_command,
+}
+"""Every command, by its name, in the order of `--help`."""
+
+app = typer.Typer(
+    cls=CommandGroup,
+    help="Train and evaluate small recurrent networks on time series: one YAML file per "
+    "experiment.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for _name, _function in COMMANDS.items():
+    app.command(_name, cls=Command)(_function)
+app.add_typer(config_app, name="config")
+
+
+@app.callback(invoke_without_command=True)
+def global_options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Handle options that precede the command."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"sinernn {installed('sinernn')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; any error that a user can cause is one message and an exit code."""
+    try:
+        app(prog_name="sinernn")
+    except SinernnError as error:
+        with suppress(OSError):  # without a stderr, the exit code still reports the failure
+            if isinstance(error, ConfigError):
+                from sinernn.cli.terminal import print_problems
+
+                print_problems(error.problems)
+            else:
+                typer.echo(error, err=True)
+        sys.exit(error.exit_code)
+    except OSError as error:  # files of a run have messages of their own: this is the output
+        place = "the output" if error.filename is None else printable(str(error.filename), 300)
+        if isinstance(error, FileNotFoundError) and error.filename is None:
+            place = "the working directory"  # nothing else is missing without a file name
+        silence_output(f"{place}: {error.strerror or error}; everything saved so far is kept")
+        sys.exit(1)
+    except SystemExit as ended:
+        if ended.code == 130:  # Typer's exit code for Ctrl-C
+            typer.echo("interrupted", err=True)
+        raise

@@ -1,0 +1,66 @@
+"""`sinernn plot`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sinernn.cli.output import print_json, print_line
+from sinernn.cli.parsing import AsJson, RunArgument, RunsDir
+from sinernn.errors import UsageError
+
+
+class FigureFormat(StrEnum):
+    """File types of figures."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
+
+def plot_command(
+    run: RunArgument = "latest",
+    figure: Annotated[
+        list[str] | None, typer.Option(help="Draw only this figure; repeatable.")
+    ] = None,
+    format: Annotated[FigureFormat, typer.Option(help="File type.")] = FigureFormat.png,
+    only_list: Annotated[
+        bool, typer.Option("--list", help="List the figures without drawing any.")
+    ] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Open the first file in the system's viewer.")
+    ] = False,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Draw a run's figures from its files.
+
+    Example: sinernn plot runs/latest --format svg
+    """
+    if only_list:
+        _list_figures(as_json)
+        return
+    from sinernn import plot_run
+    from sinernn.runs.directory import open_run
+
+    opened = open_run(run, runs_dir=runs_dir)
+    paths = plot_run.plot(opened, format=format.value, names=figure)
+    if as_json:
+        print_json({"figures": [str(path) for path in paths]})
+    else:
+        for path in paths:
+            print_line(path)
+    if show and typer.launch(str(paths[0].resolve())) != 0:
+        raise UsageError(f"{paths[0]}: written, but this system has no viewer to open it with")
+
+
+def _list_figures(as_json: bool) -> None:
+    from sinernn.plotting import figure_descriptions
+
+    figures = figure_descriptions()
+    if as_json:
+        print_json({"figures": figures})
+        return
+    for name, description in figures.items():
+        typer.echo(f"{name:12} {description}")

@@ -1,0 +1,35 @@
+"""`sinernn train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sinernn.cli.parsing import AsJson, ConfigArgument, Figures, Overrides, Quiet, RunsDir
+
+
+def train_command(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    start_from: Annotated[
+        str | None, typer.Option("--from", help="Run whose best weights to start from.")
+    ] = None,
+    runs_dir: RunsDir = Path("runs"),
+    quiet: Quiet = False,
+    figures: Figures = True,
+    as_json: AsJson = False,
+) -> None:
+    """Train a network, evaluate it and draw it, in a new run directory.
+
+    Example: sinernn train configs/default.yaml model.hidden_size=32
+    """
+    from sinernn import experiment
+    from sinernn.cli.terminal import print_summary, training_progress
+    from sinernn.config import load_config
+
+    settings = load_config(config, overrides or [])
+    with training_progress(settings, quiet=quiet) as observers:
+        summary = experiment.train(
+            settings, runs_dir=runs_dir, start_from=start_from, figures=figures, observers=observers
+        )
+    print_summary(summary, as_json=as_json)

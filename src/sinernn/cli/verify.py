@@ -1,0 +1,34 @@
+"""`sinernn verify`."""
+
+from pathlib import Path
+
+import typer
+
+from sinernn.cli.output import print_json
+from sinernn.cli.parsing import AsJson, Quiet, RunArgument, RunsDir
+
+
+def verify_command(
+    run: RunArgument = "latest",
+    runs_dir: RunsDir = Path("runs"),
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a finished run's config again and compare the results bit for bit.
+
+    Example: sinernn verify latest
+    """
+    from sinernn.cli.terminal import print_verification, training_progress
+    from sinernn.config import load_config
+    from sinernn.runs.directory import open_run
+    from sinernn.verification import verify
+
+    opened = open_run(run, runs_dir=runs_dir)
+    with training_progress(load_config(opened.config_path), quiet=quiet) as observers:
+        verification = verify(opened, observers=observers)
+    if as_json:
+        print_json(verification.report())
+    else:
+        print_verification(verification)
+    if not verification.agrees:
+        raise typer.Exit(1)

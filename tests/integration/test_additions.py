@@ -1,0 +1,84 @@
+"""A new signal, figure, metric, baseline or command shows up where a user would see it.
+
+A new cell is added in tests/unit/test_cells.py.
+"""
+
+import json
+from typing import Annotated, Literal
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from pydantic import Field, create_model
+
+from sinernn import cli, plotting
+from sinernn.config import Config
+from sinernn.config.load import validate
+from sinernn.config.places import Document, Places
+from sinernn.config.sections import Signal
+from sinernn.data.synthetic import Synthetic
+from sinernn.errors import Place
+from sinernn.evaluation import baselines, scores
+from sinernn.runs import Run
+from sinernn.schema import default_kind
+
+
+class Square(Synthetic):
+    """A square wave."""
+
+    kind: Literal["square"]
+
+    def values(self, time):
+        return np.sign(np.sin(time))
+
+
+def test_new_signal(here):
+    """A config accepts a signal's class once it is part of the union."""
+    union = Annotated[Signal | Square, Field(discriminator="kind"), default_kind("sine")]
+    kind = create_model("Extended", __base__=Config, signal=(union, ...))
+    tree = {"signal": {"kind": "square", "length": 100}}
+    config = validate(Document(tree, Places(Place("config"))), kind)
+    assert set(np.unique(config.signal.read().observed)) == {-1.0, 0.0, 1.0}
+
+
+def test_new_figure(sinernn, trained: Run, monkeypatch: pytest.MonkeyPatch):
+    """`plot` draws and lists it."""
+
+    def blank(story):
+        """An empty page."""
+        return Figure()
+
+    monkeypatch.setitem(plotting.FIGURES, "blank", blank)
+    assert sinernn("plot", "latest", "--figure", "blank").out.endswith("/figures/blank.png\n")
+    assert "blank        An empty page." in sinernn("plot", "--list").out
+
+
+def test_new_metric(sinernn, trained: Run, monkeypatch: pytest.MonkeyPatch):
+    """`eval` prints it by its name."""
+    monkeypatch.setitem(scores.METRICS, "origins_seen", lambda evidence: 3)
+    assert "\norigins_seen: 3\n" in sinernn("eval", "latest").out
+    assert json.loads(sinernn("eval", "latest", "--json").out)["origins_seen"] == 3
+
+
+def test_new_baseline(sinernn, trained: Run, monkeypatch: pytest.MonkeyPatch):
+    """`eval` gives it a column, and `plot` a line."""
+
+    def zero(history):
+        return {"zero": 0 * baselines.persistence(history)["persistence"]}
+
+    monkeypatch.setattr(baselines, "BASELINES", (*baselines.BASELINES, zero))
+    assert " zero" in sinernn("eval", "latest").out
+    assert sinernn("plot", "latest", "--figure", "horizon").code == 0
+
+
+def test_new_command(sinernn, monkeypatch: pytest.MonkeyPatch):
+    """`--help` lists it, and it runs."""
+
+    def hello_command() -> None:
+        """Say hello."""
+        print("hello")
+
+    monkeypatch.setattr(cli.app, "registered_commands", [*cli.app.registered_commands])
+    cli.app.command("hello", cls=cli.Command)(hello_command)
+    assert "Say hello." in sinernn("--help").out
+    assert sinernn("hello").out == "hello\n"
