@@ -4,7 +4,7 @@ import pytest
 from sinernn.data.windows import Plan
 from sinernn.errors import TrainingDivergedError
 from sinernn.model.network import Network
-from sinernn.training import schedule, train
+from sinernn.training import run_updates, schedule
 
 
 class CountingEngine:
@@ -55,7 +55,7 @@ def records(engine: CountingEngine, **changes):
         checkpoint_every=None,
         evaluate=lambda: float(engine.state.updates),
     )
-    return list(train(engine, **(options | changes)))
+    return list(run_updates(engine, **(options | changes)))
 
 
 def test_rows_of_metrics():
