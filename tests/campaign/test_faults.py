@@ -302,8 +302,8 @@ def test_working_folder_deleted(here: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("train {tiny}", "the working directory: No such file or directory; everything saved so "
-                         "far is kept"),
+        ("train {tiny}", "runs: cannot hold a run directory: No such file or directory; choose "
+                         "another --runs-dir"),
         ("resume latest", "runs/latest: no such run; there are none in runs"),
     ],
 )  # fmt: skip

@@ -8,6 +8,7 @@ import io
 from collections.abc import Callable
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -51,7 +52,8 @@ def draw(name: str, story: Story, format: str) -> bytes:
         format: One of `FORMATS`.
     """
     buffer = io.BytesIO()
-    with own_style():
+    # Numbers near the largest there are, as in an edited metrics.csv, overflow in matplotlib.
+    with own_style(), np.errstate(over="ignore", invalid="ignore"):
         figure = FIGURES[name](story)
         figure.set_dpi(mpl.rcParams["savefig.dpi"])
         arrange(figure, FigureCanvasAgg(figure).get_renderer())
