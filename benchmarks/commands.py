@@ -79,10 +79,12 @@ class Cost:
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> Cost:
     """Run a command in a folder, to its end."""
+    # As users have it: the sources are compiled to bytecode once.
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     # Through a small process: the peak of a child counts what it was forked from.
     done = subprocess.run(
         [sys.executable, "-c", LAUNCHER, *command],
-        cwd=folder, env=os.environ | environment, check=True, capture_output=True, text=True,
+        cwd=folder, env=inherited | environment, check=True, capture_output=True, text=True,
     )  # fmt: skip
     seconds, processor_seconds, peak = map(float, done.stdout.split())
     return Cost(seconds, processor_seconds, peak / (2**20 if sys.platform == "darwin" else 2**10))
