@@ -12,6 +12,8 @@ step.
 Letters as in `jacobian`.
 """
 
+import numpy as np
+
 from sinernn.engines.fused.elementwise import differentiate_steps
 from sinernn.engines.fused.jit import subroutine
 from sinernn.engines.fused.matrices import matrix
@@ -167,6 +169,8 @@ def differentiate(
     w_ih, w_hh, w_out = weights
     d_state, d_memory, d_input, d_pre, d_pre_hidden, d_output = adjoints
     channels, steps, hidden = w_ih.shape[1], slopes.shape[0], w_hh.shape[1]
+    # No literals: a subroutine would be compiled for each value of one.
+    nought, single, padded = np.int64(0), np.int64(1), np.int64(shape.hidden)
     last = shape.states - 1
     differentiate_steps(
         shape,
@@ -209,16 +213,22 @@ def differentiate(
                 _clear(adjoint, filled)
         if filled == CHUNK or t == 0:  # in the order of the parameters
             x, s, one, new = buffers.window, buffers.states, buffers.constants, t + filled - 1
-            row = _add_outer_products(jacobian, 0, d_pre, x, 0, channels, channels, new, active)
             row = _add_outer_products(
-                jacobian, row, d_pre_hidden, s, 0, shape.hidden, hidden, new, active
+                jacobian, nought, d_pre, x, nought, channels, channels, new, active
             )
-            row = _add_outer_products(jacobian, row, d_pre, one, 0, 0, 1, new, active)
-            row = _add_outer_products(jacobian, row, d_pre_hidden, one, 0, 0, 1, new, active)
             row = _add_outer_products(
-                jacobian, row, d_output, s, shape.hidden, shape.hidden, hidden, new, active
+                jacobian, row, d_pre_hidden, s, nought, padded, hidden, new, active
             )
-            row = _add_outer_products(jacobian, row, d_output, one, 0, 0, 1, new, active)
+            for biased in (d_pre, d_pre_hidden):
+                row = _add_outer_products(
+                    jacobian, row, biased, one, nought, nought, single, new, active
+                )
+            row = _add_outer_products(
+                jacobian, row, d_output, s, padded, padded, hidden, new, active
+            )
+            row = _add_outer_products(
+                jacobian, row, d_output, one, nought, nought, single, new, active
+            )
             filled = 0
 
 

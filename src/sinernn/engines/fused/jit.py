@@ -18,6 +18,9 @@ _OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
     # Kernels allocate nothing, and so need no code that counts who holds an array: less to compile.
     "_nrt": False,
+    # Wrappers by which Python or C would call a function are half of its code, and need numba.
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
 }
 
 
@@ -34,9 +37,7 @@ def subroutine(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def compile_kernel(function: Callable[..., None], arguments: tuple[Any, ...]) -> MachineCode:
     """Compile a function for the types of its arguments; `native` describes how it is called."""
-    # No wrappers by which Python or C would call it: they are half of the code, and need numba.
-    options = _OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    dispatcher = njit(**options)(inspect.unwrap(function))
+    dispatcher: Any = njit(**_OPTIONS)(inspect.unwrap(function))
     types = tuple(numba.typeof(argument) for argument in arguments)
     result = dispatcher._compiler._compile_core(types, None)
     # An intrinsic is an instruction, or the function of the C library that has its name.
