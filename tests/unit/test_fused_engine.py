@@ -363,6 +363,24 @@ def test_kernels_take_plain_arrays_alone():
 
 
 @compiled_only
+def test_threads_compile_in_turn(tmp_path: Path):
+    """Threads that meet a kernel that is not compiled yet get it, each the same."""
+    code = (
+        "import numpy as np\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from sinernn.engines.fused.layout import Layout\n"
+        "from sinernn.engines.fused.runs import empty_run\n"
+        "from sinernn.model.network import Network\n"
+        "calls = [empty_run(Layout(Network('gru', 1, h, 1, 'float64'))) for h in (2, 20, 2, 20)]\n"
+        "with ThreadPoolExecutor(4) as pool:\n"
+        "    ready = list(pool.map(lambda call: call[0].prepare(*call[1]), calls))\n"
+        "print(ready[0] is ready[2], ready[1] is ready[3], ready[0] is ready[1])"
+    )
+    environment = os.environ | {"SINERNN_CACHE_DIR": str(tmp_path)}
+    assert commands.run_python(code, env=environment) == "True True False\n"
+
+
+@compiled_only
 def test_stored_kernels_need_no_numba(tmp_path: Path):
     """Importing it takes longer than many a run."""
     code = (

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -29,6 +30,7 @@ IS_INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 Kinds = tuple[Any, ...]
 """What the machine code depends on of arguments: types, and the values of a `Shape`."""
 
+_PREPARING = Lock()  # numba compiles in one thread at a time
 _RETURNED = (0, -2)  # numba's status of a function that returned, and that returned None
 _SCALARS: dict[type, Any] = {
     int: ctypes.c_int64, float: ctypes.c_double, bool: ctypes.c_bool,
@@ -67,8 +69,14 @@ class Kernel:
         return IS_INTERPRETED or kinds in self._loaded or self._file(kinds).read() is not None
 
     def prepare(self, *arguments: Any) -> Callable[..., int]:
-        """Load it from the disk, or compile it and keep it there."""
+        """Load it from the disk, or compile it and keep it there; one thread at a time."""
         words, kinds = _take_apart(arguments)
+        with _PREPARING:
+            if kinds not in self._loaded:
+                self._loaded[kinds] = self._prototype(words)(_load(self._code(arguments, kinds)))
+        return self._loaded[kinds]
+
+    def _code(self, arguments: tuple[Any, ...], kinds: Kinds) -> MachineCode:
         file = self._file(kinds)
         code = file.read()
         if code is None or not all(hasattr(C_LIBRARY, name) for name in code.externals):
@@ -76,11 +84,14 @@ class Kernel:
 
             code = compile_kernel(self._function, arguments)
             file.keep(code)
+        return code
+
+    @staticmethod
+    def _prototype(words: list[Any]) -> Any:
+        """Return the C type of a function that takes such words."""
         pointers = (ctypes.c_void_p, ctypes.c_void_p)
         types = (_SCALARS.get(type(word), ctypes.c_void_p) for word in words[len(pointers) :])
-        prototype = ctypes.CFUNCTYPE(ctypes.c_int32, *pointers, *types)
-        self._loaded[kinds] = prototype(_load(code))
-        return self._loaded[kinds]
+        return ctypes.CFUNCTYPE(ctypes.c_int32, *pointers, *types)
 
     @property
     def _function(self) -> Callable[..., None]:
