@@ -73,7 +73,7 @@ def main(
     ),
 ) -> None:
     """Print the table."""
-    processor = provenance.environment()["processor"]
+    processor = provenance.environment().processor
     print(
         f"torch {torch.__version__}, numba {numba.__version__}, float32, one layer, {processor}\n"
     )

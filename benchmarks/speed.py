@@ -346,7 +346,7 @@ def main(
         import jax
 
         versions.append(f"jax {jax.__version__}")
-    processor = provenance.environment()["processor"]
+    processor = provenance.environment().processor
     width = 8 * VECTOR_BYTES
     print(f"{', '.join(versions)}; {processor}, vectors of {width} bits; one thread\n")
     with tempfile.TemporaryDirectory() as name:
