@@ -22,7 +22,7 @@ LONGEST_WAIT = 300  # seconds; who is not done by then will never be
 
 def missing(calls: Iterable[KernelCall]) -> list[KernelCall]:
     """Return those that have yet to be compiled."""
-    return [call for call in calls if not call[0].is_stored(*call[1])]
+    return [call for call in calls if not call[0].is_ready(*call[1])]
 
 
 def compile_kernels(network: Network, calls: Sequence[KernelCall]) -> None:

@@ -148,7 +148,7 @@ def evaluate(
         SinernnError: The run or the data cannot be read, or do not go together; or the run cannot
             be written to.
     """
-    run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
+    run = open_run(run, runs_dir=runs_dir)
     result = compute_evaluation(run, overrides, data=data)
     result.write(run)
     return result.scores

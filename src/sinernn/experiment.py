@@ -116,7 +116,7 @@ def resume(
         SinernnError: As in `train`; and if the run diverged, another process is training it, its
             files are damaged, or an override would make another run of it.
     """
-    run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
+    run = open_run(run, runs_dir=runs_dir)
     with noting_stop_signals() as stop, run.held():
         facts = run.read_facts()
         config = resumed_config(run, facts, overrides)
@@ -179,7 +179,7 @@ def _starting_checkpoint(
         return start, None
     source, name = None, START
     if not isinstance(given, Checkpoint):
-        run = given if isinstance(given, Run) else open_run(given, runs_dir=runs_dir)
+        run = open_run(given, runs_dir=runs_dir)
         name, given = run.best_checkpoint()
         source = str(run.path)
     there, here = asdict(given.network), asdict(network)

@@ -36,7 +36,7 @@ def plot(
     preload()
     from sinernn import plotting
 
-    run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
+    run = open_run(run, runs_dir=runs_dir)
     name, evidence = run.read_facts().name or run.path.name, None
     title = printable(name, 40)
     if (run.path / "evaluation.json").exists():

@@ -69,7 +69,7 @@ def verify(
     Raises:
         SinernnError: The run is not finished or cannot be read, or training fails.
     """
-    run = run if isinstance(run, Run) else open_run(run, runs_dir=runs_dir)
+    run = open_run(run, runs_dir=runs_dir)
     facts = run.read_facts()
     if facts.status != "finished":
         raise UsageError(

@@ -1,12 +1,14 @@
 """A run that was cut short goes on to the bytes of one that was not, and to no others."""
 
 import contextlib
+import itertools
 import json
 import os
 import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ import pytest
 import sinernn
 from commands import Outcome
 from examples import Watching, refined, tiny
-from sinernn import evaluating, experiment, provenance
+from sinernn import checkpointing, evaluating, experiment, provenance
 from sinernn.config import Config, to_yaml
 from sinernn.errors import (
     InterruptedRunError,
@@ -254,7 +256,9 @@ def test_leftovers_of_a_killed_write(here: Path):
     assert (run.path / ".mine").exists()
 
 
-def test_times_and_counts_are_those_of_all_parts(here: Path):
+def test_times_and_counts_are_those_of_all_parts(here: Path, monkeypatch: pytest.MonkeyPatch):
+    ticks = SimpleNamespace(perf_counter=itertools.count(1.0).__next__)
+    monkeypatch.setattr(checkpointing, "time", ticks)  # every look is a second later
     run = begun(tiny("training.checkpoint_every=5"), dies_at(2))
     first = run.read_facts()
     assert first.status == "failed"

@@ -60,12 +60,16 @@ def create_run(
     return run
 
 
-def open_run(run: Path | str, *, runs_dir: Path | str = "runs") -> Run:
+def open_run(run: Run | Path | str, *, runs_dir: Path | str = "runs") -> Run:
     """Find a run by its folder, its name in `runs_dir`, or `latest`, also where that link is lost.
+
+    A run that is open already is returned as it is.
 
     Raises:
         RunNotFoundError: There is no such run.
     """
+    if isinstance(run, Run):
+        return run
     path = Path(run)
     if len(path.parts) == 1 and not _is_run(path):
         path = Path(runs_dir) / path

@@ -63,28 +63,36 @@ class Kernel:
         if (status := compiled(*words)) not in _RETURNED:
             raise RuntimeError(f"the kernel {self.name} failed with numba's status {status}")
 
-    def is_stored(self, *arguments: Any) -> bool:
-        """Whether it is ready for the types of these arguments: in memory, or on disk."""
-        kinds = _take_apart(arguments)[1]
-        return IS_INTERPRETED or kinds in self._loaded or self._file(kinds).read() is not None
+    def is_ready(self, *arguments: Any) -> bool:
+        """Load it from the disk; false if it has yet to be compiled for these types."""
+        words, kinds = _take_apart(arguments)
+        with _PREPARING:
+            return IS_INTERPRETED or self._find(words, kinds) is not None
 
     def prepare(self, *arguments: Any) -> Callable[..., int]:
         """Load it from the disk, or compile it and keep it there; one thread at a time."""
         words, kinds = _take_apart(arguments)
         with _PREPARING:
-            if kinds not in self._loaded:
-                self._loaded[kinds] = self._prototype(words)(_load(self._code(arguments, kinds)))
-        return self._loaded[kinds]
-
-    def _code(self, arguments: tuple[Any, ...], kinds: Kinds) -> MachineCode:
-        file = self._file(kinds)
-        code = file.read()
-        if code is None or not all(hasattr(C_LIBRARY, name) for name in code.externals):
+            if found := self._find(words, kinds):
+                return found
             from sinernn.engines.fused.jit import compile_kernel
 
             code = compile_kernel(self._function, arguments)
-            file.keep(code)
-        return code
+            self._file(kinds).keep(code)
+            return self._load(code, words, kinds)
+
+    def _find(self, words: list[Any], kinds: Kinds) -> Callable[..., int] | None:
+        """Return it from memory or from the disk; None if it has to be compiled."""
+        if kinds in self._loaded:
+            return self._loaded[kinds]
+        code = self._file(kinds).read()
+        if code is None or not all(hasattr(C_LIBRARY, name) for name in code.externals):
+            return None
+        return self._load(code, words, kinds)
+
+    def _load(self, code: MachineCode, words: list[Any], kinds: Kinds) -> Callable[..., int]:
+        self._loaded[kinds] = self._prototype(words)(_load(code))
+        return self._loaded[kinds]
 
     @staticmethod
     def _prototype(words: list[Any]) -> Any:
