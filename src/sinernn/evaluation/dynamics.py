@@ -4,7 +4,7 @@ The free run is followed on its own for a number of steps of its own, whatever t
 forecasts: where it settles is a property of the network, not of how long somebody looked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,8 +20,10 @@ ORBIT_STEPS = 1000  # of hidden states that a figure can show
 
 _RUNAWAY = 1000.0  # standard deviations that a run may cover, and still be called bounded
 _RUNAWAY_STATE = 1e100  # beyond it sums of squares overflow
+_TINY = 1e-300  # squared length of a change that has died out
 _STILL = 1e-6  # of the standard deviation: what is left of an oscillation at a fixed point
 _HARMONICS = 20
+_LINEARIZED_AT_ONCE = 100  # steps: numpy has long enough arrays, and memory stays bounded
 _COMPONENTS_FROM = 250  # states of an orbit are enough to find its principal components
 
 State = Float[np.ndarray, "..."]
@@ -64,23 +66,15 @@ class Dynamics:
     """The same with the output fed back."""
 
 
-def largest_exponent(
-    linearize: Callable[[State], Linearized],
-    state: State,
-    *,
-    steps: int,
-    row_axis: int,
-) -> Float[np.ndarray, " row"]:
+def largest_exponent(orbit: Iterable[Linearized], *, row_axis: int) -> Float[np.ndarray, " row"]:
     """Return the largest Lyapunov exponent of a map, per step.
 
     A change of the state is pushed along the orbit by the tangent map, and brought back to length
     1 after every step; the exponent is the mean logarithm of what it had grown by.
 
     Args:
-        linearize: state -> (next state, tangent map).
-        state: On the attractor already; independent rows along `row_axis`.
-        steps: How many are measured.
-        row_axis: The axis of `state` that tells independent orbits apart.
+        orbit: Of each step, the state after it and its tangent map; on the attractor already.
+        row_axis: The axis of a state that tells independent orbits apart.
 
     Returns:
         Exponents: minus infinity where every change dies out at once, NaN where an orbit diverges.
@@ -90,20 +84,27 @@ def largest_exponent(
         (2010), Lecture Notes in Physics 790, 63-135 (arXiv:0811.0882); for recurrent networks
         Vogt, Puelma Touzel, Shlizerman and Lajoie (2020), arXiv:2006.14123.
     """
-    axes = tuple(axis for axis in range(state.ndim) if axis != row_axis)
-    # Any direction but one of measure zero will do; a fixed one keeps the result reproducible.
-    change = np.random.default_rng(0).normal(size=state.shape)
-    change /= np.sqrt(np.sum(change**2, axis=axes, keepdims=True))
-    total = np.zeros(state.shape[row_axis])
+    change, state, squares = None, np.empty(0), list[State]()
     with np.errstate(all="ignore"):  # a diverging orbit ends in NaN
-        for _ in range(steps):
-            state, push = linearize(state)
+        for state, push in orbit:
+            if change is None:
+                # Any direction but one of measure zero will do; a fixed one is reproducible.
+                change = np.random.default_rng(0).normal(size=state.shape)
+                change /= np.sqrt(_square_lengths(change, row_axis))
             change = push(change)
-            length = np.sqrt(np.sum(change * change, axis=axes, keepdims=True))
-            total += np.log(length.ravel())
-            change = change / np.where(length > 0, length, 1)
-    finite = np.isfinite(np.moveaxis(state, row_axis, 0)).reshape(len(total), -1).all(axis=1)
-    return np.where(finite, total / steps, np.nan)
+            square = _square_lengths(change, row_axis)
+            squares.append(square)
+            change = change / np.sqrt(np.maximum(square, _TINY))
+        exponents = np.log(squares).sum(axis=0).ravel() / (2 * len(squares))
+    finite = np.isfinite(np.moveaxis(state, row_axis, 0)).reshape(len(exponents), -1).all(axis=1)
+    return np.where(finite, exponents, np.nan)
+
+
+def _square_lengths(change: State, row_axis: int) -> State:
+    """Return the squared length of every row's change, along its axis."""
+    axes = list(range(change.ndim))
+    squares = np.einsum(change, axes, change, axes, [row_axis])
+    return squares.reshape([-1 if axis == row_axis else 1 for axis in axes])
 
 
 def exponent_resolution(steps: int) -> float:
@@ -196,19 +197,24 @@ def follow(
             hidden = model.step(warmup[:, sample], hidden)
         start = hidden[:, :, typical : typical + 1]
         inputs = future[typical, :ORBIT_STEPS]
-        driven, free = (_orbit(model, start, inputs, is_free=is_free) for is_free in (False, True))
+        driven = model.run(start, len(inputs) - 1, inputs[:, None])
+        free = model.run(start, len(inputs) - 1)
+        driven, free = (states.reshape(len(inputs), -1) for states in (driven, free))
         chosen = np.linspace(0, len(warmup) - 1, min(RUNS, len(warmup))).round().astype(int)
         hidden = hidden[:, :, chosen]
         for _ in range(transient_steps):
             hidden = model.free_step(hidden)
         outputs = np.empty((measured_steps, len(chosen), warmup.shape[2]))
-        places = iter(range(measured_steps))
 
-        def linearize(state: State) -> Linearized:
-            outputs[next(places)] = model.output(state)
-            return model.linearize_free(state)
+        def orbit(state: State) -> Iterator[Linearized]:
+            for begin in range(0, measured_steps, _LINEARIZED_AT_ONCE):
+                steps = min(_LINEARIZED_AT_ONCE, measured_steps - begin)
+                states = model.run(state, steps)
+                outputs[begin : begin + steps] = model.output(states[:-1])
+                yield from zip(states[1:], model.free_tangents(states[:-1]), strict=True)
+                state = states[-1]
 
-        exponents = largest_exponent(linearize, hidden, steps=measured_steps, row_axis=2)
+        exponents = largest_exponent(orbit(hidden), row_axis=2)
         components, explained = _principal_components(driven)
         center = driven.mean(axis=0)
         return Dynamics(
@@ -220,17 +226,6 @@ def follow(
             driven_eigenvalues=_eigenvalues(model, driven, inputs),
             free_eigenvalues=_eigenvalues(model, free, None),
         )
-
-
-def _orbit(
-    model: StateMap, hidden: Hidden, inputs: Float[np.ndarray, "steps channel"], *, is_free: bool
-) -> Float[np.ndarray, "steps n"]:
-    """Return one row's states from `hidden` on, driven by the inputs or for as long by itself."""
-    states = np.empty((len(inputs), hidden.size))
-    for state, given in zip(states, inputs, strict=True):
-        state[:] = hidden.ravel()
-        hidden = model.free_step(hidden) if is_free else model.step(given[None], hidden)
-    return states
 
 
 def _principal_components(

@@ -4,7 +4,7 @@ An engine computes outputs fast; this opens the network up: hidden states, and w
 small change of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,9 +48,9 @@ class StateMap:
         """Return the hidden state after one more input, in scaled units."""
         return self._run(inputs, hidden)[0]
 
-    def output(self, hidden: Hidden) -> Inputs:
+    def output(self, hidden: Float[np.ndarray, "... S L B H"]) -> Float[np.ndarray, "... B D"]:
         """Return what the network predicts in a state: the next sample, in scaled units."""
-        return hidden[0, -1] @ self._readout + self.params["readout.bias"]
+        return hidden[..., 0, -1, :, :] @ self._readout + self.params["readout.bias"]
 
     def free_step(self, hidden: Hidden) -> Hidden:
         """Return the hidden state after the network has read its own output."""
@@ -74,9 +74,23 @@ class StateMap:
         ]
         return new, _Tangent(self, slopes, is_free=inputs is None)
 
-    def linearize_free(self, hidden: Hidden) -> tuple[Hidden, Push]:
-        """Return `free_step` and its tangent map."""
-        return self.linearize(None, hidden)
+    def run(
+        self, hidden: Hidden, steps: int, inputs: Float[np.ndarray, "steps B D"] | None = None
+    ) -> Float[np.ndarray, "states S L B H"]:
+        """Return the hidden state and those after each of so many steps, free without inputs."""
+        states = np.empty((steps + 1, *hidden.shape))
+        states[0] = hidden
+        for step in range(steps):
+            given = None if inputs is None else inputs[step]
+            states[step + 1] = self._run(given, states[step])[0]
+        return states
+
+    def free_tangents(self, states: Float[np.ndarray, "steps S L B H"]) -> Iterator[Push]:
+        """Return the tangent map of a free step from each of these states, linearized at once."""
+        steps, rows = len(states), states.shape[3]
+        side_by_side = np.moveaxis(states, 0, 2).reshape(*states.shape[1:3], steps * rows, -1)
+        _, tangent = self.linearize(None, side_by_side)
+        return (tangent.of_rows(slice(step * rows, (step + 1) * rows)) for step in range(steps))
 
     def _run(self, inputs: Inputs | None, hidden: Hidden) -> tuple[Hidden, list[Any]]:
         """Return the next hidden state, and of each layer the slots that derivatives need."""
@@ -175,6 +189,11 @@ class _Tangent:
     is_free: bool
     """Whether the first layer reads the network's output; else its input is held fixed."""
 
+    def of_rows(self, rows: slice) -> "_Tangent":
+        """Return the tangent map of some rows."""
+        slopes = [[_rows_of(by, rows) for by in layer] for layer in self.slopes]
+        return _Tangent(self.model, slopes, self.is_free)
+
     def __call__(self, change: Change) -> Change:
         """Push a change of the hidden state on."""
         pushed, below = np.empty(change.shape), None
@@ -191,3 +210,10 @@ class _Tangent:
                 pushed[..., state, layer, :, :] = total
             below = pushed[..., 0, layer, :, :]
         return pushed
+
+
+def _rows_of(value: Any, rows: slice) -> Any:
+    """Return some rows of arrays in nested tuples, and numbers as they are."""
+    if isinstance(value, tuple):
+        return tuple(_rows_of(each, rows) for each in value)
+    return value[rows] if isinstance(value, np.ndarray) else value
