@@ -1,4 +1,4 @@
-"""Derivatives of one sequence's outputs with respect to every parameter.
+"""Derivatives of sequences' outputs with respect to every parameter.
 
 T steps, H hidden units, D channels, G gates of torch's weight matrices, R residuals of one
 sequence, newest first: column k D + d is channel d of the k-th step counted from the end of the
@@ -25,6 +25,10 @@ differentiate = Kernel("sinernn.refine.kernels", "differentiate")
 CHUNK = 8
 """Time steps whose outer products are summed in one pass over the Jacobian: eight multiply-adds for
 every load and store of an accumulator."""
+
+GROUP = 4
+"""Sequences that one call runs and differentiates. A constant: the last bits of a run depend on how
+many run side by side."""
 
 LANES = 8
 """Columns are worked on in whole groups of this many, the last ones zero: the vectorised loops then
@@ -94,38 +98,41 @@ def layout_of(network: Network) -> Layout:
 
 
 class Sweep:
-    """A run of one sequence and its derivatives, in memory that the next sequence takes again."""
+    """Runs of a group of sequences and their derivatives, in memory that the next group reuses."""
 
     def __init__(self, network: Network, theta: Theta, steps: int, residuals: int) -> None:
-        """Allocate memory for as many steps and residuals, and pack the parameters."""
+        """Allocate memory for as many steps and residuals of a sequence."""
         layout, cell = layout_of(network), CELLS[network.cell]
-        self._recorder = Recorder(layout, layout.pack_flat(theta), steps)
-        self._adjoints = Adjoints.of(network, residuals)
+        self._recorder = Recorder(layout, layout.pack_flat(theta), steps, GROUP)
+        self._shape = layout.shape
         slopes = aligned_zeros(steps * layout.shape.slopes, "float64")
-        self._fixed = (
-            layout.shape,
-            self._recorder.sizes,
-            self._recorder.buffers,
+        self._memory = (
             slopes,
             slopes.reshape(steps, 2, cell.slots + 2, -1),
             Weights.of(theta, network),
             np.array([cell.input_order, cell.hidden_order]),
             feeds_sums(cell),
+            Adjoints.of(network, residuals),
+            zeros(theta.size, in_lanes(residuals)),
         )
 
-    def run(self, samples: Float[np.ndarray, "W D"]) -> Float[np.ndarray, "steps D"]:
-        """Run from the zero state; where samples end, outputs become inputs."""
+    def run(self, samples: Float[np.ndarray, "B W D"]) -> Float[np.ndarray, "B steps D"]:
+        """Run at most `GROUP` sequences; where samples end, outputs become inputs."""
         return self._recorder.run(samples)
 
-    def differentiate(
-        self, forced: int, first: int, stride: int, jacobian: Float[np.ndarray, "P columns"]
-    ) -> None:
-        """Fill `jacobian` [P, R'] with the derivatives of the run before; see the kernel."""
-        jacobian.fill(0.0)
-        for array in self._adjoints:
-            array.fill(0.0)
-        differentiate(*self.arguments(forced, first, stride, jacobian))
+    def differentiate(self, *settings: Any) -> None:
+        """Differentiate the run before; for the settings see `arguments`."""
+        differentiate(*self.arguments(*settings))
 
-    def arguments(self, forced: int, first: int, stride: int, jacobian: np.ndarray) -> Any:
-        """Return what the kernel takes."""
-        return *self._fixed, forced, first, stride, self._adjoints, jacobian
+    def arguments(
+        self,
+        forced: int,
+        first: int,
+        stride: int,
+        weight: float,
+        jacobian: Float[np.ndarray, "P columns"],
+        column: int,
+    ) -> tuple[Any, ...]:
+        """Return what the kernel takes to fill `jacobian` from a column on."""
+        recorded = self._shape, self._recorder.sizes, self._recorder.buffers
+        return *recorded, *self._memory, forced, first, stride, weight, jacobian, column

@@ -15,9 +15,8 @@ Letters as in `jacobian`.
 import numpy as np
 
 from sinernn.engines.fused.elementwise import differentiate_steps
-from sinernn.engines.fused.jit import subroutine
+from sinernn.engines.fused.jit import helper, subroutine
 from sinernn.engines.fused.matrices import matrix
-from sinernn.engines.fused.slices import slots, state
 from sinernn.refine.jacobian import CHUNK, in_lanes
 
 _in_lanes = subroutine(in_lanes)
@@ -131,6 +130,21 @@ def _through_unit(i, states, slopes, orders, shared, dh, dc, d_pre, d_pre_hidden
         dc[r] = h_by_c * value + c_by_c * dc[r]
 
 
+@subroutine
+def _set_zero(array):
+    """Set every number of a matrix to zero."""
+    for row in range(array.shape[0]):
+        for column in range(array.shape[1]):
+            array[row, column] = 0.0
+
+
+@helper
+def _states(shape, sizes, flat, kind, step, sequence):
+    """View [T, H] of one sequence's h (kind 0) or c (1) from before a step on."""
+    at = ((kind * (sizes.steps + 1) + step) * sizes.batch + sequence) * shape.hidden
+    return matrix(flat, at, sizes.steps, shape.hidden, sizes.batch * shape.hidden)
+
+
 def differentiate(
     shape,
     sizes,
@@ -140,96 +154,113 @@ def differentiate(
     weights,
     orders,
     shared,
+    adjoints,
+    own,
     forced,
     first,
     stride,
-    adjoints,
+    weight,
     jacobian,
+    column,
 ):
-    """Derivatives of one sequence's outputs with respect to every parameter.
+    """Derivatives of sequences' outputs with respect to every parameter.
 
-    The outputs of steps T-1, T-1-stride, ... >= first are residuals.
+    The outputs of steps T-1, T-1-stride, ... >= first of each are residuals, newest first.
 
     Args:
         shape: The network's `Shape`.
-        sizes: `Sizes` of one sequence: one layer, batch 1.
+        sizes: `Sizes` of the sequences: one layer.
         buffers: `Buffers` that `run` has filled for all steps.
         flat_slopes: [T * 2 * (slots + 2) * H padded] working memory.
         slopes: The same, [T, 2, slots + 2, H padded].
         weights: `Weights`.
         orders: [2, G] `Cell.input_order` and `Cell.hidden_order`.
         shared: Whether the two feed the same sums.
+        adjoints: `Adjoints`, working memory.
+        own: [P, R'] working memory: a sequence's derivatives, which stay in the cache.
         forced: Steps fed with true samples; the input of every later step is the output
             before it, and its adjoint goes there.
         first: See above.
         stride: See above.
-        adjoints: `Adjoints`, zero.
-        jacobian: [P, R'], zero; filled, newest step first.
+        weight: Factor of every derivative.
+        jacobian: [P, columns]; those of the sequences are written.
+        column: The first of them.
     """
     w_ih, w_hh, w_out = weights
     d_state, d_memory, d_input, d_pre, d_pre_hidden, d_output = adjoints
     channels, steps, hidden = w_ih.shape[1], slopes.shape[0], w_hh.shape[1]
     # No literals: a subroutine would be compiled for each value of one.
     nought, single, padded = np.int64(0), np.int64(1), np.int64(shape.hidden)
-    last = shape.states - 1
-    differentiate_steps(
-        shape,
-        slots(shape, sizes, buffers.slots, 0, 0, steps),
-        state(shape, sizes, buffers.states, 0, 0, 0, steps),
-        state(shape, sizes, buffers.states, 0, 0, 1, steps),
-        state(shape, sizes, buffers.states, last, 0, 0, steps),
-        state(shape, sizes, buffers.states, last, 0, 1, steps),
-        matrix(flat_slopes, 0, steps, shape.slopes, shape.slopes),
-    )
-    seen = 0  # columns whose residual lies at the present step or later
-    filled = 0
-    for back in range(steps):
-        t = steps - 1 - back
-        starts = t >= first and back % stride == 0
-        active = _in_lanes(seen + channels if starts else seen)
-        # an output is seen by its own residual and, where it is fed back, by the next step
-        for d in range(channels):
-            for r in range(active):
-                d_output[filled, d, r] = d_input[d, r] if t + 1 >= forced else 0.0
-        if starts:
-            for d in range(channels):
-                d_output[filled, d, seen + d] = 1.0
-            seen += channels
-        _add_products(d_state, w_out, d_output[filled], active)
-        for i in range(hidden):
-            _through_unit(
-                i, shape.states, slopes[t, :, :, i], orders, shared, d_state[i], d_memory[i],
-                d_pre[filled], d_pre_hidden[filled], active,
-            )  # fmt: skip
-        _add_products(d_state, w_hh, d_pre_hidden[filled], active)
-        if t >= forced:
+    last, batch = shape.states - 1, sizes.batch
+    for sequence in range(batch):
+        differentiate_steps(
+            shape,
+            matrix(buffers.slots, sequence * shape.slots, steps, shape.slots, batch * shape.slots),
+            _states(shape, sizes, buffers.states, 0, 0, sequence),
+            _states(shape, sizes, buffers.states, 0, 1, sequence),
+            _states(shape, sizes, buffers.states, last, 0, sequence),
+            _states(shape, sizes, buffers.states, last, 1, sequence),
+            matrix(flat_slopes, 0, steps, shape.slopes, shape.slopes),
+        )
+        for array in (own, d_state, d_memory, d_input):
+            _set_zero(array)
+        for adjoint in (d_pre, d_pre_hidden, d_output):
+            _clear(adjoint, nought)
+        seen = 0  # columns whose residual lies at the present step or later
+        filled = 0
+        for back in range(steps):
+            t = steps - 1 - back
+            starts = t >= first and back % stride == 0
+            active = _in_lanes(seen + channels if starts else seen)
+            # an output is seen by its own residual and, where it is fed back, by the next step
             for d in range(channels):
                 for r in range(active):
-                    d_input[d, r] = 0.0
-            _add_products(d_input, w_ih, d_pre[filled], active)
-        filled += 1
-        if t == 0:  # the rest of the chunk would come before the first step
-            for adjoint in (d_pre, d_pre_hidden, d_output):
-                _clear(adjoint, filled)
-        if filled == CHUNK or t == 0:  # in the order of the parameters
-            x, s, one, new = buffers.window, buffers.states, buffers.constants, t + filled - 1
-            row = _add_outer_products(
-                jacobian, nought, d_pre, x, nought, channels, channels, new, active
-            )
-            row = _add_outer_products(
-                jacobian, row, d_pre_hidden, s, nought, padded, hidden, new, active
-            )
-            for biased in (d_pre, d_pre_hidden):
+                    d_output[filled, d, r] = d_input[d, r] if t + 1 >= forced else 0.0
+            if starts:
+                for d in range(channels):
+                    d_output[filled, d, seen + d] = 1.0
+                seen += channels
+            _add_products(d_state, w_out, d_output[filled], active)
+            for i in range(hidden):
+                _through_unit(
+                    i, shape.states, slopes[t, :, :, i], orders, shared, d_state[i], d_memory[i],
+                    d_pre[filled], d_pre_hidden[filled], active,
+                )  # fmt: skip
+            _add_products(d_state, w_hh, d_pre_hidden[filled], active)
+            if t >= forced:
+                for d in range(channels):
+                    for r in range(active):
+                        d_input[d, r] = 0.0
+                _add_products(d_input, w_ih, d_pre[filled], active)
+            filled += 1
+            if t == 0:  # the rest of the chunk would come before the first step
+                for adjoint in (d_pre, d_pre_hidden, d_output):
+                    _clear(adjoint, filled)
+            if filled == CHUNK or t == 0:  # in the order of the parameters
+                x, s, one, new = buffers.window, buffers.states, buffers.constants, t + filled - 1
                 row = _add_outer_products(
-                    jacobian, row, biased, one, nought, nought, single, new, active
+                    own, nought, d_pre, x, sequence * channels, batch * channels, channels, new,
+                    active,
+                )  # fmt: skip
+                row = _add_outer_products(
+                    own, row, d_pre_hidden, s, sequence * padded, batch * padded, hidden, new,
+                    active,
+                )  # fmt: skip
+                for biased in (d_pre, d_pre_hidden):
+                    row = _add_outer_products(
+                        own, row, biased, one, nought, nought, single, new, active
+                    )
+                row = _add_outer_products(
+                    own, row, d_output, s, (batch + sequence) * padded, batch * padded, hidden, new,
+                    active,
+                )  # fmt: skip
+                row = _add_outer_products(
+                    own, row, d_output, one, nought, nought, single, new, active
                 )
-            row = _add_outer_products(
-                jacobian, row, d_output, s, padded, padded, hidden, new, active
-            )
-            row = _add_outer_products(
-                jacobian, row, d_output, one, nought, nought, single, new, active
-            )
-            filled = 0
+                filled = 0
+        for row in range(own.shape[0]):
+            for r in range(seen):
+                jacobian[row, column + sequence * seen + r] = weight * own[row, r]
 
 
 def substitute(factor, solution):

@@ -13,7 +13,7 @@ from sinernn.engines import KernelCall
 from sinernn.engines.fused import runs
 from sinernn.model.network import Network, Params, Theta
 from sinernn.randomness import Purpose, stream
-from sinernn.refine.jacobian import Sweep, differentiate, in_lanes, layout_of, zeros
+from sinernn.refine.jacobian import GROUP, Sweep, differentiate, in_lanes, layout_of, zeros
 from sinernn.refine.solver import substitute
 from sinernn.refine.stages import Stage
 
@@ -41,19 +41,21 @@ class Problem:
         steps, count = length - 1, self._counted * channels
         outputs = np.empty((sequences, steps, channels))
         jacobian = zeros(theta.size, in_lanes(sequences * count))
-        threads = min(usable_cores(), sequences)
+        groups = range(0, sequences, GROUP)
+        threads = min(usable_cores(), len(groups))
 
         @np.errstate(over="ignore", invalid="ignore")  # of a run that is lost
         def differentiate_every(nth: int) -> None:
-            # of one sequence: it stays in the second-level cache
-            sweep, own = Sweep(network, theta, steps, count), zeros(theta.size, in_lanes(count))
-            for b in range(nth, sequences, threads):
-                outputs[b] = sweep.run(self.samples[b, : self._forced])
-                sweep.differentiate(self._forced, self._first, self.stage.stride, own)
-                columns = jacobian[:, b * count : (b + 1) * count]
-                np.multiply(own[:, :count], self._weight, out=columns)
+            sweep = Sweep(network, theta, steps, count)
+            for begin in groups[nth::threads]:
+                group = slice(begin, begin + GROUP)
+                outputs[group] = sweep.run(self.samples[group, : self._forced])
+                sweep.differentiate(
+                    self._forced, self._first, self.stage.stride, self._weight,
+                    jacobian, begin * count,
+                )  # fmt: skip
 
-        # A sequence has its own columns: the bits are the same for any number of threads.
+        # A group has its own columns: the bits are the same for any number of threads.
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(differentiate_every, range(threads)))
         return self._errors(outputs), jacobian
@@ -170,7 +172,7 @@ def kernel_calls(network: Network) -> list[KernelCall]:
     theta = np.zeros(network.parameter_count)
     sweep, jacobian = Sweep(network, theta, 1, 1), zeros(theta.size, in_lanes(1))
     return [
-        (differentiate, sweep.arguments(1, 0, 1, jacobian)),
+        (differentiate, sweep.arguments(1, 0, 1, 1.0, jacobian, 0)),
         runs.empty_run(layout_of(network)),
         (substitute, (np.eye(1), np.zeros(1))),
     ]

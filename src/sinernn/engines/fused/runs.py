@@ -38,25 +38,26 @@ def empty_run(layout: Layout) -> tuple[Kernel, tuple[Any, ...]]:
 
 
 class Recorder:
-    """Runs one sequence after the other, and keeps what derivatives need of every step."""
+    """Runs sequences side by side, and keeps what derivatives need of every step."""
 
-    def __init__(self, layout: Layout, params: Flat, steps: int) -> None:
-        """Allocate memory for as many steps."""
+    def __init__(self, layout: Layout, params: Flat, steps: int, batch: int) -> None:
+        """Allocate memory for as many steps of as many sequences."""
         network = layout.network
-        self.sizes = Sizes(network.channels, network.num_layers, steps, 1)
+        self.sizes = Sizes(network.channels, network.num_layers, steps, batch)
         self.buffers = Buffers.of(layout.shape, self.sizes, network.dtype, training=False)
         self._layout, self._params = layout, params
-        self._hidden = layout.pad_hidden(network.zero_hidden(1))
 
-    def run(self, inputs: Float[np.ndarray, "W D"]) -> Float[np.ndarray, "steps D"]:
-        """Run from the zero state; see `free_run`. `buffers` then hold window, states and slots."""
-        self._hidden.fill(0.0)
+    def run(self, inputs: Float[np.ndarray, "B W D"]) -> Float[np.ndarray, "B steps D"]:
+        """Run at most `batch` sequences from the zero state; see `free_run`.
+
+        `buffers` then hold window, states and slots, for the batch that is now in `sizes`.
+        """
+        self.sizes = self.sizes._replace(batch=len(inputs))
+        hidden = self._layout.pad_hidden(self._layout.network.zero_hidden(len(inputs)))
         memory, steps = (self.sizes, self.buffers), self.sizes.steps
-        arguments = _arguments(
-            self._layout, self._params, inputs[None], steps, self._hidden, memory
-        )
+        arguments = _arguments(self._layout, self._params, inputs, steps, hidden, memory)
         run(*arguments)
-        return arguments[-1][:, 0]
+        return arguments[-1].transpose(1, 0, 2)
 
 
 def _one_step(layout: Layout, batch: int) -> tuple[Sizes, Buffers]:
