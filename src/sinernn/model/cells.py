@@ -63,9 +63,6 @@ class Cell:
     def backward(slots: Any, h: Any, after: Any, c: Any, c_after: Any, dh: Any, dc: Any) -> Any:
         """Propagate gradients through one step; linear in (dh, dc).
 
-        So a call with (1, 0) and one with (0, 1) give a unit's whole local derivative, which
-        serves to push small changes forward as well.
-
         Args:
             slots: What `forward` returned.
             h: State before the step.
@@ -79,6 +76,19 @@ class Cell:
             (gradients of the slots, of h without what flows through the recurrent weights, of c).
         """
         raise NotImplementedError
+
+    def slopes(
+        self, slots: Any, h: Any, after: Any, c: Any, c_after: Any, one: Any, zero: Any
+    ) -> list[tuple[Any, ...]]:
+        """Return the derivatives of h and of c by every slot, and by h and c before the step.
+
+        They serve to propagate gradients back as well as to push small changes forward. For the
+        arguments see `backward`; `one` and `zero` are of the type of the states.
+        """
+        both = [
+            self.backward(slots, h, after, c, c_after, *by) for by in ((one, zero), (zero, one))
+        ]
+        return [(*by_slots, by_h, by_c) for by_slots, by_h, by_c in both]
 
 
 class Tanh(Cell):

@@ -64,12 +64,9 @@ class StateMap:
         new, kept = self._run(inputs, hidden)
         one, zero = np.ones(hidden.shape[2:]), np.zeros(hidden.shape[2:])
         slopes = [
-            [
-                self.cell.backward(
-                    slots, hidden[0, layer], new[0, layer], hidden[-1, layer], new[-1, layer], *by
-                )
-                for by in ((one, zero), (zero, one))[: self.cell.states]
-            ]
+            self.cell.slopes(
+                slots, hidden[0, layer], new[0, layer], hidden[-1, layer], new[-1, layer], one, zero
+            )[: self.cell.states]
             for layer, slots in enumerate(kept)
         ]
         return new, _Tangent(self, slopes, is_free=inputs is None)
@@ -191,7 +188,10 @@ class _Tangent:
 
     def of_rows(self, rows: slice) -> "_Tangent":
         """Return the tangent map of some rows."""
-        slopes = [[_rows_of(by, rows) for by in layer] for layer in self.slopes]
+        slopes = [
+            [tuple(by if isinstance(by, float) else by[rows] for by in state) for state in layer]
+            for layer in self.slopes
+        ]
         return _Tangent(self.model, slopes, self.is_free)
 
     def __call__(self, change: Change) -> Change:
@@ -201,7 +201,7 @@ class _Tangent:
             h, c = change[..., 0, layer, :, :], change[..., -1, layer, :, :]
             weights, below = self.model.layer_for_changes(layer, change, below, self.is_free)
             slots = self.model.slots(weights, below, h)
-            for state, (by_slots, by_h, by_c) in enumerate(slopes):
+            for state, (*by_slots, by_h, by_c) in enumerate(slopes):
                 total = by_h * h
                 for slope, slot in zip(by_slots, slots, strict=True):
                     total = total + slope * slot
@@ -210,10 +210,3 @@ class _Tangent:
                 pushed[..., state, layer, :, :] = total
             below = pushed[..., 0, layer, :, :]
         return pushed
-
-
-def _rows_of(value: Any, rows: slice) -> Any:
-    """Return some rows of arrays in nested tuples, and numbers as they are."""
-    if isinstance(value, tuple):
-        return tuple(_rows_of(each, rows) for each in value)
-    return value[rows] if isinstance(value, np.ndarray) else value

@@ -269,12 +269,9 @@ def _emit_differentiate_steps(context, builder, sig, args):
         values = [view.load(row, column, lanes) for view in (h, h_after, c, c_after)]
         kind = values[0].type
         one, zero = (Lanes(builder, ir.Constant(kind, [x] * lanes)) for x in (1.0, 0.0))
-        place = 0
-        for direction in ((one, zero), (zero, one)):
-            gradients, *before = cell.backward(kept, *values, *direction)
-            for value in (*gradients, *before):
-                out.store(row, builder.add(column, integer(place * width)), value, lanes)
-                place += 1
+        by_h, by_c = cell.slopes(kept, *values, one, zero)
+        for place, value in enumerate((*by_h, *by_c)):
+            out.store(row, builder.add(column, integer(place * width)), value, lanes)
     return context.get_dummy_value()
 
 
@@ -291,11 +288,8 @@ def differentiate_steps(shape, slots, h, h_after, c, c_after, out):
     cell = CELLS[shape.cell]
     kept = np.split(slots, cell.slots, axis=1)
     one, zero = np.ones_like(h), np.zeros_like(h)
-    parts = []
-    for direction in ((one, zero), (zero, one)):
-        gradients, *before = cell.backward(kept, h, h_after, c, c_after, *direction)
-        parts += [zero + value for value in (*gradients, *before)]
-    out[...] = np.concatenate(parts, axis=1)
+    by_h, by_c = cell.slopes(kept, h, h_after, c, c_after, one, zero)
+    out[...] = np.concatenate([zero + value for value in (*by_h, *by_c)], axis=1)
 
 
 def _adam(p, g, m, v, scale, rate, root):
