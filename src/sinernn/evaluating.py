@@ -14,10 +14,10 @@ from jaxtyping import Float, Int
 from sinernn import compilation, engines
 from sinernn.config import Config, check, load_config
 from sinernn.data.series import Series
-from sinernn.data.windows import Origins, Parts, Scale, count_origins, spread, spread_origins
+from sinernn.data.windows import Origins, Scale, count_origins, spread, spread_origins
 from sinernn.engines import Engine
 from sinernn.errors import RunFileError, UsageError
-from sinernn.evaluation.baselines import forecast_baselines
+from sinernn.evaluation.baselines import History, forecast_baselines
 from sinernn.evaluation.dynamics import follow
 from sinernn.evaluation.forecasts import Evidence, Forecasts, OneStep
 from sinernn.evaluation.hints import Setting
@@ -31,30 +31,31 @@ from sinernn.runs.checkpoints import Checkpoint
 from sinernn.runs.directory import open_run
 
 EVALUATED = ("signal", "evaluation")
-"""Sections of a config that say what a network is evaluated on; of another config, also `split`."""
+"""Sections of a config that set what a network is evaluated on; of another config, also `split`."""
 
 WITHOUT_EFFECT = ("engine", "device", "limits")
-"""What else an override may change: where it is computed, not what comes out."""
+"""What else an override may change: how an evaluation is computed, not its results."""
 
 
 def place_origins(
     config: Config, series: Series, part: str, *, count: int | None = None
 ) -> tuple[Origins, int]:
-    """Spread forecasts over a part, as many and as long as asked for or as fit; and their steps.
+    """Spread the origins of forecasts over a part, and return them with the steps of each forecast.
 
-    `count` of them, where that is given, in place of the config's number.
+    Both are those of the config, or as many as fit into the part.
+
+    Args:
+        config: Names warm-up, horizon and number of origins.
+        series: The series.
+        part: `train`, `validation` or `test`.
+        count: Number of origins in place of the config's.
     """
-    settings, stretches = config.evaluation, parts_of(config, series).named(part)
+    settings, stretches = config.evaluation, config.split.parts(series.lengths).named(part)
     warmup = settings.warmup
     horizon = min(settings.horizon, max(map(len, stretches)) - warmup)
     fitting = sum(count_origins(stretches, warmup=warmup, horizon=horizon))
     count = min(count or settings.origins, fitting)
     return spread_origins(stretches, warmup=warmup, horizon=horizon, count=count), horizon
-
-
-def parts_of(config: Config, series: Series) -> Parts:
-    """Return the parts of a series."""
-    return config.split.parts(series.lengths)
 
 
 def rows_around(
@@ -66,19 +67,14 @@ def rows_around(
 
 
 def forecast(
-    engine: Engine,
-    scale: Scale,
-    series: Series,
-    origins: Origins,
-    *,
-    warmup: int,
-    horizon: int,
-    hidden: Hidden,
+    config: Config, series: Series, scale: Scale, engine: Engine, origins: Origins, *, horizon: int
 ) -> Forecasts:
-    """Run the network freely from every origin, after `warmup` true samples, in signal units."""
-    rows = rows_around(series, origins, warmup=warmup, horizon=horizon)
+    """Run the network freely from every origin, after the config's warm-up, in signal units."""
+    settings = config.evaluation
+    rows = rows_around(series, origins, warmup=settings.warmup, horizon=horizon)
     observed = series.observed[rows]
-    scaled = engine.closed_loop(scale.apply(observed[:, :warmup]), horizon, hidden)
+    hidden = hidden_before(settings.initial_state, engine.state, len(rows))
+    scaled = engine.closed_loop(scale.apply(observed[:, : settings.warmup]), horizon, hidden)
     return Forecasts(
         time=series.time[rows],
         observed=observed,
@@ -94,25 +90,16 @@ def hidden_before(initial_state: str, state: TrainState, rows: int) -> Hidden:
 
 
 def validation_rmse(config: Config, series: Series, scale: Scale, engine: Engine) -> float:
-    """Closed-loop RMSE on observed samples of the validation part, over the horizon that fits."""
-    settings = config.evaluation
+    """Return the closed-loop RMSE on observed samples of the validation part."""
     origins, horizon = place_origins(config, series, "validation")
-    forecasts = forecast(
-        engine,
-        scale,
-        series,
-        origins,
-        warmup=settings.warmup,
-        horizon=horizon,
-        hidden=hidden_before(settings.initial_state, engine.state, len(origins.samples)),
-    )
-    return rmse(forecasts.prediction - forecasts.observed[:, settings.warmup :])
+    forecasts = forecast(config, series, scale, engine, origins, horizon=horizon)
+    return rmse(forecasts.prediction - forecasts.observed[:, forecasts.warmup :])
 
 
 def validation_measure(
     config: Config, series: Series, scale: Scale, network: Network, *, origins: int | None
 ) -> Callable[[Theta], float]:
-    """Return a function from parameters to their closed-loop RMSE, as `validation_rmse` has it."""
+    """Return a function that computes the closed-loop RMSE of `validation_rmse` from parameters."""
     from sinernn.refine.problem import free_run
 
     warmup = config.evaluation.warmup
@@ -156,7 +143,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """How good a network is, and the forecasts behind it."""
+    """The scores of a network, and the forecasts that they are computed from."""
 
     scores: Scores
     evidence: Evidence
@@ -174,14 +161,14 @@ def compute_evaluation(
     data: Path | str | None = None,
     on_compile: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> EvaluationResult:
-    """Evaluate a run's best network in open and closed loop, beside baselines; write nothing.
+    """Evaluate a run's best network and baselines in open and closed loop; write nothing.
 
     Args:
         run: The run.
         overrides: `key=value` changes to what the network is evaluated on.
-        data: Another config, on whose signal, split and evaluation to run it, by that config's
-            engine and device; default: the run's own.
-        on_compile: What it returns is entered while kernels are compiled, if they have to be.
+        data: Another config, whose signal, split, evaluation, engine and device to use; default:
+            the run's own.
+        on_compile: Returns a context in which kernels are compiled, if they are not compiled yet.
 
     Raises:
         SinernnError: The run or the data cannot be read, or do not go together.
@@ -193,12 +180,12 @@ def compute_evaluation(
     changes = [text for text in overrides if text.startswith(sections)]
     series = config.signal.read()
     name, checkpoint = run.best_checkpoint()
-    if series.extent.channels != checkpoint.network.channels:
-        channels = (
-            f"{series.extent.channels} channels, the network of {run.path} "
-            f"{checkpoint.network.channels}"
+    found, needed = series.extent.channels, checkpoint.network.channels
+    if found != needed:
+        raise UsageError(
+            f"{data}: signal: has {found} channels, the network of {run.path} {needed}; "
+            "choose a signal with as many"
         )
-        raise UsageError(f"{data}: signal: has {channels}; choose a signal with as many")
     origins, _ = place_origins(config, series, config.evaluation.part)
     choice = engines.choose(config.engine, config.device, checkpoint.network)
     engine = engines.build(choice, checkpoint.network, checkpoint.state)
@@ -230,36 +217,28 @@ def compute_evaluation(
 def _gather_evidence(
     config: Config, engine: Engine, series: Series, origins: Origins, checkpoint: Checkpoint
 ) -> Evidence:
-    """Run a network in open and closed loop, the baselines beside it, and look into its state."""
-    settings, network, scale = config.evaluation, checkpoint.network, checkpoint.scale
-    warmup, parts = settings.warmup, parts_of(config, series)
-    training = series.cut(series.observed, parts.train)
-    state, start = checkpoint.state, settings.initial_state
-    hidden = hidden_before(start, state, len(origins.samples))
-    forecasts = forecast(
-        engine,
-        scale,
-        series,
-        origins,
-        warmup=warmup,
-        horizon=settings.horizon,
-        hidden=hidden,
-    )
+    """Run the network in open and closed loop, run the baselines, and follow the hidden state."""
+    settings, scale, state = config.evaluation, checkpoint.scale, checkpoint.state
+    training = series.cut(series.observed, config.split.parts(series.lengths).train)
+    forecasts = forecast(config, series, scale, engine, origins, horizon=settings.horizon)
+    warmup, future = np.split(forecasts.observed, [settings.warmup], axis=1)
     return Evidence(
         closed_loop=forecasts,
         open_loop=predict_one_step(config, engine, series, checkpoint),
         baselines=forecast_baselines(
-            training=training,
-            choosing=_choosing_samples(config, series),
-            warmup=forecasts.observed[:, :warmup],
-            steps=settings.horizon,
-            season=series.period and series.period / series.time_step,
+            History(
+                training=training,
+                choosing=_choosing_samples(config, series),
+                warmup=warmup,
+                steps=settings.horizon,
+                season=series.period and series.period / series.time_step,
+            )
         ),
         dynamics=follow(
-            StateMap(network, checkpoint.state.params),
-            warmup=scale.apply(forecasts.observed[:, :warmup]),
-            future=scale.apply(forecasts.observed[:, warmup:]),
-            hidden=hidden,
+            StateMap(checkpoint.network, state.params),
+            warmup=scale.apply(warmup),
+            future=scale.apply(future),
+            hidden=hidden_before(settings.initial_state, state, len(warmup)),
             typical=forecasts.typical,
             transient_steps=settings.attractor_steps,
             measured_steps=settings.attractor_steps,
@@ -274,46 +253,49 @@ def _gather_evidence(
 def predict_one_step(
     config: Config, engine: Engine, series: Series, checkpoint: Checkpoint
 ) -> tuple[OneStep, ...]:
-    """Run a network in open loop over the evaluated part, segments of one length side by side."""
+    """Run a network in open loop over the evaluated part, segments of one length as one batch."""
     settings, scale = config.evaluation, checkpoint.scale
-    stretches = parts_of(config, series).named(settings.part)
-    # As in closed loop, the first evaluated sample is the one after the warm-up.
-    longer = [length for length in map(len, stretches) if length > settings.warmup]
+    stretches = config.split.parts(series.lengths).named(settings.part)
+    segments = series.cut(np.arange(len(series.time)), stretches)
     groups: list[OneStep] = []
-    for length in dict.fromkeys(longer):
-        of_length = [stretch if len(stretch) == length else range(0) for stretch in stretches]
-        time, observed, truth = (
-            np.stack([part for part in series.cut(values, of_length) if len(part)])
-            for values in (series.time, series.observed, series.clean)
+    # As in closed loop, the first evaluated sample is the one after the warm-up.
+    for length in dict.fromkeys(len(rows) for rows in segments if len(rows) > settings.warmup):
+        rows = np.stack([rows for rows in segments if len(rows) == length])
+        inputs = scale.apply(series.observed[rows[:, :-1]])
+        hidden = hidden_before(settings.initial_state, checkpoint.state, len(rows))
+        outputs = engine.open_loop(inputs, hidden)[:, settings.warmup - 1 :]
+        after = rows[:, settings.warmup :]
+        groups.append(
+            OneStep(
+                time=series.time[after],
+                observed=series.observed[after],
+                truth=series.clean[after],
+                prediction=scale.invert(outputs.astype(np.float64)),
+            )
         )
-        hidden = hidden_before(settings.initial_state, checkpoint.state, len(time))
-        outputs = engine.open_loop(scale.apply(observed[:, :-1]), hidden)
-        after = slice(settings.warmup, None)
-        prediction = scale.invert(outputs[:, settings.warmup - 1 :].astype(np.float64))
-        groups.append(OneStep(time[:, after], observed[:, after], truth[:, after], prediction))
     return tuple(groups)
 
 
 def _choosing_samples(
     config: Config, series: Series
 ) -> Float[np.ndarray, "choice all channel"] | None:
-    """Return what a baseline's order is chosen on: the validation part, else the training part."""
-    warmup = config.evaluation.warmup
+    """Return samples on which a baseline's order is chosen, of the validation or training part."""
+    warmup, parts = config.evaluation.warmup, config.split.parts(series.lengths)
     for part in ("validation", "train"):
-        if max(map(len, parts_of(config, series).named(part))) > warmup:
+        if max(map(len, parts.named(part))) > warmup:
             origins, horizon = place_origins(config, series, part)
             return series.observed[rows_around(series, origins, warmup=warmup, horizon=horizon)]
     return None
 
 
 def _setting(run: Run) -> Setting:
-    """Return what a run was trained with, as far as it can explain a poor score."""
+    """Return the settings of a run's training that may explain a poor score."""
     config = load_config(run.config_path)
     series = config.signal.read()
-    training = series.cut(series.observed, parts_of(config, series).train)
+    training = series.cut(series.observed, config.split.parts(series.lengths).train)
     try:
         losses = run.read_metrics()["loss"]
-    except RunFileError:  # a run that ended before its first row can be evaluated all the same
+    except RunFileError:  # a run that ended before its first row can still be evaluated
         losses = np.empty(0)
     return Setting(
         order=config.windows.order,

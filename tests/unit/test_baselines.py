@@ -114,13 +114,7 @@ def test_order_as_long_as_the_warmup():
         echo[n] = 0.95 * echo[n - 37] + 0.1 * noise[n]
     series = echo[None, :, None]
     stretches = np.stack([series[0, begin : begin + 60] for begin in range(2000, 2900, 60)])
-    found = forecast_baselines(
-        training=[series[0, :2000]],
-        choosing=stretches,
-        warmup=stretches[:, :40],
-        steps=20,
-        season=None,
-    )
+    found = forecast_baselines(History([series[0, :2000]], stretches, stretches[:, :40], 20, None))
     assert "AR(40)" in found
 
 
@@ -165,13 +159,8 @@ def test_an_unstable_model_is_not_chosen():
 
 
 def all_of(training: np.ndarray, *, warmup: int, season: float | None = 30.8) -> dict:
-    return forecast_baselines(
-        training=list(training),
-        choosing=training[:, : warmup + 10],
-        warmup=training[:, -warmup:],
-        steps=100,
-        season=season,
-    )
+    choosing = training[:, : warmup + 10]
+    return forecast_baselines(History(list(training), choosing, training[:, -warmup:], 100, season))
 
 
 def test_every_baseline_has_a_name():
@@ -191,9 +180,7 @@ def test_a_short_series_has_no_ar():
 
 def test_no_samples_to_choose_on():
     """Without samples to choose the order on there is no AR."""
-    found = forecast_baselines(
-        training=list(SINE), choosing=None, warmup=SINE[:, :50], steps=10, season=None
-    )
+    found = forecast_baselines(History(list(SINE), None, SINE[:, :50], 10, None))
     assert list(found) == ["persistence", "mean"]
 
 

@@ -195,16 +195,8 @@ BASELINES: tuple[Baseline, ...] = (persistence, seasonal_naive, mean, linear_aut
 """Every baseline, in the order of the table."""
 
 
-def forecast_baselines(
-    *,
-    training: Segments,
-    choosing: Float[np.ndarray, "choice all channel"] | None,
-    warmup: Warmup,
-    steps: int,
-    season: float | None,
-) -> dict[str, Forecast]:
-    """Return the forecasts of every baseline by name; for the arguments see `History`."""
-    history = History(training, choosing, warmup, steps, season)
+def forecast_baselines(history: History) -> dict[str, Forecast]:
+    """Return the forecasts of every baseline by name."""
     return {
         name: forecast for baseline in BASELINES for name, forecast in baseline(history).items()
     }
