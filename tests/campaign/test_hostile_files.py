@@ -426,20 +426,21 @@ def test_flipped_bits_of_a_header(here: Path, cell: str):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("closed_loop.time", np.zeros((3, 80)), "time does not go on"),
-        ("closed_loop.truth", np.full((3, 80, 1), np.inf), "array truth holds values that no"),
+        ("closed_loop.time", np.zeros((3, 80)), "time does not increase"),
+        ("closed_loop.truth", np.full((3, 80, 1), np.inf), r"array closed_loop\.truth holds values that no"),
         ("closed_loop.prediction", np.zeros((3, 0, 1)), "array .* is .*, and should be"),
         ("closed_loop.prediction", np.zeros(()), "array .* is .*, and should be"),
         ("open_loop.time", np.zeros((0, 80)), "array .* is .*, and should be"),
         ("baselines.mean", np.zeros((3, 29, 1)), r"array baselines\.mean is \[3, 29, 1\], and"),
         ("dynamics.free", np.zeros((30, 2)), r"array dynamics\.free is \[30, 2\], and should be"),
-        ("dynamics.driven_eigenvalues", np.full((5, 4, 2), np.nan), "array driven_eig.* no series has"),
+        ("dynamics.driven_eigenvalues", np.full((5, 4, 2), np.nan), r"array dynamics\.driven_eig.* no series has"),
+        ("dynamics.free_eigenvalues", np.full((5, 4, 2), np.inf), r"array dynamics\.free_eig.* no series has"),
         ("std", np.zeros(2), r"array .* is .*, and should be \[.*channel\]"),
         ("std", np.array([-1.0]), "a standard deviation is negative"),
         ("times", np.array([0.0, 1.0]), r"the time step is 0\.0"),
         ("times", np.array([0.2, 1e300]), r"the period is 1e\+300"),
         ("times", np.zeros(3), r"array times is \[3\], and should be \[2\]"),
-        ("more", np.zeros(3), "array more is missing, or one too many"),
+        ("more", np.zeros(3), "array more is missing or unknown"),
     ],
 )  # fmt: skip
 def test_wrong_evidence_gets_one_message(here: Path, name: str, value: np.ndarray, message: str):

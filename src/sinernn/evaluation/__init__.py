@@ -1,3 +1,3 @@
-"""Forecasts of a network, and what they say of it: arrays in, numbers and words out."""
+"""Forecasts of a network, and metrics of them: arrays in, numbers and words out."""
 
-from sinernn import blas as blas  # first of all that computes
+from sinernn import blas as blas  # before anything that computes

@@ -1,6 +1,6 @@
 """Baselines: forecasts without a network, which a trained network should beat.
 
-A baseline is a function of the samples that the network sees, registered in `BASELINES`.
+A baseline is a function of a `History`, registered in `BASELINES`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,9 +14,9 @@ from sinernn.evaluation.metrics import rmse
 ORDERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 """Orders p to choose from; a shorter warm-up is itself the largest order."""
 
-FITTED_SAMPLES = 20_000  # least squares gains little from more; the latest are used
-_EXACT = 1e-9  # of the spread: below it, orders differ by rounding alone
-_ROUNDING = 1e-13  # of the largest sample, where there is no spread
+FITTED_SAMPLES = 20_000  # more improve least squares little; the latest are used
+_EXACT = 1e-9  # of the standard deviation: below it, orders differ only by rounding
+_ROUNDING = 1e-13  # of the largest sample, for a constant
 
 Warmup = Float[np.ndarray, "origin W channel"]
 Forecast = Float[np.ndarray, "origin steps channel"]
@@ -44,9 +44,9 @@ class History:
 
 
 Baseline = Callable[[History], dict[str, Forecast]]
-"""Forecasts by name; none where the history is too short.
+"""Forecasts by name; none if the history is too short.
 
-A parameter that was chosen follows the name in brackets, as in `AR(12)`.
+A chosen parameter follows the name in brackets, as in `AR(12)`.
 """
 
 
@@ -85,7 +85,7 @@ def mean(history: History) -> dict[str, Forecast]:
 
 
 def linear_autoregression(history: History) -> dict[str, Forecast]:
-    """Run the AR(p) that is best in closed loop on the samples to choose on."""
+    """Run AR(p) of the order that is best in closed loop on `History.choosing`."""
     length = history.warmup.shape[1]
     orders = sorted({*(order for order in ORDERS if order < length), min(length, ORDERS[-1])})
     models = fit_autoregressions(history.training, orders)
@@ -108,9 +108,9 @@ class Autoregression:
 def fit_autoregressions(training: Segments, orders: Sequence[int]) -> list[Autoregression]:
     """Fit AR(p) by least squares for every order p that the training part is long enough for.
 
-    One QR factorisation of the longest lags serves every order, which leaves a small triangular
-    problem for each. It is solved to the rank that float64 resolves: a noise-free sine has an
-    exact AR(2), to which longer lags add nothing but rounding.
+    One QR factorisation of the longest lags leaves a small triangular problem for each order,
+    which is solved to the rank that float64 resolves: a noise-free sine has an exact AR(2), to
+    which longer lags add only rounding errors.
     """
     channels = training[0].shape[1]
     fitting = [
@@ -145,7 +145,7 @@ def fit_autoregressions(training: Segments, orders: Sequence[int]) -> list[Autor
 def _triangle(design: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "column column"]:
     """Return R of a tall matrix's QR factorisation, by factorising blocks and then stacked Rs.
 
-    Blocks fit the processor's cache and are too small to be worth several threads.
+    Blocks fit into the processor's cache and are too small to profit from several threads.
 
     Source:
         Demmel, Grigori, Hoemmen and Langou (2012), SIAM Journal on Scientific Computing 34,
@@ -161,7 +161,7 @@ def _triangle(design: Float[np.ndarray, "row column"]) -> Float[np.ndarray, "col
 
 
 def autoregress(models: Sequence[Autoregression], warmup: Warmup, steps: int) -> list[Forecast]:
-    """Run models in closed loop from the same warm-ups, all at once."""
+    """Run several models in closed loop from the same warm-ups."""
     longest = max(model.order for model in models)
     origins, length, channels = warmup.shape
     # Shorter models get weight 0 for the lags they lack. [model, longest x channel, channel]
@@ -184,7 +184,7 @@ def autoregress(models: Sequence[Autoregression], warmup: Warmup, steps: int) ->
 def choose_order(
     models: Sequence[Autoregression], warmup: Warmup, truth: Forecast
 ) -> Autoregression:
-    """Return the model of lowest closed-loop RMSE, the shortest among exact ones."""
+    """Return the model of lowest closed-loop RMSE; of exact ones, the one of lowest order."""
     forecasts = autoregress(models, warmup, truth.shape[1])
     scores = [rmse(forecast - truth) for forecast in forecasts]
     enough = max(min(scores), _EXACT * float(truth.std()), _ROUNDING * float(np.abs(truth).max()))

@@ -1,7 +1,7 @@
-"""The closed loop as a dynamical system: where it settles, how it stretches, what its orbit is.
+"""The closed loop as a dynamical system: its attractor, Lyapunov exponent and orbit.
 
-The free run is followed on its own for a number of steps of its own, whatever the horizon of the
-forecasts: where it settles is a property of the network, not of how long somebody looked.
+Free runs have a length of their own here, independent of the forecasts' horizon: where they settle
+is a property of the network.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,24 +15,24 @@ from sinernn.evaluation.periodic import fit_sinusoid, least_squares
 from sinernn.model.linearization import StateMap
 from sinernn.model.network import Hidden
 
-RUNS = 8  # origins followed at most; they are evenly spread, and differ in their phase alone
-ORBIT_STEPS = 1000  # of hidden states that a figure can show
+RUNS = 8  # origins followed at most; they are evenly spread and differ only in phase
+ORBIT_STEPS = 1000  # hidden states that a figure can show
 
-_RUNAWAY = 1000.0  # standard deviations that a run may cover, and still be called bounded
+_RUNAWAY = 1000.0  # standard deviations that a bounded run covers at most
 _RUNAWAY_STATE = 1e100  # beyond it sums of squares overflow
 _TINY = 1e-300  # squared length of a change that has died out
-_STILL = 1e-6  # of the standard deviation: what is left of an oscillation at a fixed point
+_STILL = 1e-6  # of the standard deviation: a smaller oscillation counts as a fixed point
 _HARMONICS = 20
-_LINEARIZED_AT_ONCE = 100  # steps: numpy has long enough arrays, and memory stays bounded
-_COMPONENTS_FROM = 250  # states of an orbit are enough to find its principal components
+_LINEARIZED_AT_ONCE = 100  # steps: long enough arrays for numpy, and little memory
+_COMPONENTS_FROM = 250  # states of an orbit, enough for its principal components
 
 State = Float[np.ndarray, "..."]
 Linearized = tuple[State, Callable[[State], State]]
-"""(next state, tangent map): what becomes of a state, and of a small change of it."""
+"""(next state, tangent map, which maps a small change of the state to that of the next state)."""
 
 
 class Settled(StrEnum):
-    """Where a free run ends up."""
+    """Where a free run settles."""
 
     fixed_point = "fixed point"
     limit_cycle = "limit cycle"
@@ -42,7 +42,7 @@ class Settled(StrEnum):
 
 @dataclass(frozen=True)
 class Dynamics:
-    """What the network's hidden state does, in scaled units."""
+    """Free runs after their transient, and orbits of the hidden state."""
 
     exponents: Float[np.ndarray, " run"]
     """Largest Lyapunov exponent of each free run, per step; NaN where it diverged."""
@@ -51,19 +51,19 @@ class Dynamics:
     """The free runs after their transient, in the series' own units."""
 
     driven: Float[np.ndarray, "orbit 3"]
-    """Principal components of the hidden state while it reads true samples; 0 beyond its size."""
+    """Principal components of the hidden state driven by true samples; 0 beyond its size."""
 
     free: Float[np.ndarray, "orbit 3"]
-    """The same components while it reads its own outputs, from the same start."""
+    """The same components of a free run from the same start."""
 
     explained: Float[np.ndarray, " 3"]
     """Share of the driven state's variance in each component."""
 
     driven_eigenvalues: Float[np.ndarray, "driven_place n 2"]
-    """Real and imaginary parts, of the Jacobian with the inputs held fixed, along the orbit."""
+    """Real and imaginary parts, of the Jacobian with inputs held fixed, along the driven orbit."""
 
     free_eigenvalues: Float[np.ndarray, "free_place n 2"]
-    """The same with the output fed back."""
+    """The same with the output fed back, along the free orbit."""
 
 
 def largest_exponent(orbit: Iterable[Linearized], *, row_axis: int) -> Float[np.ndarray, " row"]:
@@ -108,10 +108,10 @@ def _square_lengths(change: State, row_axis: int) -> State:
 
 
 def exponent_resolution(steps: int) -> float:
-    """Return how far from 0 an exponent measured over `steps` must be to differ from it.
+    """Return the magnitude up to which an exponent measured over `steps` may be 0.
 
     On a closed curve the change of state grows and shrinks with the speed of the orbit: its
-    logarithm ends within a few units of where it began.
+    logarithm ends within a few units of its initial value.
     """
     return 5 / steps
 
@@ -119,14 +119,14 @@ def exponent_resolution(steps: int) -> float:
 def settled(
     outputs: Float[np.ndarray, "measured channel"], exponent: float, *, std: float
 ) -> Settled:
-    """Tell where a free run has settled, from its outputs after the transient.
+    """Classify where a free run has settled, from its outputs after the transient.
 
-    - fixed point: what oscillation there is has died out, or is dying out;
-    - limit cycle: it repeats itself. Either neighbours meet (exponent < 0: as many steps a period
-      as a whole number), or they keep their distance (exponent 0) on a closed curve, so that one
-      frequency and its harmonics are all there is;
-    - irregular: neighbours part (exponent > 0), or there is more than one frequency;
-    - divergence: it left every bound.
+    - fixed point: the oscillation has died out, or is dying out;
+    - limit cycle: nearby trajectories converge (exponent < 0: a period is a whole number of steps),
+      or keep their distance (exponent 0) on a closed curve, which has one frequency and its
+      harmonics;
+    - irregular: nearby trajectories diverge (exponent > 0), or there is more than one frequency;
+    - divergence: the run is unbounded.
 
     Args:
         outputs: In the series' own units.
@@ -154,16 +154,16 @@ def _has_one_frequency(outputs: Float[np.ndarray, "measured channel"]) -> bool:
     """Whether a fundamental and its harmonics leave less than 5% of every channel's variance."""
     fits = [(channel, fit_sinusoid(channel)) for channel in outputs.T]
     return all(
-        fit is None  # it stands still
-        # The strongest line may itself be the second or third harmonic; a higher one, with so many
-        # harmonics of its own, would come close to any two frequencies.
+        fit is None  # a constant
+        # The strongest line may itself be the second or third harmonic. Higher ones are left out:
+        # so many harmonics of a low fundamental would fit any two frequencies.
         or any(_is_periodic(channel, fit.frequency / line) for line in (1, 2, 3))
         for channel, fit in fits
     )
 
 
 def _is_periodic(samples: Float[np.ndarray, " measured"], frequency: float) -> bool:
-    """Whether a fundamental of so many rad per sample explains all but 5% of the variance."""
+    """Whether a fundamental (rad per sample) and harmonics explain over 95% of the variance."""
     angle = np.arange(len(samples))[:, None] * frequency * np.arange(1, _HARMONICS + 1)
     design = np.concatenate([np.ones((len(samples), 1)), np.cos(angle), np.sin(angle)], axis=1)
     return bool(np.var(samples - design @ least_squares(design, samples)) < 0.05 * np.var(samples))
@@ -231,7 +231,7 @@ def follow(
 def _principal_components(
     states: Float[np.ndarray, "steps n"],
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, " 3"]]:
-    """Return three directions of largest variance, and each one's share of it."""
+    """Return the three directions of largest variance, and the share of each in it."""
     size = states.shape[1]
     components, explained = np.zeros((size, 3)), np.zeros(3)
     if not np.abs(states).max() < _RUNAWAY_STATE:
@@ -240,7 +240,7 @@ def _principal_components(
     _, lengths, directions = np.linalg.svd(sample - states.mean(axis=0), full_matrices=False)
     kept = min(3, len(lengths))
     components[:, :kept] = directions[:kept].T
-    # The sign of a component is free: let its largest weight be positive, on any machine.
+    # The sign of a component is arbitrary: a positive largest weight makes it reproducible.
     largest = np.abs(components).argmax(axis=0)
     components *= np.where(components[largest, range(3)] < 0, -1, 1)
     explained[:kept] = lengths[:kept] ** 2 / max(float(np.sum(lengths**2)), 1e-300)
@@ -252,10 +252,10 @@ def _eigenvalues(
     states: Float[np.ndarray, "steps n"],
     inputs: Float[np.ndarray, "steps channel"] | None,
 ) -> Float[np.ndarray, "place n 2"]:
-    """Return the eigenvalues of the Jacobian at places spread over an orbit."""
+    """Return the eigenvalues of the Jacobian at states spread over an orbit."""
     finite = np.flatnonzero(np.isfinite(states).all(axis=1))
     size = states.shape[1]
-    # The work grows with n cubed: fewer places for a large state, and none for a huge one.
+    # The work grows with n cubed: a large state has fewer places, and a huge one none.
     count = min(64, 5 * 10**7 // size**3, len(finite))
     places = finite[np.linspace(0, len(finite) - 1, count).round().astype(int)]
     if not len(places):

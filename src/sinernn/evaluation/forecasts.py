@@ -22,13 +22,13 @@ class Forecasts:
     """W + steps sampling times, in time units."""
 
     observed: Float[np.ndarray, "origin all channel"]
-    """What the series' recorder saw."""
+    """Samples as recorded, with noise."""
 
     truth: Float[np.ndarray, "origin all channel"]
-    """The same without noise."""
+    """The same samples without noise."""
 
     prediction: Float[np.ndarray, "origin steps channel"]
-    """What the network made of the warm-up; NaN from where it diverged."""
+    """Outputs of the network after the warm-up; NaN from the step at which it diverged."""
 
     @property
     def warmup(self) -> int:
@@ -74,21 +74,21 @@ class OneStep:
     """Open-loop predictions, always fed true samples, in segments of one length; signal units."""
 
     time: Float[np.ndarray, "segment sample"]
-    """When each predicted sample was taken, in time units."""
+    """Sampling times, in time units."""
 
     observed: Float[np.ndarray, "segment sample channel"]
-    """What the series' recorder saw."""
+    """Samples as recorded, with noise."""
 
     truth: Float[np.ndarray, "segment sample channel"]
-    """The same without noise."""
+    """The same samples without noise."""
 
     prediction: Float[np.ndarray, "segment sample channel"]
-    """What the network made of all samples before, one step ahead."""
+    """Outputs of the network after all samples before."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that metrics are computed from, in the series' own units."""
+    """All that metrics are computed from, in the series' own units."""
 
     closed_loop: Forecasts
     open_loop: tuple[OneStep, ...]
@@ -99,7 +99,7 @@ class Evidence:
 
     dynamics: Dynamics
     std: Float[np.ndarray, " channel"]
-    """Standard deviation of the training part: the yardstick of relative errors."""
+    """Standard deviation of the training part, to which errors are relative."""
 
     time_step: float
     """Spacing of the samples, in time units."""
@@ -109,36 +109,38 @@ class Evidence:
 
     @property
     def spread(self) -> float:
-        """The yardstick as one number, as errors are: root mean square over the channels."""
+        """The standard deviation as one number: root mean square over the channels."""
         return rmse(self.std)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all of it as arrays, for a file; of the open loop only what a figure shows."""
+        """Return the arrays of a file; of the open loop only the samples that a figure shows."""
         open_loop = vars(self.open_loop[0])
-        shown = {name: value[:1, :OPEN_LOOP_KEPT] for name, value in open_loop.items()}
-        period = np.nan if self.period is None else self.period
-        return {
-            **{f"closed_loop.{name}": value for name, value in vars(self.closed_loop).items()},
-            **{f"open_loop.{name}": value for name, value in shown.items()},
-            **{f"baselines.{name}": value for name, value in self.baselines.items()},
-            **{f"dynamics.{name}": value for name, value in vars(self.dynamics).items()},
-            "std": self.std,
-            "times": np.array([self.time_step, period]),
+        groups = {
+            "closed_loop": vars(self.closed_loop),
+            "open_loop": {name: value[:1, :OPEN_LOOP_KEPT] for name, value in open_loop.items()},
+            "baselines": self.baselines,
+            "dynamics": vars(self.dynamics),
         }
+        named = {
+            f"{group}.{name}": groups[group][name] for group in groups for name in groups[group]
+        }
+        period = np.nan if self.period is None else self.period
+        return {**named, "std": self.std, "times": np.array([self.time_step, period])}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Evidence":
-        """Read `arrays` back.
+        """Return the evidence that `arrays` was called on.
 
         Raises:
-            ValueError: They are not what `arrays` returns: one is missing, of another shape, or
-                holds values that no series has.
+            ValueError: An array is missing, unknown, of another shape, or holds values that no
+                series has.
         """
         _require_shapes(arrays)
+        _require_measurements(arrays)
         groups: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
         for name, value in arrays.items():
             group, _, member = name.partition(".")
-            groups[group][member] = _within_sight(value) if name in _UNBOUNDED else value
+            groups[group][member] = _without_huge(value) if name in _OUTPUTS else value
         time_step, period = arrays["times"].tolist()
         evidence = cls(
             closed_loop=Forecasts(**groups["closed_loop"]),
@@ -149,16 +151,16 @@ class Evidence:
             time_step=time_step,
             period=None if np.isnan(period) else period,
         )
-        _require_sense(evidence)
+        _require_consistency(evidence)
         return evidence
 
 
 _GROUPS = {"closed_loop": Forecasts, "open_loop": OneStep, "dynamics": Dynamics}
-_HIGHEST = 1e100  # of what a series measures: its squares must not overflow
-_UNBOUNDED = ("closed_loop.prediction", "open_loop.prediction", "dynamics.outputs")
-"""What a network gives out, which may err without bound."""
-
+_HUGE = 1e100  # no series reaches it: squares of larger values may overflow
 _LONGEST = 1e9  # samples in a period
+_OUTPUTS = ("closed_loop.prediction", "open_loop.prediction", "dynamics.outputs")
+_UNBOUNDED = (*_OUTPUTS, "dynamics.exponents", "dynamics.free", "times")
+"""Arrays that may hold any value, as do those of baselines: free runs may diverge."""
 
 
 def _require_shapes(arrays: dict[str, np.ndarray]) -> None:
@@ -171,47 +173,39 @@ def _require_shapes(arrays: dict[str, np.ndarray]) -> None:
     kinds |= dict.fromkeys(baselines, Float[np.ndarray, "origin steps channel"])
     kinds |= {"std": Float[np.ndarray, " channel"], "times": Float[np.ndarray, " 2"]}
     if wrong := sorted(arrays.keys() ^ kinds.keys()):
-        raise ValueError(f"array {printable(wrong[0], 60)} is missing, or one too many")
-    with jaxtyped("context"):  # a dimension has one size, wherever it is named
+        raise ValueError(f"array {printable(wrong[0], 60)} is missing or unknown")
+    with jaxtyped("context"):  # a dimension has one size in all arrays
         for name, kind in kinds.items():
             if not isinstance(arrays[name], kind):
                 shape = f"{list(arrays[name].shape)}, and should be [{kind.dim_str}]"
                 raise ValueError(f"array {printable(name, 60)} is {shape}")
 
 
-def _within_sight(values: np.ndarray) -> np.ndarray:
-    """Return values with NaN where no axis reaches."""
-    return np.where(np.abs(values) < _HIGHEST, values, np.nan)
-
-
-def _require_sense(evidence: Evidence) -> None:
-    closed_loop, dynamics = evidence.closed_loop, evidence.dynamics
-    measured = {
-        **{name: value for name, value in vars(closed_loop).items() if name != "prediction"},
-        **{
-            f"one step ahead: {name}": value
-            for name, value in vars(evidence.open_loop[0]).items()
-            if name != "prediction"
-        },
-        "driven": dynamics.driven,
-        "explained": dynamics.explained,
-        "driven_eigenvalues": dynamics.driven_eigenvalues,
-        "free_eigenvalues": dynamics.free_eigenvalues,
-        "std": evidence.std,
-    }
-    for name, value in measured.items():
+def _require_measurements(arrays: dict[str, np.ndarray]) -> None:
+    for name, value in arrays.items():
+        if name in _UNBOUNDED or name.startswith("baselines."):
+            continue
         if value.size == 0 and "eigenvalues" not in name:
             raise ValueError(f"array {name} is empty")
-        if not (np.abs(value) < _HIGHEST).all():
+        if not (np.abs(value) < _HUGE).all():
             raise ValueError(f"array {name} holds values that no series has")
+
+
+def _without_huge(values: np.ndarray) -> np.ndarray:
+    """Return values with NaN in place of those too large for an axis."""
+    return np.where(np.abs(values) < _HUGE, values, np.nan)
+
+
+def _require_consistency(evidence: Evidence) -> None:
+    closed_loop = evidence.closed_loop
     if not (evidence.std >= 0).all():
         raise ValueError("a standard deviation is negative")
     for times in (closed_loop.time, evidence.open_loop[0].time):
         if not (np.diff(times, axis=1) > 0).all():
-            raise ValueError("time does not go on from sample to sample")
+            raise ValueError("time does not increase from sample to sample")
     if closed_loop.warmup < 1 or closed_loop.steps < 1:
         raise ValueError("a forecast has no warm-up or no steps")
-    if not 0 < evidence.time_step < _HIGHEST:
+    if not 0 < evidence.time_step < _HUGE:
         raise ValueError(f"the time step is {evidence.time_step}")
     if evidence.period is not None and not 0 < evidence.period < _LONGEST * evidence.time_step:
         raise ValueError(f"the period is {evidence.period}")

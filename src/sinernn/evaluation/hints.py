@@ -1,6 +1,6 @@
-"""When a setting explains a poor score: what is wrong with it, and the override to try.
+"""Hints at settings that may explain a poor score, each with an override to try.
 
-A hint is one function from a `Setting` to its words or None, registered in `HINTS`.
+A hint is one function from a `Setting` to a `Hint` or None, registered in `HINTS`.
 """
 
 import math
@@ -18,7 +18,7 @@ POOR = 0.1
 
 @dataclass(frozen=True)
 class Setting:
-    """What a network was trained with, as far as it can explain a poor score."""
+    """Settings and results of a training that may explain a poor score."""
 
     order: str
     """`contiguous` or `random` windows."""
@@ -33,58 +33,58 @@ class Setting:
 
     gradient_clip: float | None
     period: float | None
-    """Of the signal it was trained on, in time units; None if that has none."""
+    """Length of one oscillation of the signal, in time units; None if it has none."""
 
     time_step: float
-    """Spacing of its samples, in time units."""
+    """Spacing of the samples, in time units."""
 
     largest: float
-    """Largest sample of the training part, in signal units and without sign."""
+    """Largest absolute value in the training part, in signal units."""
 
     losses: Float[np.ndarray, " row"]
-    """Rows of metrics.csv, at even distances."""
+    """Losses in metrics.csv, evenly spaced over the updates."""
 
 
 def strange_state(setting: Setting) -> Hint | None:
-    """Hidden state carried between windows that are not neighbours."""
+    """Hidden state carried between windows that are not adjacent."""
     if setting.order != "random" or not setting.carry_state:
         return None
     return Hint(
         override="windows.order=contiguous",
-        because="windows were drawn at random, but the hidden state was carried on as if they were "
-        "neighbours: at the start of every window it contradicts the data",
+        because="windows were drawn at random, but the hidden state was carried over as if they "
+        "were adjacent: at the start of every window it contradicts the data",
     )
 
 
 def no_decay(setting: Setting) -> Hint | None:
-    """A learning rate that stays up, and a loss that stays where it is."""
+    """A constant learning rate, and a loss that no longer falls."""
     losses, quarter = setting.losses, len(setting.losses) // 4
     if setting.schedule != "constant" or quarter < 2:
         return None
     third, fourth = losses[-2 * quarter : -quarter], losses[-quarter:]
     if np.median(fourth) < 0.5 * np.median(third):
-        return None  # it was still learning
+        return None  # the loss was still falling
     return Hint(
         override="training.schedule=cosine",
-        because="the loss came to a plateau, and the learning rate never decayed: steps that large "
-        "cannot settle",
+        because="the loss reached a plateau, and the learning rate never decayed: steps that large "
+        "cannot converge",
     )
 
 
 def short_window(setting: Setting) -> Hint | None:
-    """A window in which no whole period fits."""
+    """A window shorter than a period."""
     if setting.period is None or setting.length >= setting.period / setting.time_step:
         return None
     samples = setting.period / setting.time_step
     return Hint(
         override=f"windows.length={math.ceil(2 * samples)}",
         because=f"a window of {setting.length} samples is shorter than a period of {samples:.3g}: "
-        "gradients never saw a whole one",
+        "no gradient covers a whole one",
     )
 
 
 def coarse_sampling(setting: Setting) -> Hint | None:
-    """Two samples a period, or nearly so: what lies between is lost."""
+    """About two samples a period, or fewer: the waveform between them is lost."""
     if setting.period is None or setting.period / setting.time_step > 3:
         return None
     return Hint(
@@ -95,7 +95,7 @@ def coarse_sampling(setting: Setting) -> Hint | None:
 
 
 def no_scaling(setting: Setting) -> Hint | None:
-    """Samples far beyond what the units are made for."""
+    """Samples far outside the units' range."""
     if setting.normalize or setting.largest <= 5:
         return None
     return Hint(
@@ -105,7 +105,7 @@ def no_scaling(setting: Setting) -> Hint | None:
 
 
 def spikes(setting: Setting) -> Hint | None:
-    """Losses that jump, long after the beginning."""
+    """Losses that jump late in training."""
     later = setting.losses[len(setting.losses) // 4 :]
     if setting.gradient_clip is not None or len(later) < 4:
         return None
@@ -127,15 +127,15 @@ HINTS: tuple[Callable[[Setting], Hint | None], ...] = (
     no_scaling,
     spikes,
 )
-"""Every hint there is, the likeliest cause first."""
+"""Every hint, the likeliest cause first."""
 
 
 def find_hints(setting: Setting, *, relative_error: float) -> list[Hint]:
-    """Return what may explain a poor score; nothing for a good one.
+    """Return hints for a poor score; none for a good one.
 
     Args:
         setting: What the network was trained with.
-        relative_error: Closed-loop RMSE by the series' standard deviation.
+        relative_error: Closed-loop RMSE divided by the series' standard deviation.
     """
     if relative_error <= POOR:
         return []

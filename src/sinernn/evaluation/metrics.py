@@ -1,4 +1,4 @@
-"""Errors, one step ahead and far ahead: arrays in, numbers out."""
+"""Error measures, one step ahead and in closed loop: arrays in, numbers out."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ VALID_FRACTION = 0.4
 
 @dataclass(frozen=True)
 class HorizonError:
-    """RMSE over the first `horizon` steps, in the series' own units: over the origins."""
+    """RMSE over the first `horizon` steps, in the series' own units: median and worst origin."""
 
     horizon: int
     median: float
@@ -22,8 +22,8 @@ class HorizonError:
 
 
 def rmse(errors: Float[np.ndarray, "..."]) -> float:
-    """Root mean square of errors; infinite where one is missing."""
-    with np.errstate(over="ignore"):  # of a free run that went as far as floats do
+    """Root mean square of errors; infinite if one of them is not finite."""
+    with np.errstate(over="ignore"):  # squares of a diverging free run
         value = float(np.sqrt(np.mean(np.square(errors))))
     return value if np.isfinite(value) else float("inf")
 
@@ -62,10 +62,15 @@ def valid_steps(
         divided by the standard deviation as in Vlachas et al. (2020), Neural Networks 126,
         191-217, "valid prediction time".
     """
-    exceeds = ~(errors <= limit)  # a missing value is no valid one
+    exceeds = ~(errors <= limit)  # NaN is not valid
     return np.where(exceeds.any(axis=1), exceeds.argmax(axis=1) + 1.0, np.inf)
 
 
 def finite(value: float) -> float | None:
-    """Return a value as JSON knows it: null for what is infinite or not a number."""
+    """Return a value, or None, JSON's null, if it is infinite or not a number."""
     return value if np.isfinite(value) else None
+
+
+def count_steps(steps: int) -> str:
+    """Return a number of steps with its unit."""
+    return f"{steps} step{'s' if steps > 1 else ''}"

@@ -1,11 +1,11 @@
-"""A waveform as one sinusoid: does a free run keep the frequency, the phase and the amplitude?"""
+"""Fit sinusoids to waveforms, and compare their frequencies, phases and amplitudes."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
-_ITERATIONS = 20  # Gauss-Newton from a periodogram's peak is done in about 6
+_ITERATIONS = 20  # Gauss-Newton from a periodogram's peak converges in about 6
 _STILL = 1e-9  # of the largest sample: an oscillation below it is rounding
 
 
@@ -31,14 +31,13 @@ def fit_sinusoid(samples: Float[np.ndarray, " n"]) -> Sinusoid | None:
     """Fit frequency, amplitude, phase and offset by nonlinear least squares.
 
     Gauss-Newton on all four parameters, from the peak of a zero-padded periodogram. In white
-    Gaussian noise least squares is maximum likelihood, and comes close to the Cramer-Rao bound.
+    Gaussian noise least squares is maximum likelihood, and nearly attains the Cramer-Rao bound.
 
     Args:
-        samples: Evenly spaced, and at least a period of them, or the fit means little.
+        samples: Evenly spaced; a fit to less than a period of them is unreliable.
 
     Returns:
-        None where there is nothing to fit: fewer than 5 samples, one that is not finite, or a
-        constant.
+        None for fewer than 5 samples, samples that are not finite, and a constant.
 
     Source:
         Händel (2000), "Properties of the IEEE-STD-1057 four-parameter sine wave fit algorithm",
@@ -46,28 +45,30 @@ def fit_sinusoid(samples: Float[np.ndarray, " n"]) -> Sinusoid | None:
         point Rife and Boorstyn (1974), IEEE Transactions on Information Theory 20, 591-598.
     """
     n = len(samples)
-    if n < 5 or not np.isfinite(samples).all() or stands_still(samples):
+    if n < 5 or not np.isfinite(samples).all():
         return None
     largest = float(np.abs(samples).max())
-    deviation = samples / largest - (samples / largest).mean()  # sums of what is huge overflow
+    if np.ptp(samples) <= _STILL * largest:
+        return None
+    deviation = samples / largest - (samples / largest).mean()  # sums of huge samples overflow
     scaled = deviation / np.abs(deviation).max()
     scale = largest * float(np.abs(deviation).max())
     padded = 1 << (8 * n - 1).bit_length()
     frequency = 2 * np.pi / padded * (1 + int(np.abs(np.fft.rfft(scaled, padded))[1:].argmax()))
-    place = np.linspace(-(n - 1) / 2, (n - 1) / 2, n)  # phase and frequency decouple in the middle
+    time = np.linspace(-(n - 1) / 2, (n - 1) / 2, n)  # phase and frequency decouple at its centre
     weights = np.array([0.0, 1.0, 0.0, 0.0])
     fitted = np.zeros(n)
     for _ in range(_ITERATIONS):
-        cosine, sine = np.cos(frequency * place), np.sin(frequency * place)
-        by_frequency = (weights[1] * cosine - weights[0] * sine) * place / n
+        cosine, sine = np.cos(frequency * time), np.sin(frequency * time)
+        by_frequency = (weights[1] * cosine - weights[0] * sine) * time / n
         design = np.stack([cosine, sine, np.ones(n), by_frequency], axis=1)
         weights = least_squares(design, scaled)
         fitted = design[:, :3] @ weights[:3]
         step = float(weights[3]) / n
-        frequency = min(max(frequency + step, np.pi / n), np.pi)  # half a period, Nyquist's
+        frequency = min(max(frequency + step, np.pi / n), np.pi)  # half a period; Nyquist
         if abs(step) < 1e-15 * frequency:
             break
-    phase = np.arctan2(weights[0], weights[1]) + frequency * place[0]
+    phase = np.arctan2(weights[0], weights[1]) + frequency * time[0]
     return Sinusoid(
         frequency=frequency,
         amplitude=scale * float(np.hypot(weights[0], weights[1])),
@@ -80,35 +81,30 @@ def fit_sinusoid(samples: Float[np.ndarray, " n"]) -> Sinusoid | None:
 def least_squares(
     design: Float[np.ndarray, "n k"], samples: Float[np.ndarray, " n"]
 ) -> Float[np.ndarray, " k"]:
-    """Return the weights of the columns whose sum comes nearest to the samples.
+    """Return the weights of a least-squares fit of the columns to the samples.
 
-    By the normal equations: sines and cosines are nearly orthogonal, so squaring them costs no
-    accuracy. Where columns depend on each other, the shortest weights.
+    It solves the normal equations: sines and cosines are nearly orthogonal, so that squaring the
+    condition number costs no accuracy. For dependent columns it returns the shortest weights.
     """
     gram = design.T @ design
     return np.asarray(np.linalg.lstsq(gram, design.T @ samples, rcond=1e-13)[0])
 
 
-def stands_still(samples: Float[np.ndarray, " n"]) -> bool:
-    """Whether samples are a constant to within rounding."""
-    return bool(np.ptp(samples) <= _STILL * np.abs(samples).max())
-
-
 @dataclass(frozen=True)
 class Oscillation:
-    """How a free run oscillates beside the truth."""
+    """Oscillation of a free run, compared with the truth's."""
 
     frequency_error: float
-    """Relative: 0.01 is one per cent too fast."""
+    """Relative: 0.01 is one percent too fast."""
 
     phase_drift: float
-    """Phase won on the truth, in rad per 1000 steps."""
+    """Phase gained on the truth, in rad per 1000 steps."""
 
     phase_shift_rad: float
     """Phase ahead of the truth at the first step, in (-pi, pi]."""
 
     amplitude_ratio: float
-    """To the truth's."""
+    """Amplitude divided by the truth's."""
 
 
 def compare_oscillations(
@@ -117,8 +113,8 @@ def compare_oscillations(
     """Fit a sinusoid to a forecast and to the truth over the same steps, and compare them.
 
     Returns:
-        None for a forecast that does not oscillate: a sinusoid explains less than half of its
-        variance, or shows less than a period.
+        None for a forecast that does not oscillate: the fitted sinusoid explains less than half of
+        its variance, or completes less than a period.
     """
     run, true = fit_sinusoid(prediction), fit_sinusoid(truth)
     if not run or not true or run.explained < 0.5 or run.frequency * len(prediction) < 2 * np.pi:

@@ -1,6 +1,6 @@
 """Results of an evaluation: content of evaluation.json, typed and versioned.
 
-Errors are in the series' own units; None stands for what is infinite or does not exist.
+Errors are in the series' own units; None stands for a value that is infinite or does not exist.
 """
 
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from sinernn.schema import JsonModel
 
 
 class MedianAndWorst(JsonModel):
-    """One number for each forecast, as the median and the one furthest from perfect."""
+    """Median over the forecasts, and the value furthest from the ideal one."""
 
     median: float | None = None
     worst: float | None = None
@@ -22,7 +22,7 @@ class OneStepScore(JsonModel):
 
     rmse: float | None = None
     nrmse: float | None = None
-    """RMSE by the series' standard deviation."""
+    """RMSE divided by the series' standard deviation."""
 
     r2: float | None = None
 
@@ -48,7 +48,7 @@ class Skill(JsonModel):
     horizon: int = 0
     best_baseline: str = ""
     ratio: float | None = None
-    """The baseline's error by the network's: above 1 the network is better."""
+    """The baseline's error divided by the network's: above 1 the network is better."""
 
     words: str = ""
 
@@ -67,12 +67,14 @@ class ValidTime(JsonModel):
 
 
 class OscillationScore(JsonModel):
-    """Free runs beside the truth, as oscillations."""
+    """Oscillation of free runs, compared with the truth's."""
 
     of: int = 0
-    """Free runs (origins, times channels) that oscillate at all; the others have no frequency."""
+    """Free runs that oscillate; the others have no frequency."""
 
     count: int = 0
+    """Free runs: origins times channels."""
+
     frequency_error: MedianAndWorst | None = None
     """Relative."""
 
@@ -85,7 +87,7 @@ class DynamicsScore(JsonModel):
     """Where free runs settle, and how fast nearby trajectories diverge."""
 
     settles: dict[str, int] = Field(default={})
-    """Number of free runs, by the kind of place."""
+    """Number of free runs by where they settle."""
 
     lyapunov_exponent_per_step: float | None = None
     lyapunov_exponent_per_time_unit: float | None = None
@@ -97,7 +99,7 @@ class Hint(JsonModel):
     """A setting to try."""
 
     override: str = ""
-    """As it is typed after the config."""
+    """As on the command line, after the config."""
 
     because: str = ""
 

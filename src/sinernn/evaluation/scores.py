@@ -1,8 +1,8 @@
 """Metrics of a trained network, in numbers and words.
 
-Training minimises the one-step error, which says little about a free run; the closed-loop error far
-ahead, from several origins and beside baselines, is what counts. A metric is a function of the
-`Evidence`, registered in `METRICS`.
+Training minimises the one-step error, which says little about a free run; what counts is the
+closed-loop error far ahead, from several origins and compared with baselines. A metric is a
+function of the `Evidence`, registered in `METRICS`.
 """
 
 from collections import Counter
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sinernn.evaluation import results
 from sinernn.evaluation.dynamics import exponent_resolution, settled
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.hints import Setting, find_hints
@@ -24,48 +25,37 @@ from sinernn.evaluation.metrics import (
     valid_steps,
 )
 from sinernn.evaluation.periodic import compare_oscillations
-from sinernn.evaluation.results import (
-    BaselineScore,
-    DynamicsScore,
-    Hint,
-    HorizonScore,
-    MedianAndWorst,
-    OneStepScore,
-    OscillationScore,
-    Skill,
-    ValidTime,
-)
 from sinernn.evaluation.skill import compare_with_baselines
 
 
-def score_open_loop(evidence: Evidence) -> OneStepScore:
-    """One step ahead: RMSE, the same by the standard deviation, and R²."""
+def score_open_loop(evidence: Evidence) -> results.OneStepScore:
+    """RMSE one step ahead, the same divided by the standard deviation, and R²."""
     channels, parts = len(evidence.std), evidence.open_loop
     prediction = np.concatenate([part.prediction.reshape(-1, channels) for part in parts])
     truth = np.concatenate([part.truth.reshape(-1, channels) for part in parts])
     error = rmse(prediction - truth)
-    return OneStepScore(
+    return results.OneStepScore(
         rmse=finite(error),
         nrmse=finite(error / evidence.spread) if evidence.spread else None,
         r2=finite(r_squared(prediction, truth)),
     )
 
 
-def score_closed_loop(evidence: Evidence) -> list[HorizonScore]:
-    """RMSE over a ladder of horizons, median and worst origin; null: diverged."""
+def score_closed_loop(evidence: Evidence) -> list[results.HorizonScore]:
+    """RMSE over a ladder of horizons, of the median and worst origin; null if it diverged."""
     return _ladder(errors_by_horizon(evidence.closed_loop.errors))
 
 
-def score_baselines(evidence: Evidence) -> list[BaselineScore]:
-    """The same of every baseline."""
+def score_baselines(evidence: Evidence) -> list[results.BaselineScore]:
+    """RMSE of every baseline over the same horizons."""
     return [
-        BaselineScore(name=name, closed_loop_rmse=_ladder(table))
+        results.BaselineScore(name=name, closed_loop_rmse=_ladder(table))
         for name, table in _baseline_tables(evidence).items()
     ]
 
 
-def score_valid_time(evidence: Evidence) -> ValidTime | None:
-    """First step beyond the threshold; capped at the horizon, which `outlasted` origins reached."""
+def score_valid_time(evidence: Evidence) -> results.ValidTime | None:
+    """First step beyond the threshold, capped at the horizon, which `outlasted` origins reached."""
     if not evidence.spread:
         return None  # a constant has no scale
     forecasts = evidence.closed_loop
@@ -73,10 +63,10 @@ def score_valid_time(evidence: Evidence) -> ValidTime | None:
     capped = np.sort(np.minimum(steps, forecasts.steps))
     middle = capped[(len(capped) - 1) // 2]  # not a mean: capped values are bounds
 
-    def in_units(unit: float) -> MedianAndWorst:
-        return MedianAndWorst(median=float(middle) * unit, worst=float(capped[0]) * unit)
+    def in_units(unit: float) -> results.MedianAndWorst:
+        return results.MedianAndWorst(median=float(middle) * unit, worst=float(capped[0]) * unit)
 
-    return ValidTime(
+    return results.ValidTime(
         threshold=VALID_FRACTION,
         steps=in_units(1.0),
         time_units=in_units(evidence.time_step),
@@ -85,56 +75,51 @@ def score_valid_time(evidence: Evidence) -> ValidTime | None:
     )
 
 
-def score_oscillation(evidence: Evidence) -> OscillationScore | None:
-    """Frequency, phase and amplitude of the free run beside the truth's; null: no such thing."""
+def score_oscillation(evidence: Evidence) -> results.OscillationScore | None:
+    """Frequency, phase and amplitude of free runs against the truth's; null without a period."""
     forecasts, period = evidence.closed_loop, evidence.period
-    # A frequency needs a period to show, and more than two samples a period to be unique.
+    # A frequency needs a whole period to measure, and more than two samples a period to be unique.
     if not period or not 2 * evidence.time_step < period <= forecasts.steps * evidence.time_step:
         return None
+    truth = forecasts.truth[:, forecasts.warmup :]
     pairs = [
-        compare_oscillations(prediction[:, channel], truth[:, channel])
-        for prediction, truth in zip(
-            forecasts.prediction, forecasts.truth[:, forecasts.warmup :], strict=True
-        )
-        for channel in range(truth.shape[1])
+        compare_oscillations(forecasts.prediction[origin, :, channel], truth[origin, :, channel])
+        for origin, channel in np.ndindex(len(truth), truth.shape[2])
     ]
     found = [pair for pair in pairs if pair]
-    return OscillationScore(
+    return results.OscillationScore(
         of=len(found),
         count=len(pairs),
-        frequency_error=_median_and_worst([one.frequency_error for one in found], best=0.0),
-        phase_drift_rad_per_1000_steps=_median_and_worst(
-            [one.phase_drift for one in found], best=0.0
-        ),
-        phase_shift_rad=_median_and_worst([one.phase_shift_rad for one in found], best=0.0),
+        frequency_error=_median_and_worst([one.frequency_error for one in found]),
+        phase_drift_rad_per_1000_steps=_median_and_worst([one.phase_drift for one in found]),
+        phase_shift_rad=_median_and_worst([one.phase_shift_rad for one in found]),
         amplitude_ratio=_median_and_worst([one.amplitude_ratio for one in found], best=1.0),
     )
 
 
-def score_dynamics(evidence: Evidence) -> DynamicsScore:
-    """Where free runs settle, how many where, and how fast nearby trajectories diverge."""
+def score_dynamics(evidence: Evidence) -> results.DynamicsScore:
+    """Number of free runs by where they settle, and how fast nearby trajectories diverge."""
     found = evidence.dynamics
-    places = Counter(
+    counts = Counter(
         settled(outputs, float(exponent), std=evidence.spread)
         for outputs, exponent in zip(found.outputs, found.exponents, strict=True)
     )
-    bounded = found.exponents[~np.isnan(found.exponents)]  # of what did not diverge
+    bounded = found.exponents[~np.isnan(found.exponents)]  # of runs that did not diverge
     exponent = float(np.median(bounded)) if bounded.size else float("nan")
-    return DynamicsScore(
-        settles={place.value: count for place, count in places.most_common()},
+    return results.DynamicsScore(
+        settles={place.value: count for place, count in counts.most_common()},
         lyapunov_exponent_per_step=finite(exponent),
         lyapunov_exponent_per_time_unit=finite(exponent / evidence.time_step),
         lyapunov_resolution_per_step=exponent_resolution(found.outputs.shape[1]),
     )
 
 
-def score_skill(evidence: Evidence) -> Skill:
+def score_skill(evidence: Evidence) -> results.Skill:
     """Whether the network beats the baselines, in words."""
     return compare_with_baselines(
         errors_by_horizon(evidence.closed_loop.errors),
         _baseline_tables(evidence),
-        std=evidence.spread
-        or rmse(evidence.closed_loop.truth),  # the scale of a constant is its size
+        std=evidence.spread or rmse(evidence.closed_loop.truth),  # a constant's scale is its size
     )
 
 
@@ -147,7 +132,7 @@ METRICS: dict[str, Callable[[Evidence], Any]] = {
     "oscillation": score_oscillation,
     "dynamics": score_dynamics,
 }
-"""Every metric, by its key in evaluation.json, where `Scores` has a field for it."""
+"""Every metric, by its key in evaluation.json; `Scores` has a field for each."""
 
 
 def score(evidence: Evidence) -> dict[str, Any]:
@@ -155,8 +140,8 @@ def score(evidence: Evidence) -> dict[str, Any]:
     return {name: function(evidence) for name, function in METRICS.items()}
 
 
-def advise(evidence: Evidence, setting: Setting) -> list[Hint]:
-    """Return hints at settings that may explain a poor free run."""
+def advise(evidence: Evidence, setting: Setting) -> list[results.Hint]:
+    """Return settings to try, if the free run is poor."""
     error = errors_by_horizon(evidence.closed_loop.errors)[-1].median
     relative = error / evidence.spread if evidence.spread else float("inf") if error else 0.0
     return find_hints(setting, relative_error=relative)
@@ -169,16 +154,18 @@ def _baseline_tables(evidence: Evidence) -> dict[str, list[HorizonError]]:
     }
 
 
-def _ladder(table: list[HorizonError]) -> list[HorizonScore]:
+def _ladder(table: list[HorizonError]) -> list[results.HorizonScore]:
     return [
-        HorizonScore(horizon=row.horizon, median=finite(row.median), worst=finite(row.worst))
+        results.HorizonScore(
+            horizon=row.horizon, median=finite(row.median), worst=finite(row.worst)
+        )
         for row in table
     ]
 
 
-def _median_and_worst(values: list[float], *, best: float) -> MedianAndWorst | None:
+def _median_and_worst(values: list[float], *, best: float = 0.0) -> results.MedianAndWorst | None:
     if not values:
         return None
-    return MedianAndWorst(
+    return results.MedianAndWorst(
         median=float(np.median(values)), worst=max(values, key=lambda value: abs(value - best))
     )

@@ -1,14 +1,14 @@
-"""Does the network beat the baselines? The answer in words."""
+"""Compare a network's errors with those of the baselines, in words."""
 
 from collections.abc import Mapping, Sequence
 
-from sinernn.evaluation.metrics import HorizonError, finite
+from sinernn.evaluation.metrics import HorizonError, count_steps, finite
 from sinernn.evaluation.results import Skill
 
 EXACT = 1e-6
-"""A baseline is exact if its error is this small beside the series' standard deviation."""
+"""A baseline is exact if its error is at most this fraction of the standard deviation."""
 
-_EQUAL = 1.05  # ratios below it are no difference to speak of
+_EQUAL = 1.05  # errors whose ratio is below it count as equal
 
 
 def compare_with_baselines(
@@ -27,8 +27,8 @@ def compare_with_baselines(
     last = network[-1]
     best = min(baselines, key=lambda name: baselines[name][-1].median)
     theirs = baselines[best][-1].median
-    ratio = theirs / last.median if 0 < last.median < float("inf") and theirs > 0 else None
-    words = f"{_comparison(last.median, theirs, best)} at {_steps(last.horizon)}"
+    has_ratio = 0 < last.median < float("inf") and theirs > 0
+    words = f"{_comparison(last.median, theirs, best)} at {count_steps(last.horizon)}"
     if last.median > theirs * _EQUAL:
         wins = [
             row.horizon
@@ -36,13 +36,13 @@ def compare_with_baselines(
             if row.median * _EQUAL < min(table[index].median for table in baselines.values())
         ]
         if wins:
-            words += f"; better than every baseline up to {_steps(wins[-1])}"
+            words += f"; better than every baseline up to {count_steps(wins[-1])}"
     if theirs <= EXACT * std:
         words += (
             f"; {best} is exact on this signal: for a fair contest add noise, "
             f"such as signal.noise_std={0.05 * std:.1g}"
         )
-    ratio = None if ratio is None else finite(ratio)
+    ratio = finite(theirs / last.median) if has_ratio else None
     return Skill(horizon=last.horizon, best_baseline=best, ratio=ratio, words=words)
 
 
@@ -60,7 +60,3 @@ def _times(ratio: float) -> str:
     return (
         f"{ratio:.2g} x" if ratio < 100 else f"{ratio:.0f} x" if ratio < 1e4 else f"{ratio:.0e} x"
     )
-
-
-def _steps(count: int) -> str:
-    return f"{count} step{'s' if count > 1 else ''}"

@@ -32,14 +32,14 @@ FIGURES: dict[str, Callable[[Story], Figure]] = {
     "spectra": spectra,
     "eigenvalues": eigenvalues,
 }
-"""Every figure there is, by the name of its file."""
+"""Every figure, by the name of its file."""
 
 WITHOUT_EVIDENCE = frozenset({"loss"})
-"""Figures of the training alone, which need no evaluation."""
+"""Figures that need no evaluation."""
 
 
 def figure_descriptions() -> dict[str, str]:
-    """Return what every figure shows, by its name."""
+    """Return one line on what every figure shows, by its name."""
     return {name: (inspect.getdoc(figure) or "").split("\n")[0] for name, figure in FIGURES.items()}
 
 
@@ -52,7 +52,7 @@ def draw(name: str, story: Story, format: str) -> bytes:
         format: One of `FORMATS`.
     """
     buffer = io.BytesIO()
-    # Numbers near the largest there are, as in an edited metrics.csv, overflow in matplotlib.
+    # Numbers near the largest float, as in an edited metrics.csv, overflow in matplotlib.
     with own_style(), np.errstate(over="ignore", invalid="ignore"):
         figure = FIGURES[name](story)
         figure.set_dpi(mpl.rcParams["savefig.dpi"])

@@ -1,16 +1,16 @@
-"""Figures that hold the free run against something: the baselines, and the truth's spectrum."""
+"""Figures that compare the free run with the baselines, and its spectrum with the truth's."""
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from sinernn.evaluation.metrics import count_steps
 from sinernn.plotting.style import (
     BASELINE_LINES,
     FAINT,
     MODEL,
     TRUTH,
     Story,
-    count_steps,
     draw_valid_limit,
     marker_for,
     readable_error,
@@ -52,15 +52,13 @@ def spectra(story: Story) -> Figure:
     forecasts = evidence.closed_loop
     origin = forecasts.typical
     truth = forecasts.truth[origin, forecasts.warmup :, 0]
-    prediction = forecasts.prediction[origin, :, 0]
+    run = forecasts.prediction[origin, :, 0]
     figure = Figure(figsize=(7.5, 4.5))
     axes = figure.subplots()
     frequency = np.fft.rfftfreq(len(truth), evidence.time_step)
     axes.plot(frequency, power_spectrum(truth), color=FAINT, linewidth=4, label="truth")
-    if np.isfinite(prediction).all():
-        axes.plot(
-            frequency, power_spectrum(prediction), color=MODEL, linewidth=1.2, label="free run"
-        )
+    if np.isfinite(run).all():
+        axes.plot(frequency, power_spectrum(run), color=MODEL, linewidth=1.2, label="free run")
         title = f"{story.title}: power spectra over {count_steps(len(truth))}"
     else:
         title = f"{story.title}: power spectrum; the free run diverged, and has none"
@@ -81,14 +79,12 @@ def power_spectrum(samples: Float[np.ndarray, " n"]) -> Float[np.ndarray, " freq
     """
     window = np.asarray(np.hanning(len(samples) + 2)[1:-1])  # without its zeros at both ends
     transform = np.fft.rfft((samples - samples.mean()) * window)
-    with np.errstate(over="ignore"):  # of a free run that went as far as floats do
+    with np.errstate(over="ignore"):  # squares of a diverging free run
         return 2 * np.abs(transform / window.sum()) ** 2
 
 
-def _errors_up_to(
-    errors: Float[np.ndarray, "origin steps"],
-) -> Float[np.ndarray, "origin steps"]:
+def _errors_up_to(errors: Float[np.ndarray, "origin steps"]) -> Float[np.ndarray, "origin steps"]:
     """Return RMSE over the first 1, 2, ... steps; infinite from where a forecast diverged."""
     with np.errstate(over="ignore"):
         squares = np.where(np.isfinite(errors), errors, np.inf) ** 2
-        return np.sqrt(np.cumsum(squares, axis=1) / np.cumsum(np.ones_like(errors), axis=1))
+        return np.sqrt(np.cumsum(squares, axis=1) / np.arange(1, errors.shape[1] + 1))

@@ -1,13 +1,12 @@
-"""Figures of the hidden state: its orbit, and what becomes of small changes along it."""
+"""Figures of the hidden state: its orbit, and the Jacobian's eigenvalues along it."""
 
 import numpy as np
-from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sinernn.plotting.style import ACCENT, FAINT, MODEL, TRUTH, Story, count_steps, readable_limits
+from sinernn.evaluation.metrics import count_steps
+from sinernn.plotting.style import ACCENT, FAINT, MODEL, TRUTH, Story, add_legend, readable_limits
 
-_LAST_STEPS = 100  # of the free run, drawn apart: where it has got to
+_LAST_STEPS = 100  # of the free run, highlighted
 
 
 def orbit(story: Story) -> Figure:
@@ -21,14 +20,12 @@ def orbit(story: Story) -> Figure:
         axes.plot(*free, color=MODEL, linewidth=0.9, label="free run")
         axes.plot(*free[:, -_LAST_STEPS:], ".", color=ACCENT, markersize=4, label="its last steps")
         axes.plot(*driven[:, 0], "s", color=TRUTH, markersize=6, label="start")
-        for set_label, which in ((axes.set_xlabel, 0), (axes.set_ylabel, second)):
-            share = dynamics.explained[which]
-            set_label(f"component {which + 1} ({share:.1%} of variance)")
+        x, y = (f"component {i + 1} ({dynamics.explained[i]:.1%} of variance)" for i in pair)
+        axes.set(xlabel=x, ylabel=y)
         axes.set(xlim=readable_limits(driven[0], free[0]), ylim=readable_limits(driven[1], free[1]))
     first = figure.axes[0]
     first.set_title(f"{story.title}: hidden state over {count_steps(len(dynamics.driven))}")
-    handles, labels = first.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    add_legend(figure, first)
     return figure
 
 
@@ -36,23 +33,18 @@ def eigenvalues(story: Story) -> Figure:
     """Eigenvalues of the recurrent Jacobian along the orbit, driven and free; the unit circle."""
     dynamics = story.evaluated.dynamics
     figure = Figure(figsize=(9, 4.7))
-    left, right = figure.subplots(1, 2)
+    panels = figure.subplots(1, 2)
     both = (dynamics.driven_eigenvalues, dynamics.free_eigenvalues)
     reach = 1.1 * max(1.0, *(float(np.abs(values).max(initial=0)) for values in both))
-    for axes, values in zip((left, right), both, strict=True):
-        _draw_eigenvalues(axes, values, reach)
-    left.set_title(f"{story.title}: Jacobian, inputs held fixed")
-    right.set_title("with the output fed back: the free run's")
-    return figure
-
-
-def _draw_eigenvalues(axes: Axes, values: Float[np.ndarray, "place n 2"], reach: float) -> None:
     angle = np.linspace(0, 2 * np.pi, 200)
-    axes.plot(np.cos(angle), np.sin(angle), color=TRUTH, linewidth=0.9)
-    real, imaginary = values.reshape(-1, 2).T
-    axes.plot(real, imaginary, ".", color=MODEL, markersize=4, alpha=0.5)
-    if not len(values):
-        why = "none: the state is too large,\nor it diverged"
-        axes.text(0, 0, why, horizontalalignment="center", backgroundcolor="white")
-    axes.set(xlabel="real part", ylabel="imaginary part", aspect="equal")
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
+    for axes, values in zip(panels, both, strict=True):
+        axes.plot(np.cos(angle), np.sin(angle), color=TRUTH, linewidth=0.9)
+        axes.plot(*values.reshape(-1, 2).T, ".", color=MODEL, markersize=4, alpha=0.5)
+        if not len(values):
+            why = "none: the state is too large,\nor it diverged"
+            axes.text(0, 0, why, horizontalalignment="center", backgroundcolor="white")
+        axes.set(xlabel="real part", ylabel="imaginary part", aspect="equal")
+        axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
+    panels[0].set_title(f"{story.title}: Jacobian, inputs held fixed")
+    panels[1].set_title("with the output fed back: the free run's")
+    return figure

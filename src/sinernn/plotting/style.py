@@ -1,4 +1,4 @@
-"""What all figures share: the style, in one place, and what a run has to show."""
+"""The style of all figures, their data, and what they draw in common."""
 
 import re
 import warnings
@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation, NullFormatter
 
 from sinernn.evaluation.forecasts import Evidence
@@ -65,23 +66,23 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True)
 class Story:
-    """What a run has to show."""
+    """Data of a run's figures."""
 
     title: str
     metrics: dict[str, Float[np.ndarray, " row"]]
     """Columns of metrics.csv, of the updates."""
 
     evidence: Evidence | None
-    """Of the last evaluation; None before any."""
+    """Data of the last evaluation; None before the first."""
 
     refinement: dict[str, Float[np.ndarray, " iteration"]] = field(
         default_factory=dict[str, Float[np.ndarray, " iteration"]]
     )
-    """Columns of metrics.csv, of the refinement; of no rows if there is none."""
+    """Columns of metrics.csv, of the refinement; empty if there is none."""
 
     @property
     def is_refined(self) -> bool:
-        """Whether there is a refinement to show."""
+        """Whether the run was refined."""
         return bool(len(self.refinement.get("step", ())))
 
     @property
@@ -98,7 +99,7 @@ def own_style() -> Generator[None]:
     style: dict[Any, Any] = {**mpl.rcParamsDefault, **STYLE}
     del style["backend"]  # setting it imports pyplot, and could change what a notebook shows
     with mpl.rc_context(style), warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes; that is no news for a terminal.
+        # Characters of a run's name that the font lacks are drawn as boxes, without a warning.
         warnings.filterwarnings(
             "ignore", message="Glyph .* missing from font", category=UserWarning
         )
@@ -106,7 +107,7 @@ def own_style() -> Generator[None]:
 
 
 def readable_error(evidence: Evidence) -> float:
-    """Return the largest error worth a place on an axis: a diverging run must not flatten all."""
+    """Return the largest error that an axis shows: a diverging run must not flatten the others."""
     return 1000 * evidence.spread or float("inf")
 
 
@@ -122,7 +123,7 @@ def draw_valid_limit(axes: Axes, evidence: Evidence) -> None:
 
 
 class PlainPowers(LogFormatterSciNotation):
-    """Powers as plain text, 10⁻³: matplotlib's mathtext takes longer to parse than to draw."""
+    """Powers as plain text, 10⁻³, since parsing mathtext takes longer than drawing it."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         """Return the label of a tick, which may be empty."""
@@ -139,9 +140,9 @@ def use_log(axis: XAxis | YAxis) -> None:
 
 
 def use_decades(axes: Axes, *, top: float = float("inf")) -> None:
-    """Make the y-axis logarithmic, over whole powers of ten, which are all that it labels.
+    """Make the y-axis logarithmic between whole powers of ten, and label no others.
 
-    Nothing above `top` is shown, and where every value is 0 the axis stays linear.
+    Values above `top` are not shown. If no value is above 0, the axis stays linear.
     """
     drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.get_lines()])
     shown = drawn[np.isfinite(drawn) & (drawn > 0) & (drawn <= top)]
@@ -156,7 +157,7 @@ def use_decades(axes: Axes, *, top: float = float("inf")) -> None:
 def readable_limits(
     truth: Float[np.ndarray, " n"], other: Float[np.ndarray, " m"]
 ) -> tuple[float, float]:
-    """Return limits for the truth and what lies near it: a diverging run must not flatten both."""
+    """Return limits that show the truth, and of `other` only what is near it, not a divergence."""
     low, high = float(truth.min()), float(truth.max())
     height = (high - low) or 1.0
     seen = other[np.isfinite(other)]
@@ -168,10 +169,13 @@ def readable_limits(
 
 
 def marker_for(points: int) -> str:
-    """Return a marker for a line of one point, which would not show, and none for others."""
+    """Return a marker for a line of one point, which is invisible without, and none for others."""
     return "o" if points == 1 else ""
 
 
-def count_steps(steps: int) -> str:
-    """Return a number of steps in words."""
-    return f"{steps} step{'s' if steps > 1 else ''}"
+def add_legend(figure: Figure, *several: Axes) -> None:
+    """Add a legend of one row below the panels, with the lines of some of them."""
+    found = [axes.get_legend_handles_labels() for axes in several]
+    handles = [handle for handles, _ in found for handle in handles]
+    labels = [label for _, labels in found for label in labels]
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))

@@ -1,10 +1,11 @@
-"""Figures of the training: the updates, and beside them the iterations of refinement."""
+"""Figures of the training: updates, and iterations of refinement."""
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.gridspec import SubplotSpec
+from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from sinernn.plotting.style import ACCENT, FAINT, MODEL, PURPLE, TRUTH, Story, marker_for, use_log
@@ -15,30 +16,36 @@ def loss_curve(story: Story) -> Figure:
     figure = Figure(figsize=(10 if story.is_refined else 7.5, 5))
     grid = figure.add_gridspec(2, 1, height_ratios=[3, 1])
     panels = draw_training(figure, grid[0], story)
-    bottom = figure.add_subplot(
-        grid[1].subgridspec(1, len(panels), **_widths(story))[0], sharex=panels[0]
-    )
+    bottom = figure.add_subplot(_columns(grid[1], story)[0], sharex=panels[0])
     panels[0].set_title(f"{story.title}: training\n")
     panels[0].tick_params(labelbottom=False)
-    handles = {str(line.get_label()): line for axes in panels for line in axes.get_lines()}
-    shown = {label: line for label, line in handles.items() if not label.startswith("_")}
-    legend = panels[0].legend(
-        shown.values(),
-        shown.keys(),
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=3,
-        borderaxespad=0,
-    )
-    legend.set_in_layout(False)  # it may reach over the panel beside; the title leaves space for it
+    lines = {str(line.get_label()): line for axes in panels for line in axes.get_lines()}
+    named = {label: line for label, line in lines.items() if not label.startswith("_")}
+    add_legend_above(panels[0], named, ncols=3)
     bottom.plot(story.metrics["step"], story.metrics["learning_rate"], color=TRUTH)
     bottom.set(ylabel="learning rate", xlabel="updates", ylim=(0, None))
     return figure
 
 
+def add_legend_above(
+    axes: Axes, lines: dict[str, Line2D], *, ncols: int, fontsize: str | None = None
+) -> None:
+    """Add a legend between a panel and its title, which leaves space for it."""
+    legend = axes.legend(
+        lines.values(),
+        lines.keys(),
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=ncols,
+        borderaxespad=0,
+        fontsize=fontsize,
+    )
+    legend.set_in_layout(False)  # it may extend over the panel to the right
+
+
 def draw_training(figure: Figure, place: SubplotSpec, story: Story) -> list[Axes]:
-    """Draw the updates, and where there are any the iterations of refinement to their right."""
-    grid = place.subgridspec(1, 2 if story.is_refined else 1, **_widths(story))
+    """Draw the updates, and to their right the iterations of refinement, if there are any."""
+    grid = _columns(place, story)
     updates = figure.add_subplot(grid[0])
     _draw_updates(updates, story.metrics)
     if not story.is_refined:
@@ -49,17 +56,18 @@ def draw_training(figure: Figure, place: SubplotSpec, story: Story) -> list[Axes
     return [updates, refinement]
 
 
-def _widths(story: Story) -> dict[str, list[float]]:
-    return {"width_ratios": [3.0, 2.0]} if story.is_refined else {}
+def _columns(place: SubplotSpec, story: Story) -> GridSpecFromSubplotSpec:
+    """Return a column for the updates, and one for the refinement, if there is any."""
+    widths = [3, 2] if story.is_refined else [1]
+    return place.subgridspec(1, len(widths), width_ratios=widths)
 
 
 def _draw_updates(axes: Axes, metrics: dict[str, Float[np.ndarray, " row"]]) -> None:
     """Draw the one-step loss, and the closed-loop error where it was evaluated."""
     axes.plot(metrics["step"], metrics["loss"], color=MODEL, label="one-step loss (scaled units²)")
-    axes.set_ylabel("mean squared error")
     use_log(axes.yaxis)
-    if _draw_closed_loop_rmse(axes, metrics):
-        axes.set_ylabel("error")
+    is_evaluated = _draw_closed_loop_rmse(axes, metrics)
+    axes.set_ylabel("error" if is_evaluated else "mean squared error")
 
 
 def _draw_refinement(axes: Axes, metrics: dict[str, Float[np.ndarray, " row"]]) -> None:

@@ -1,4 +1,4 @@
-"""Figures of waveforms: what the network makes of the signal, one step ahead and far ahead."""
+"""Figures of waveforms: the network's predictions one step ahead and in closed loop."""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,6 +8,7 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import MaxNLocator
 
 from sinernn.evaluation.forecasts import Evidence, Forecasts
+from sinernn.evaluation.metrics import count_steps
 from sinernn.plotting.style import (
     ACCENT,
     FAINT,
@@ -15,7 +16,7 @@ from sinernn.plotting.style import (
     PURPLE,
     TRUTH,
     Story,
-    count_steps,
+    add_legend,
     draw_valid_limit,
     marker_for,
     readable_error,
@@ -23,9 +24,9 @@ from sinernn.plotting.style import (
     use_decades,
     valid_limit,
 )
-from sinernn.plotting.training import draw_training
+from sinernn.plotting.training import add_legend_above, draw_training
 
-DETAIL_STEPS = 150  # a panel of a waveform reads well up to about this many samples
+DETAIL_STEPS = 150  # samples up to which a waveform is legible in a panel
 _ORIGINS_SHOWN = 20  # lines, at most
 _WINDOW = 20  # steps that a long run's error is averaged over, if it has no period
 
@@ -43,17 +44,9 @@ def overview(story: Story) -> Figure:
     found = {line.get_color(): line for axes in panels for line in axes.get_lines()}
     names = {MODEL: "one-step loss", PURPLE: "loss of a stage", ACCENT: "closed-loop RMSE"}
     panels[-1].set(xlabel="iterations" if story.is_refined else "updates")
-    legend = panels[0].legend(
-        [found[color] for color in names if color in found],
-        [name for color, name in names.items() if color in found],
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=2,
-        borderaxespad=0,
-        fontsize="small",
-    )
-    legend.set_in_layout(False)  # it may reach over the panel beside; the title leaves space for it
-    _add_legend(figure, first, errors)
+    lines = {name: found[color] for color, name in names.items() if color in found}
+    add_legend_above(panels[0], lines, ncols=2, fontsize="small")
+    add_legend(figure, first, errors)
     return figure
 
 
@@ -64,7 +57,7 @@ def closed_loop(story: Story) -> Figure:
     first = _draw_waveform(figure, grid[0], story)
     errors = figure.add_subplot(grid[1])
     _draw_errors(errors, story.evaluated)
-    _add_legend(figure, first, errors)
+    add_legend(figure, first, errors)
     return figure
 
 
@@ -86,7 +79,7 @@ def open_loop(story: Story) -> Figure:
     bottom.plot(time, prediction - one_step.truth[0, :, 0], color=ACCENT, linewidth=0.9)
     bottom.set(ylabel="error (signal units)", xlabel="time (time units)")
     bottom.set_title(f"its error over {len(time)} samples")
-    _add_legend(figure, top)
+    add_legend(figure, top)
     return figure
 
 
@@ -105,7 +98,7 @@ def tutorial(story: Story) -> Figure:
     axes.set(xlabel="time (time units)", ylabel="signal (signal units)")
     _limit_to_readable(axes, forecasts, origin, stop)
     axes.set_title(f"{story.title}: the first {count_steps(stop)} of a free run")
-    figure.legend(loc="outside lower center", ncols=2)
+    add_legend(figure, axes)
     return figure
 
 
@@ -144,28 +137,22 @@ def _channel_note(channels: int) -> str:
 
 def _draw_free_run(axes: Axes, forecasts: Forecasts, origin: int, begin: int, end: int) -> None:
     """Draw steps `begin` to `end` of a free run; from step 0, the end of its warm-up as well."""
-    warmup = forecasts.warmup
+    warmup, time = forecasts.warmup, forecasts.time[origin]
+    truth, observed = forecasts.truth[origin, :, 0], forecasts.observed[origin, :, 0]
     lead = min(warmup, DETAIL_STEPS // 5) if begin == 0 else 0
-    window = slice(warmup + begin - lead, warmup + end)
-    time = forecasts.time[origin]
-    axes.plot(
-        time[window], forecasts.truth[origin, window, 0], color=FAINT, linewidth=5, label="truth"
-    )
+    all_shown = slice(warmup + begin - lead, warmup + end)
+    axes.plot(time[all_shown], truth[all_shown], color=FAINT, linewidth=5, label="truth")
     if lead:
         read = slice(warmup - lead, warmup)
         axes.plot(
-            time[read],
-            forecasts.observed[origin, read, 0],
-            "o",
-            color=TRUTH,
-            markersize=3,
-            label="warm-up samples",
+            time[read], observed[read], "o", color=TRUTH, markersize=3, label="warm-up samples"
         )
         axes.axvline(time[warmup - 1], color=TRUTH, linewidth=0.8, linestyle=":")
-    run = slice(warmup + begin, warmup + end)
+    run = time[warmup + begin : warmup + end]
     prediction = forecasts.prediction[origin, begin:end, 0]
-    marker = marker_for(end - begin)
-    axes.plot(time[run], prediction, marker=marker, color=MODEL, linewidth=1.4, label="free run")
+    axes.plot(
+        run, prediction, marker=marker_for(len(run)), color=MODEL, linewidth=1.4, label="free run"
+    )
     axes.set_xlabel("time (time units)")
 
 
@@ -176,7 +163,7 @@ def _limit_to_readable(axes: Axes, forecasts: Forecasts, origin: int, steps: int
 
 
 def _draw_errors(axes: Axes, evidence: Evidence) -> None:
-    """Draw every origin's error over the steps, the typical one's on top, and what is valid."""
+    """Draw every origin's error over the steps, the typical one's on top, and the valid limit."""
     forecasts = evidence.closed_loop
     origin, count, steps = forecasts.typical, len(forecasts.time), forecasts.steps
     window = 1
@@ -202,15 +189,8 @@ def _draw_errors(axes: Axes, evidence: Evidence) -> None:
 def _moving_rms(
     errors: Float[np.ndarray, "origin steps"], window: int
 ) -> Float[np.ndarray, "origin steps"]:
-    """Return the root mean square of the last steps: the zeros of a wave's error are no merit."""
+    """Return the root mean square of the last `window` errors, which has no zero crossings."""
     with np.errstate(over="ignore", invalid="ignore"):
         sums = [np.convolve(row**2, np.ones(window))[: len(row)] for row in errors]
         counts = np.convolve(np.ones(errors.shape[1]), np.ones(window))[: errors.shape[1]]
         return np.sqrt(np.array(sums) / counts)
-
-
-def _add_legend(figure: Figure, *several: Axes) -> None:
-    found = [axes.get_legend_handles_labels() for axes in several]
-    handles = [handle for handles, _ in found for handle in handles]
-    labels = [label for _, labels in found for label in labels]
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
