@@ -73,8 +73,7 @@ def prepare(config: Config, *, relative: bool) -> Task:
     observed, clean = scale.apply(series.observed)[:, 0], scale.apply(series.clean)[:, 0]
 
     def stretches(part: str, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        origins, horizon = evaluating.place_origins(config, series, part)
-        rows = evaluating.rows_around(series, origins, warmup=settings.warmup, horizon=horizon)
+        _, rows = evaluating.place_origins(config, series, part)
         return observed[rows][:, : settings.warmup], truth[rows][:, settings.warmup :]
 
     return Task(

@@ -39,42 +39,40 @@ WITHOUT_EFFECT = ("engine", "device", "limits")
 
 def place_origins(
     config: Config, series: Series, part: str, *, count: int | None = None
-) -> tuple[Origins, int]:
-    """Spread the origins of forecasts over a part, and return them with the steps of each forecast.
-
-    Both are those of the config, or as many as fit into the part.
+) -> tuple[Origins, Int[np.ndarray, "origin all"]]:
+    """Spread forecasts over a part: as many and as long as the config sets, or as fit.
 
     Args:
-        config: Names warm-up, horizon and number of origins.
+        config: Sets warm-up W, horizon and number of forecasts.
         series: The series.
         part: `train`, `validation` or `test`.
-        count: Number of origins in place of the config's.
+        count: Number of forecasts instead of the config's.
+
+    Returns:
+        Where they begin, and the rows of the series that each covers: W before, then its steps.
     """
     settings, stretches = config.evaluation, config.split.parts(series.lengths).named(part)
     warmup = settings.warmup
     horizon = min(settings.horizon, max(map(len, stretches)) - warmup)
     fitting = sum(count_origins(stretches, warmup=warmup, horizon=horizon))
     count = min(count or settings.origins, fitting)
-    return spread_origins(stretches, warmup=warmup, horizon=horizon, count=count), horizon
-
-
-def rows_around(
-    series: Series, origins: Origins, *, warmup: int, horizon: int
-) -> Int[np.ndarray, "origin all"]:
-    """Return the rows in a series of W + steps samples around every origin."""
+    origins = spread_origins(stretches, warmup=warmup, horizon=horizon, count=count)
     first = series.rows(origins.segments, origins.samples)
-    return first[:, None] + np.arange(-warmup, horizon)
+    return origins, first[:, None] + np.arange(-warmup, horizon)
 
 
 def forecast(
-    config: Config, series: Series, scale: Scale, engine: Engine, origins: Origins, *, horizon: int
+    config: Config,
+    series: Series,
+    scale: Scale,
+    engine: Engine,
+    rows: Int[np.ndarray, "origin all"],
 ) -> Forecasts:
-    """Run the network freely from every origin, after the config's warm-up, in signal units."""
-    settings = config.evaluation
-    rows = rows_around(series, origins, warmup=settings.warmup, horizon=horizon)
-    observed = series.observed[rows]
+    """Run the network freely over rows of a series, after the config's warm-up, in signal units."""
+    settings, observed = config.evaluation, series.observed[rows]
+    warmup = scale.apply(observed[:, : settings.warmup])
     hidden = hidden_before(settings.initial_state, engine.state, len(rows))
-    scaled = engine.closed_loop(scale.apply(observed[:, : settings.warmup]), horizon, hidden)
+    scaled = engine.closed_loop(warmup, rows.shape[1] - settings.warmup, hidden)
     return Forecasts(
         time=series.time[rows],
         observed=observed,
@@ -91,8 +89,8 @@ def hidden_before(initial_state: str, state: TrainState, rows: int) -> Hidden:
 
 def validation_rmse(config: Config, series: Series, scale: Scale, engine: Engine) -> float:
     """Return the closed-loop RMSE on observed samples of the validation part."""
-    origins, horizon = place_origins(config, series, "validation")
-    forecasts = forecast(config, series, scale, engine, origins, horizon=horizon)
+    _, rows = place_origins(config, series, "validation")
+    forecasts = forecast(config, series, scale, engine, rows)
     return rmse(forecasts.prediction - forecasts.observed[:, forecasts.warmup :])
 
 
@@ -103,13 +101,13 @@ def validation_measure(
     from sinernn.refine.problem import free_run
 
     warmup = config.evaluation.warmup
-    placed, horizon = place_origins(config, series, "validation", count=origins)
-    observed = series.observed[rows_around(series, placed, warmup=warmup, horizon=horizon)]
-    warmups = scale.apply(observed[:, :warmup])
+    _, rows = place_origins(config, series, "validation", count=origins)
+    before, after = np.split(series.observed[rows], [warmup], axis=1)
+    scaled = scale.apply(before)
 
     def measure(theta: Theta) -> float:
-        forecasts = free_run(theta, network, warmups, steps=horizon)
-        return rmse(scale.invert(forecasts) - observed[:, warmup:])
+        forecasts = free_run(theta, network, scaled, steps=after.shape[1])
+        return rmse(scale.invert(forecasts) - after)
 
     return measure
 
@@ -186,13 +184,13 @@ def compute_evaluation(
             f"{data}: signal: has {found} channels, the network of {run.path} {needed}; "
             "choose a signal with as many"
         )
-    origins, _ = place_origins(config, series, config.evaluation.part)
+    origins, rows = place_origins(config, series, config.evaluation.part)
     choice = engines.choose(config.engine, config.device, checkpoint.network)
     engine = engines.build(choice, checkpoint.network, checkpoint.state)
     if missing := compilation.missing(engine.kernel_calls()):
         with on_compile():
             compilation.compile_kernels(checkpoint.network, missing)
-    evidence = _gather_evidence(config, engine, series, origins, checkpoint)
+    evidence = _gather_evidence(config, engine, series, rows, checkpoint)
     scores = Scores(
         config=", ".join([config.name, *changes]),
         judged=config.model_dump(mode="json", include={"signal", "split", "evaluation"}),
@@ -215,12 +213,16 @@ def compute_evaluation(
 
 
 def _gather_evidence(
-    config: Config, engine: Engine, series: Series, origins: Origins, checkpoint: Checkpoint
+    config: Config,
+    engine: Engine,
+    series: Series,
+    rows: Int[np.ndarray, "origin all"],
+    checkpoint: Checkpoint,
 ) -> Evidence:
     """Run the network in open and closed loop, run the baselines, and follow the hidden state."""
     settings, scale, state = config.evaluation, checkpoint.scale, checkpoint.state
     training = series.cut(series.observed, config.split.parts(series.lengths).train)
-    forecasts = forecast(config, series, scale, engine, origins, horizon=settings.horizon)
+    forecasts = forecast(config, series, scale, engine, rows)
     warmup, future = np.split(forecasts.observed, [settings.warmup], axis=1)
     return Evidence(
         closed_loop=forecasts,
@@ -230,7 +232,7 @@ def _gather_evidence(
                 training=training,
                 choosing=_choosing_samples(config, series),
                 warmup=warmup,
-                steps=settings.horizon,
+                steps=forecasts.steps,
                 season=series.period and series.period / series.time_step,
             )
         ),
@@ -264,15 +266,10 @@ def predict_one_step(
         inputs = scale.apply(series.observed[rows[:, :-1]])
         hidden = hidden_before(settings.initial_state, checkpoint.state, len(rows))
         outputs = engine.open_loop(inputs, hidden)[:, settings.warmup - 1 :]
+        prediction = scale.invert(outputs.astype(np.float64))
         after = rows[:, settings.warmup :]
-        groups.append(
-            OneStep(
-                time=series.time[after],
-                observed=series.observed[after],
-                truth=series.clean[after],
-                prediction=scale.invert(outputs.astype(np.float64)),
-            )
-        )
+        time, observed, truth = series.time[after], series.observed[after], series.clean[after]
+        groups.append(OneStep(time, observed, truth, prediction))
     return tuple(groups)
 
 
@@ -283,8 +280,7 @@ def _choosing_samples(
     warmup, parts = config.evaluation.warmup, config.split.parts(series.lengths)
     for part in ("validation", "train"):
         if max(map(len, parts.named(part))) > warmup:
-            origins, horizon = place_origins(config, series, part)
-            return series.observed[rows_around(series, origins, warmup=warmup, horizon=horizon)]
+            return series.observed[place_origins(config, series, part)[1]]
     return None
 
 

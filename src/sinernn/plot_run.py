@@ -19,12 +19,12 @@ def plot(
     names: Sequence[str] | None = None,
     runs_dir: Path | str = "runs",
 ) -> list[Path]:
-    """Draw a run from its files alone; before any evaluation, only what shows the training.
+    """Draw figures of a run from its files; before any evaluation, only those of the training.
 
     Args:
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
         format: png, svg or pdf.
-        names: Which figures; default: all there are.
+        names: The figures to draw; default: all that can be drawn.
         runs_dir: Folder of the run directories.
 
     Returns:
@@ -49,12 +49,8 @@ def plot(
         evidence=evidence,
         refinement=run.read_metrics("refine"),
     )
-    drawable = [
-        name
-        for name in plotting.FIGURES
-        if evidence is not None or name in plotting.WITHOUT_EVIDENCE
-    ]
-    wanted = drawable if names is None else list(names)
+    drawable = plotting.FIGURES if evidence else plotting.WITHOUT_EVIDENCE
+    wanted = list(drawable if names is None else names)
     for name in wanted:
         if name not in plotting.FIGURES:
             raise UsageError(f"no figure is called {name}; there are {', '.join(plotting.FIGURES)}")
@@ -66,11 +62,11 @@ def plot(
     ]
 
 
-_PRELOADING = Lock()  # of two threads that import the same modules, one may see them half done
+_PRELOADING = Lock()  # a thread may see modules that another one has only imported in part
 
 
 def preload() -> None:
-    """Import what plots need: a thread may, while others compute without Python's lock.
+    """Import the modules that plots need, in any thread.
 
     Raises:
         UsageError: Matplotlib cannot be imported, as with a wrong MPLBACKEND.
@@ -78,7 +74,6 @@ def preload() -> None:
     with _PRELOADING:
         try:
             import_module("sinernn.plotting")
-            import_module("matplotlib.backends.backend_agg")
             import_module("PIL.PngImagePlugin")
         except (ImportError, ValueError, OSError) as error:
             raise UsageError(
@@ -87,18 +82,18 @@ def preload() -> None:
 
 
 def preload_quietly() -> None:
-    """Do so in a thread of its own, where nobody could handle an error; `plot` raises it again."""
+    """Do so in a thread that could not handle an error, which `plot` raises again."""
     with suppress(UsageError):
         preload()
 
 
 def erase(run: Run) -> None:
-    """Remove the figures of a network that is trained further, and nothing else that is there."""
-    there = list((run.path / "figures").glob("*"))
-    if there:
+    """Remove a run's figures, but no other files in their folder."""
+    paths = list((run.path / "figures").glob("*"))
+    if paths:
         from sinernn import plotting
 
-        for path in there:
+        for path in paths:
             if path.stem in plotting.FIGURES and not path.is_dir():
                 run.remove(f"figures/{path.name}")
 
@@ -109,10 +104,9 @@ def read_evidence(run: Run) -> Evidence:
     Raises:
         RunFileError: It is missing or damaged.
     """
+    path = run.path / "evaluation.safetensors"
     try:
-        return Evidence.from_arrays(run.read_arrays("evaluation.safetensors"))
+        return Evidence.from_arrays(run.read_arrays(path.name))
     except ValueError as error:
-        path = run.path / "evaluation.safetensors"
-        way_out = command_line("eval", run.path)
-        message = f"{path}: is damaged or of another version: {error}; run {way_out}"
-        raise RunFileError(message) from error
+        message = f"{path}: is damaged or of another version: {error}"
+        raise RunFileError(f"{message}; run {command_line('eval', run.path)}") from error

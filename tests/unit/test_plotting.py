@@ -43,6 +43,7 @@ def make_story(evidence: Evidence | None = None) -> Story:
             "closed_loop_rmse": np.array([np.nan, 0.5, 0.4]),
         },
         evidence=make_evidence(drift) if evidence is None else evidence,
+        refinement={},
     )
 
 
@@ -87,13 +88,13 @@ def test_loss_figure_without_evaluation():
     """A run that was never evaluated has one."""
     story = make_story()
     story.metrics["closed_loop_rmse"][:] = np.nan
-    assert len(loss_curve(Story("a run", story.metrics, None)).axes[0].get_lines()) == 1
+    assert len(loss_curve(Story("a run", story.metrics, None, {})).axes[0].get_lines()) == 1
 
 
 @pytest.mark.parametrize("name", sorted(set(FIGURES) - WITHOUT_EVIDENCE))
 def test_every_other_figure_needs_an_evaluation(name: str):
     with pytest.raises(ValueError, match="shows an evaluation, and there is none"):
-        FIGURES[name](Story("a run", make_story().metrics, None))
+        FIGURES[name](Story("a run", make_story().metrics, None, {}))
 
 
 @pytest.mark.parametrize("figure", [closed_loop, overview])

@@ -55,12 +55,8 @@ class Forecasts:
     @property
     def diverged_at(self) -> list[int | None]:
         """Each origin's first step (from 1) that is not finite, or None."""
-        channels = self.prediction.shape[2]
-        finite = np.sum(np.isfinite(self.prediction), axis=2) == channels
-        return [
-            None if finite[origin].all() else int(finite[origin].argmin()) + 1
-            for origin in range(len(finite))
-        ]
+        finite = np.asarray(np.all(np.isfinite(self.prediction), axis=2))
+        return [None if row.all() else int(row.argmin()) + 1 for row in finite]
 
     @property
     def typical(self) -> int:

@@ -87,4 +87,4 @@ def _errors_up_to(errors: Float[np.ndarray, "origin steps"]) -> Float[np.ndarray
     """Return RMSE over the first 1, 2, ... steps; infinite from where a forecast diverged."""
     with np.errstate(over="ignore"):
         squares = np.where(np.isfinite(errors), errors, np.inf) ** 2
-        return np.sqrt(np.cumsum(squares, axis=1) / np.arange(1, errors.shape[1] + 1))
+        return np.sqrt(np.cumsum(squares, axis=1) / np.cumsum(np.ones_like(errors), axis=1))

@@ -1,7 +1,7 @@
-"""Place a figure's panels and draw their scales: text is measured once, ticks are few artists.
+"""Lay out a figure's panels and draw their scales, faster than matplotlib does.
 
-matplotlib's constrained layout takes longer than all the drawing, and half of the drawing goes
-into ticks, each of which is three lines and two texts.
+matplotlib's constrained layout takes longer than all the drawing, half of which goes into ticks of
+three lines and two texts each. Here text is measured once, and all ticks of an axis are one line.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,12 +23,12 @@ from matplotlib.transforms import Bbox, ScaledTranslation, Transform
 
 _T = TypeVar("_T")
 _TICK_LEFT, _TICK_DOWN = 0, 3  # matplotlib's markers
-_PAD = 4.0  # points between what belongs to a panel and whatever is beside it
+_PAD = 4.0  # points between a panel with its labels and its neighbours
 
 
 @dataclass(frozen=True)
 class _Margins:
-    """Points that a panel's scales and title take on each side of it."""
+    """Points that a panel's scales and title need on each side of it."""
 
     left: float
     right: float
@@ -40,19 +40,20 @@ _TYPICAL = _Margins(left=50.0, right=10.0, bottom=34.0, top=22.0)
 
 
 def arrange(figure: Figure, renderer: RendererBase) -> None:
-    """Fit panels, labels and a legend below into the figure, and draw the scales, once for all.
+    """Fit panels, labels and a legend below into the figure, and draw the scales.
 
-    A panel's cell is its place in a grid that fills the figure without spacing. Panels share what
-    the labels leave in the proportions of their cells; those of a row begin at one height, as do
-    those at the left edge. Without a title of its own, a panel is as high as the one to its left.
+    A panel's cell is its place in a grid that fills the figure without spacing. Panels share the
+    space beside the labels in the proportions of their cells; those of a row have a common bottom
+    edge, and those of a column a common left edge. A panel without a title is as high as the one to
+    its left.
     """
     cells = {axes: _cell(figure, axes) for axes in figure.axes}
     heights = (legend.get_window_extent(renderer).height for legend in figure.legends)
     below = sum((height * 72 / figure.dpi + 2 * _PAD for height in heights), start=0.0)
-    # How many ticks an axis has depends on its length, so ask for them at about the final one.
+    # The number of ticks depends on an axis's length, so place the panels about right first.
     _place(figure, cells, dict.fromkeys(cells, _TYPICAL), below)
     scales = {
-        axes: [_Scale(figure, axes, axis, renderer) for axis in (axes.xaxis, axes.yaxis)]
+        axes: [_Scale(figure, axis, renderer) for axis in (axes.xaxis, axes.yaxis)]
         for axes in cells
     }
     margins = {axes: _margins(figure, x, y, renderer) for axes, (x, y) in scales.items()}
@@ -76,7 +77,7 @@ def _cell(figure: Figure, axes: Axes) -> Bbox:
 def _place(
     figure: Figure, cells: Mapping[Axes, Bbox], margins: Mapping[Axes, _Margins], below: float
 ) -> None:
-    """Give every panel its position; `below` points at the bottom are taken."""
+    """Give every panel its position, `below` points above the bottom of the figure."""
     width, height = (float(inches) * 72 for inches in figure.get_size_inches())
     left = _largest((cell.x0, margins[axes].left) for axes, cell in cells.items())
     right = _largest((cell.x1, margins[axes].right) for axes, cell in cells.items())
@@ -96,7 +97,7 @@ def _place(
 
 
 def _largest(sizes: Iterable[tuple[float, float]]) -> dict[float, float]:
-    """Return the largest size at each cut between cells, with the space beside it."""
+    """Return the largest size at each cut between cells, with padding."""
     largest: dict[float, float] = {}
     for cut, size in sizes:
         largest[cut] = max(size + _PAD, largest.get(cut, 0.0))
@@ -128,7 +129,7 @@ def _line_up(
 
 
 def _margins(figure: Figure, x: "_Scale", y: "_Scale", renderer: RendererBase) -> _Margins:
-    """Return what scales and title take, and put the title above the offset of the y-axis."""
+    """Return the margins for scales and title, and move the title above the y-axis's offset."""
     axes, top = x.axes, y.after
     if y.offset:
         top = y.to_offset + 1.2 * mpl.rcParams["font.size"]
@@ -151,13 +152,11 @@ class _Scale:
     """Ticks, labels and name of an axis of known length, measured in points."""
 
     to_offset = 3.0
-    """From the panel to what all labels are to be multiplied by, or have added."""
+    """From the panel to the offset text: the factor or summand that all labels have in common."""
 
-    def __init__(
-        self, figure: Figure, axes: Axes, axis: XAxis | YAxis, renderer: RendererBase
-    ) -> None:
-        self.figure, self.axes, self.axis = figure, axes, axis
-        self.is_vertical = axis is axes.yaxis
+    def __init__(self, figure: Figure, axis: XAxis | YAxis, renderer: RendererBase) -> None:
+        self.figure, self.axes, self.axis = figure, axis.axes, axis
+        self.is_vertical = axis is axis.axes.yaxis
         style = cast("dict[str, Any]", mpl.rcParams)
         tick = f"{axis.axis_name}tick"
         self.sizes = [float(style[f"{tick}.{which}.size"]) for which in ("major", "minor")]
@@ -165,15 +164,16 @@ class _Scale:
         self.font = FontProperties(size=style[f"{tick}.labelsize"])
         self.ticks: list[list[float]] = []  # major and minor
         self.labels: dict[float, str] = {}
-        self.before = self.after = 0.0  # what labels take beyond the ends
+        self.before = self.after = 0.0  # extent of labels beyond the ends of the axis
 
         points = 72 / figure.dpi
-        length = (axes.bbox.height if self.is_vertical else axes.bbox.width) * points
+        box = axis.axes.bbox
+        length = (box.height if self.is_vertical else box.width) * points
         transform = axis.get_transform().transform
         begin, end = transform(np.array(axis.get_view_interval()))
         # A line of text is as high as its letters may be.
         line = renderer.get_text_width_height_descent("lp", self.font, ismath=False)[1] * points
-        largest = 0.0  # what labels take beside the axis
+        largest = 0.0  # extent of labels across the axis
         is_labelled = axis.get_tick_params()["labelleft" if self.is_vertical else "labelbottom"]
         for places, formatter in (
             (np.asarray(axis.get_majorticklocs()), axis.get_major_formatter()),
@@ -207,9 +207,9 @@ class _Scale:
             )
 
     def draw(self) -> None:
-        """Put ticks, labels and name there, in place of what matplotlib would."""
+        """Draw ticks, labels and name, and hide matplotlib's own ticks."""
         axes, axis, is_vertical = self.axes, self.axis, self.is_vertical
-        # Along the axis places are data; across it they count in panels, from its foot.
+        # Coordinates along the axis are data; across it they are fractions of the panel.
         transform = axes.get_yaxis_transform() if is_vertical else axes.get_xaxis_transform()
         ends = [[_point(is_vertical, at, across) for across in (0.0, 1.0)] for at in self.ticks[0]]
         grid = LineCollection(ends, transform=transform, zorder=0.5)
@@ -256,5 +256,5 @@ class _Scale:
 
 
 def _point(is_vertical: bool, along: _T, across: _T) -> tuple[_T, _T]:
-    """Return x and y of what is given along and across an axis."""
+    """Return x and y of coordinates along and across an axis."""
     return (across, along) if is_vertical else (along, across)

@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -75,9 +75,7 @@ class Story:
     evidence: Evidence | None
     """Data of the last evaluation; None before the first."""
 
-    refinement: dict[str, Float[np.ndarray, " iteration"]] = field(
-        default_factory=dict[str, Float[np.ndarray, " iteration"]]
-    )
+    refinement: dict[str, Float[np.ndarray, " iteration"]]
     """Columns of metrics.csv, of the refinement; empty if there is none."""
 
     @property
@@ -161,11 +159,9 @@ def readable_limits(
     low, high = float(truth.min()), float(truth.max())
     height = (high - low) or 1.0
     seen = other[np.isfinite(other)]
-    lowest, highest = min(low, seen.min(initial=low)), max(high, seen.max(initial=high))
-    return (
-        max(lowest, low - 1.5 * height) - 0.06 * height,
-        min(highest, high + 1.5 * height) + 0.06 * height,
-    )
+    lowest = max(float(seen.min(initial=low)), low - 1.5 * height)
+    highest = min(float(seen.max(initial=high)), high + 1.5 * height)
+    return lowest - 0.06 * height, highest + 0.06 * height
 
 
 def marker_for(points: int) -> str:
