@@ -36,20 +36,23 @@ EVALUATED = ("signal", "evaluation")
 WITHOUT_EFFECT = ("engine", "device", "limits")
 """What else an override may change: how an evaluation is computed, not its results."""
 
+Rows = Int[np.ndarray, "origin all"]
+"""Rows of a series that each forecast covers: those of its warm-up, then those of its steps."""
+
 
 def place_origins(
     config: Config, series: Series, part: str, *, count: int | None = None
-) -> tuple[Origins, Int[np.ndarray, "origin all"]]:
+) -> tuple[Origins, Rows]:
     """Spread forecasts over a part: as many and as long as the config sets, or as fit.
 
     Args:
-        config: Sets warm-up W, horizon and number of forecasts.
+        config: Sets warm-up, horizon and number of forecasts.
         series: The series.
         part: `train`, `validation` or `test`.
         count: Number of forecasts instead of the config's.
 
     Returns:
-        Where they begin, and the rows of the series that each covers: W before, then its steps.
+        Where they begin, and what they cover.
     """
     settings, stretches = config.evaluation, config.split.parts(series.lengths).named(part)
     warmup = settings.warmup
@@ -61,13 +64,7 @@ def place_origins(
     return origins, first[:, None] + np.arange(-warmup, horizon)
 
 
-def forecast(
-    config: Config,
-    series: Series,
-    scale: Scale,
-    engine: Engine,
-    rows: Int[np.ndarray, "origin all"],
-) -> Forecasts:
+def forecast(config: Config, series: Series, scale: Scale, engine: Engine, rows: Rows) -> Forecasts:
     """Run the network freely over rows of a series, after the config's warm-up, in signal units."""
     settings, observed = config.evaluation, series.observed[rows]
     warmup = scale.apply(observed[:, : settings.warmup])
@@ -213,11 +210,7 @@ def compute_evaluation(
 
 
 def _gather_evidence(
-    config: Config,
-    engine: Engine,
-    series: Series,
-    rows: Int[np.ndarray, "origin all"],
-    checkpoint: Checkpoint,
+    config: Config, engine: Engine, series: Series, rows: Rows, checkpoint: Checkpoint
 ) -> Evidence:
     """Run the network in open and closed loop, run the baselines, and follow the hidden state."""
     settings, scale, state = config.evaluation, checkpoint.scale, checkpoint.state

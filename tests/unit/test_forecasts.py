@@ -63,7 +63,7 @@ def test_open_loop_in_the_file():
 
 
 @pytest.mark.parametrize("name", ["times", "closed_loop.truth", "dynamics.free"])
-def test_a_missing_array_is_told(name: str):
+def test_a_missing_array_is_reported(name: str):
     arrays = make_evidence().arrays()
     del arrays[name]
     with pytest.raises(ValueError, match=f"array {name} is missing"):

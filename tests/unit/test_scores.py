@@ -18,21 +18,21 @@ def scores(evidence: Evidence) -> dict:
 
 
 def test_a_perfect_run_has_perfect_scores():
-    told = scores(make_evidence())
-    assert [row["worst"] for row in told["closed_loop_rmse"]] == [0] * 9
-    assert told["valid_time"]["outlasted"] == 3
-    assert told["valid_time"]["steps"] == {"median": 400, "worst": 400}
-    assert told["oscillation"]["amplitude_ratio"]["worst"] == pytest.approx(1)
-    assert told["dynamics"]["settles"] == {"limit cycle": 3}
-    assert told["skill"]["words"].startswith("better than mean")
+    found = scores(make_evidence())
+    assert [row["worst"] for row in found["closed_loop_rmse"]] == [0] * 9
+    assert found["valid_time"]["outlasted"] == 3
+    assert found["valid_time"]["steps"] == {"median": 400, "worst": 400}
+    assert found["oscillation"]["amplitude_ratio"]["worst"] == pytest.approx(1)
+    assert found["dynamics"]["settles"] == {"limit cycle": 3}
+    assert found["skill"]["words"].startswith("better than mean")
 
 
 def test_the_open_loop_has_three_scores():
-    told = scores(make_evidence())["open_loop"]
+    found = scores(make_evidence())["open_loop"]
     rmse = 0.01 * np.sqrt(0.5)  # of a small cosine, over many periods
-    assert told["rmse"] == pytest.approx(rmse, rel=0.01)
-    assert told["nrmse"] == pytest.approx(rmse / np.sqrt(0.5), rel=0.01)
-    assert told["r2"] == pytest.approx(1 - 1e-4, abs=1e-6)
+    assert found["rmse"] == pytest.approx(rmse, rel=0.01)
+    assert found["nrmse"] == pytest.approx(rmse / np.sqrt(0.5), rel=0.01)
+    assert found["r2"] == pytest.approx(1 - 1e-4, abs=1e-6)
 
 
 def test_valid_time():
@@ -41,29 +41,29 @@ def test_valid_time():
     An error that grows by 0.01 a step passes 0.4 standard deviations, 0.2828, at step 29.
     """
     growing = 0.01 * np.arange(1, 401)[None, :, None]
-    told = scores(make_evidence(lambda truth: truth + growing))["valid_time"]
-    assert told["threshold"] == 0.4
-    assert told["steps"] == {"median": 29, "worst": 29}
-    assert told["time_units"]["median"] == pytest.approx(29 * 0.2)
-    assert told["periods"]["median"] == pytest.approx(29 * 0.2 / (2 * np.pi))
-    assert told["outlasted"] == 0
+    found = scores(make_evidence(lambda truth: truth + growing))["valid_time"]
+    assert found["threshold"] == 0.4
+    assert found["steps"] == {"median": 29, "worst": 29}
+    assert found["time_units"]["median"] == pytest.approx(29 * 0.2)
+    assert found["periods"]["median"] == pytest.approx(29 * 0.2 / (2 * np.pi))
+    assert found["outlasted"] == 0
 
 
 def test_horizons_of_baselines():
     """Baselines are scored over the same horizons."""
-    told = scores(make_evidence())
-    horizons = [row["horizon"] for row in told["closed_loop_rmse"]]
-    assert [baseline["name"] for baseline in told["baselines"]] == ["mean", "persistence"]
-    for baseline in told["baselines"]:
+    found = scores(make_evidence())
+    horizons = [row["horizon"] for row in found["closed_loop_rmse"]]
+    assert [baseline["name"] for baseline in found["baselines"]] == ["mean", "persistence"]
+    for baseline in found["baselines"]:
         assert [row["horizon"] for row in baseline["closed_loop_rmse"]] == horizons
 
 
 def test_worst_oscillation():
     """It is the one furthest from the truth."""
     factors = np.array([1.1, 0.5, 1.0])[:, None, None]
-    told = scores(make_evidence(lambda truth: truth * factors))["oscillation"]
-    assert told["amplitude_ratio"] == {"median": pytest.approx(1), "worst": pytest.approx(0.5)}
-    assert told["of"] == 3
+    found = scores(make_evidence(lambda truth: truth * factors))["oscillation"]
+    assert found["amplitude_ratio"] == {"median": pytest.approx(1), "worst": pytest.approx(0.5)}
+    assert found["of"] == 3
 
 
 def test_oscillation_of_channels():
@@ -77,46 +77,46 @@ def test_scores_of_a_diverged_run():
     def run(truth: np.ndarray) -> np.ndarray:
         return np.where(np.arange(400)[:, None] < 30, truth, np.nan)
 
-    told = scores(make_evidence(run))
-    assert told["closed_loop_rmse"][4]["median"] == 0
-    assert told["closed_loop_rmse"][-1] == {"horizon": 400, "median": None, "worst": None}
-    assert told["valid_time"]["steps"]["worst"] == 31
-    assert told["oscillation"]["of"] == 0
-    assert told["oscillation"]["frequency_error"] is None
-    assert told["skill"]["words"].startswith("diverged, and so worse than mean")
+    found = scores(make_evidence(run))
+    assert found["closed_loop_rmse"][4]["median"] == 0
+    assert found["closed_loop_rmse"][-1] == {"horizon": 400, "median": None, "worst": None}
+    assert found["valid_time"]["steps"]["worst"] == 31
+    assert found["oscillation"]["of"] == 0
+    assert found["oscillation"]["frequency_error"] is None
+    assert found["skill"]["words"].startswith("diverged, and so worse than mean")
 
 
 def test_exponent_of_a_diverged_run():
     """It has none."""
     evidence = make_evidence()
     evidence.dynamics.exponents[:] = np.nan
-    told = scores(evidence)["dynamics"]
-    assert told["settles"] == {"divergence": 3}
-    assert told["lyapunov_exponent_per_step"] is None
+    found = scores(evidence)["dynamics"]
+    assert found["settles"] == {"divergence": 3}
+    assert found["lyapunov_exponent_per_step"] is None
 
 
 def test_scores_of_a_constant():
     """A constant has no valid time and no oscillation."""
     evidence = make_evidence(wave=np.ones_like, period=None)
-    told = scores(evidence)
-    assert told["open_loop"]["nrmse"] is None
-    assert told["open_loop"]["r2"] is None
-    assert told["valid_time"] is None
-    assert told["oscillation"] is None
-    assert told["dynamics"]["settles"] == {"fixed point": 3}
-    assert "mean is exact on this signal" in told["skill"]["words"]
+    found = scores(evidence)
+    assert found["open_loop"]["nrmse"] is None
+    assert found["open_loop"]["r2"] is None
+    assert found["valid_time"] is None
+    assert found["oscillation"] is None
+    assert found["dynamics"]["settles"] == {"fixed point": 3}
+    assert "mean is exact on this signal" in found["skill"]["words"]
 
 
 def test_scores_of_part_of_a_period():
     """Less than a period has a valid time but no oscillation."""
-    told = scores(make_evidence(steps=20))
-    assert told["oscillation"] is None
-    assert told["valid_time"]["steps"]["median"] == 20
+    found = scores(make_evidence(steps=20))
+    assert found["oscillation"] is None
+    assert found["valid_time"]["steps"]["median"] == 20
 
 
-def test_one_step_and_one_origin_can_be_judged():
-    told = scores(make_evidence(steps=1, origins=1, warmup=1))
-    assert [row["horizon"] for row in told["closed_loop_rmse"]] == [1]
+def test_one_step_and_one_origin_can_be_evaluated():
+    found = scores(make_evidence(steps=1, origins=1, warmup=1))
+    assert [row["horizon"] for row in found["closed_loop_rmse"]] == [1]
 
 
 def test_every_score_has_its_key():

@@ -20,12 +20,12 @@ def words(network: list[HorizonError], **baselines: list[HorizonError]) -> str:
 
 def test_better_than_baselines():
     """The words say by how much, and than what."""
-    told = compare_with_baselines(
+    found = compare_with_baselines(
         ladder(1e-3, 0.01, 0.1),
         {"mean": ladder(1, 1, 1), "AR(12)": ladder(0.1, 0.2, 0.31)},
         std=1.0,
     )
-    assert told.model_dump() == {
+    assert found.model_dump() == {
         "horizon": 200, "best_baseline": "AR(12)", "ratio": pytest.approx(3.1),
         "words": "better than AR(12), the best baseline, by 3.1 x at 200 steps",
     }  # fmt: skip
@@ -47,8 +47,8 @@ def test_a_network_that_is_as_good_is_no_better():
 
 def test_exact_linear_model():
     """The words name the way to a fair contest."""
-    told = words(ladder(1e-4), **{"AR(2)": ladder(1e-12), "mean": ladder(1.0)})
-    assert told == (
+    found = words(ladder(1e-4), **{"AR(2)": ladder(1e-12), "mean": ladder(1.0)})
+    assert found == (
         "worse than AR(2), the best baseline, by 1e+08 x at 1 step; AR(2) is exact on "
         "this signal: for a fair contest add noise, such as signal.noise_std=0.05"
     )
@@ -56,9 +56,9 @@ def test_exact_linear_model():
 
 
 def test_what_diverged_is_worse_and_has_no_ratio():
-    told = compare_with_baselines(ladder(0.1, INF, INF), {"mean": ladder(1, 1, 1)}, std=1.0)
-    assert told.ratio is None
-    assert told.words == (
+    found = compare_with_baselines(ladder(0.1, INF, INF), {"mean": ladder(1, 1, 1)}, std=1.0)
+    assert found.ratio is None
+    assert found.words == (
         "diverged, and so worse than mean at 200 steps; better than every baseline up to 1 step"
     )
 

@@ -136,9 +136,8 @@ def fit_autoregressions(training: Segments, orders: Sequence[int]) -> list[Autor
     for order in fitting:
         columns = 1 + order * channels
         solution = np.linalg.lstsq(triangle[:, :columns], triangle[:, -channels:], rcond=1e-12)[0]
-        fits.append(
-            Autoregression(order, solution[0], solution[1:].reshape(order, channels, channels))
-        )
+        weights = solution[1:].reshape(order, channels, channels)
+        fits.append(Autoregression(order, solution[0], weights))
     return fits
 
 

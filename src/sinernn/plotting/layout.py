@@ -1,7 +1,8 @@
 """Lay out a figure's panels and draw their scales, faster than matplotlib does.
 
 matplotlib's constrained layout takes longer than all the drawing, half of which goes into ticks of
-three lines and two texts each. Here text is measured once, and all ticks of an axis are one line.
+three lines and two texts each. Here text is measured once, and the major or minor ticks of an axis
+are one artist.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,9 +44,9 @@ def arrange(figure: Figure, renderer: RendererBase) -> None:
     """Fit panels, labels and a legend below into the figure, and draw the scales.
 
     A panel's cell is its place in a grid that fills the figure without spacing. Panels share the
-    space beside the labels in the proportions of their cells; those of a row have a common bottom
-    edge, and those of a column a common left edge. A panel without a title is as high as the one to
-    its left.
+    space beside the labels in the proportions of their cells. The panels of a row have a common
+    bottom edge, and those at the left of the figure a common left edge. A panel without a title is
+    as high as the one to its left.
     """
     cells = {axes: _cell(figure, axes) for axes in figure.axes}
     heights = (legend.get_window_extent(renderer).height for legend in figure.legends)
@@ -217,10 +218,8 @@ class _Scale:
         axes.add_artist(grid)
         for places, size, width in zip(self.ticks, self.sizes, self.widths, strict=True):
             marks = Line2D(*_point(is_vertical, places, [0.0] * len(places)), linestyle="none")
-            marks.set(
-                marker=_TICK_LEFT if is_vertical else _TICK_DOWN, markersize=size, color="black"
-            )
-            marks.set(markeredgewidth=width, zorder=0.5)
+            marks.set(marker=_TICK_LEFT if is_vertical else _TICK_DOWN, markersize=size)
+            marks.set(markeredgewidth=width, color="black", zorder=0.5)
             marks.set(transform=transform, clip_on=False)
             axes.add_artist(marks)
         beside = self._away(transform, self.to_labels)

@@ -12,7 +12,7 @@ from sinernn.plotting.style import ACCENT, FAINT, MODEL, PURPLE, TRUTH, Story, m
 
 
 def loss_curve(story: Story) -> Figure:
-    """One-step loss and closed-loop error, with the learning rate below, and refinement beside."""
+    """One-step loss, closed-loop error and learning rate; to the right the refinement's errors."""
     figure = Figure(figsize=(10 if story.is_refined else 7.5, 5))
     grid = figure.add_gridspec(2, 1, height_ratios=[3, 1])
     panels = draw_training(figure, grid[0], story)
@@ -89,14 +89,9 @@ def _draw_refinement(axes: Axes, metrics: dict[str, Float[np.ndarray, " row"]]) 
 
 def _draw_closed_loop_rmse(axes: Axes, metrics: dict[str, Float[np.ndarray, " row"]]) -> bool:
     """Draw the closed-loop error where it was evaluated; return whether it was."""
-    shown = np.isfinite(metrics["closed_loop_rmse"])
+    steps, errors = metrics["step"], metrics["closed_loop_rmse"]
+    shown = np.isfinite(errors)
+    label = "closed-loop RMSE, validation (signal units)"
     if shown.any():
-        axes.plot(
-            metrics["step"][shown],
-            metrics["closed_loop_rmse"][shown],
-            "o--",
-            color=ACCENT,
-            markersize=5,
-            label="closed-loop RMSE, validation (signal units)",
-        )
+        axes.plot(steps[shown], errors[shown], "o--", color=ACCENT, markersize=5, label=label)
     return bool(shown.any())

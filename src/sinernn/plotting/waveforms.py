@@ -62,7 +62,7 @@ def closed_loop(story: Story) -> Figure:
 
 
 def open_loop(story: Story) -> Figure:
-    """One step ahead, always fed true samples, and what is left over: easy, and misleading."""
+    """Predictions one step ahead from true samples, and their error: easy, and misleading."""
     one_step = story.evaluated.open_loop[0]
     time, prediction = one_step.time[0], one_step.prediction[0, :, 0]
     shown = slice(0, DETAIL_STEPS)
@@ -150,9 +150,8 @@ def _draw_free_run(axes: Axes, forecasts: Forecasts, origin: int, begin: int, en
         axes.axvline(time[warmup - 1], color=TRUTH, linewidth=0.8, linestyle=":")
     run = time[warmup + begin : warmup + end]
     prediction = forecasts.prediction[origin, begin:end, 0]
-    axes.plot(
-        run, prediction, marker=marker_for(len(run)), color=MODEL, linewidth=1.4, label="free run"
-    )
+    marker = marker_for(len(run))
+    axes.plot(run, prediction, marker=marker, color=MODEL, linewidth=1.4, label="free run")
     axes.set_xlabel("time (time units)")
 
 
