@@ -1,7 +1,7 @@
-"""Compile the kernels of a run, on two cores at once where there are two.
+"""Compile the kernels of a run, on two cores at once if available.
 
-Numba holds the interpreter's lock while it compiles, so that a second core takes a second process:
-it compiles its share into the cache on disk, from which this one then loads it.
+Numba holds the interpreter's lock while it compiles, so using a second core requires a second
+process. It compiles its share into the cache on disk, and this process then loads it.
 """
 
 import json
@@ -17,44 +17,44 @@ from sinernn.blas import usable_cores
 from sinernn.engines import KernelCall, Objective
 from sinernn.model.network import Network
 
-LONGEST_WAIT = 300  # seconds; who is not done by then will never be
+LONGEST_WAIT = 300  # seconds; a process that takes longer is assumed to hang
 
 
 def missing(calls: Iterable[KernelCall]) -> list[KernelCall]:
-    """Return those that have yet to be compiled."""
+    """Return the calls whose kernels have to be compiled."""
     return [call for call in calls if not call[0].is_ready(*call[1])]
 
 
 def compile_kernels(network: Network, calls: Sequence[KernelCall]) -> None:
-    """Compile kernels: the first half here, the others beside it.
+    """Compile kernels: the first half here, the others in a second process.
 
     Args:
-        network: Whose kernels they are.
-        calls: What is `missing`: for the updates, then for refinement.
+        network: The network that the kernels compute.
+        calls: The `missing` kernels: for the updates, then for refinement.
     """
     half = len(calls) // 2 or 1
     with _compiled_elsewhere(network, [kernel.name for kernel, _ in calls[half:]]):
         for kernel, arguments in calls[:half]:
             kernel.prepare(*arguments)
-    for kernel, arguments in calls[half:]:  # stored, or there is no second process
+    for kernel, arguments in calls[half:]:  # loads them; compiles if the second process did not
         kernel.prepare(*arguments)
 
 
 @contextmanager
 def _compiled_elsewhere(network: Network, names: Sequence[str]) -> Generator[None]:
-    """Let another process compile kernels meanwhile, and wait for it; its failure is no error."""
+    """Let another process compile kernels meanwhile, and wait for it; ignore its failure."""
     from sinernn.engines.fused.cache import cache_folder
 
     if not names or cache_folder() is None or usable_cores() < 2 or not sys.executable:
         yield
         return
     process = None
-    with suppress(OSError):  # no process to be had
+    with suppress(OSError):  # no process could be started
         process = subprocess.Popen(
-            # -P: nothing is imported from the working folder, which may be a stranger's.
+            # -P: never import from the working folder, which may contain untrusted files.
             [sys.executable, "-P", "-m", "sinernn.compilation"],
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for this one, which then ends the other
+            start_new_session=True,  # Ctrl-C reaches only this process, which then ends the other
         )  # fmt: skip
     try:
         if process and process.stdin:
@@ -71,7 +71,7 @@ def _compiled_elsewhere(network: Network, names: Sequence[str]) -> Generator[Non
 
 
 def main() -> None:
-    """Compile what standard input asks for."""
+    """Compile the kernels named on standard input."""
     settings, names = json.load(sys.stdin)
     for kernel, arguments in all_calls(Network(**settings)):
         if kernel.name in names:
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def all_calls(network: Network) -> list[KernelCall]:
-    """Return every kernel that a run of a network can need."""
+    """Return calls of every kernel that a run of a network can need."""
     from sinernn.engines.fused.engine import FusedEngine
     from sinernn.refine.problem import kernel_calls
 

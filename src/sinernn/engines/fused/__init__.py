@@ -1,1 +1,1 @@
-"""The fused engine: whole training updates in compiled loops on one core, without torch."""
+"""The fused engine: complete training updates in compiled loops on one core, without torch."""

@@ -1,6 +1,6 @@
 # pyright: basic
-# Numba compiles it untyped: numbers, arrays and shapes meet it as numba's own types.
-"""From the outputs' errors back through time to every gradient; shapes as in `buffers`."""
+# No type annotations: numba infers the types of arguments when it compiles.
+"""The backward pass: loss, gradients and clipping; shapes as in `buffers`."""
 
 import math
 
@@ -21,12 +21,12 @@ from sinernn.engines.fused.slices import (
 
 @helper
 def loss(sizes, washout, resets, buffers):
-    """The loss; `buffers.outputs` becomes the gradient by the outputs.
+    """Return the loss; `buffers.outputs` becomes the gradient with respect to the outputs.
 
     Args:
         sizes: `Sizes`.
-        washout: First steps that do not count, in rows that were reset.
-        resets: [B].
+        washout: Number of first steps that do not count in rows that were reset.
+        resets: [B] whether a row's state was reset.
         buffers: `Buffers`.
     """
     channels, batch = sizes.channels, sizes.batch
@@ -34,7 +34,7 @@ def loss(sizes, washout, resets, buffers):
     for b in range(batch):
         skipped = min(washout, sizes.steps) if resets[b] else 0
         counted += channels * (sizes.steps - skipped)
-        for t in range(skipped):  # what equals its target has no error
+        for t in range(skipped):  # an output equal to its target has no error
             place = (t * batch + b) * channels
             copy(
                 matrix(buffers.outputs, place, 1, channels, channels),
@@ -51,7 +51,7 @@ def loss(sizes, washout, resets, buffers):
 
 @helper
 def read_out_backward(shape, sizes, trained, places, buffers):
-    """The read-out's gradient, and the top layer's `buffers.upper`."""
+    """Compute the read-out's gradient, and `buffers.upper` for the top layer."""
     rows, channels = sizes.steps * sizes.batch, sizes.channels
     weight_at, bias_at = places[sizes.layers, 0], places[sizes.layers, 1]
     errors = matrix(buffers.outputs, 0, rows, channels, channels)
@@ -72,7 +72,7 @@ def read_out_backward(shape, sizes, trained, places, buffers):
 
 @helper
 def layer_backward(shape, sizes, layer, trained, places, buffers):
-    """One layer's gradient from `buffers.upper`, which becomes that of the layer below."""
+    """Compute one layer's gradient from `buffers.upper`, then `upper` for the layer below."""
     rows, batch = sizes.steps * sizes.batch, sizes.batch
     dh = matrix(buffers.carry, 0, batch, shape.hidden, shape.hidden)
     dc = matrix(buffers.carry, batch * shape.hidden, batch, shape.hidden, shape.hidden)
@@ -91,7 +91,7 @@ def layer_backward(shape, sizes, layer, trained, places, buffers):
         zeros(buffers.constants, batch, shape.gates),
     )
 
-    # Gradients begin at zero; those of biases are of weights whose input is always 1.
+    # Gradients start at zero; a bias is treated as a weight whose input is always 1.
     inputs = layer_inputs(shape, sizes, buffers, layer, 0, rows)
     reads = sizes.channels if layer == 0 else shape.hidden
     ones = transposed(matrix(buffers.constants, 0, rows, 1, 0))
@@ -119,11 +119,11 @@ def layer_backward(shape, sizes, layer, trained, places, buffers):
 
 @helper
 def clip_factor(gradient, limit):
-    """Factor that brings the gradient's norm under the limit, as torch's clip_grad_norm_."""
+    """Return the factor that limits the gradient's norm, as in torch's clip_grad_norm_."""
     if limit == math.inf:
         return 1.0
     squares = 0.0
     for i in range(gradient.size):
         squares += gradient[i] * gradient[i]
     factor = limit / (math.sqrt(squares) + 1e-6)
-    return 1.0 if factor > 1.0 else factor  # a NaN is not greater, and reaches the weights
+    return 1.0 if factor > 1.0 else factor  # NaN > 1 is false, so a NaN reaches the weights

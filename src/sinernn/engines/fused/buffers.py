@@ -1,8 +1,8 @@
-"""The kernels' memory: flat arrays, from which `slices` cuts matrices.
+"""The memory of the kernels: flat arrays, of which `slices` returns matrix views.
 
-In comments: D channels, L layers, T steps, B batch (all in `Sizes`), H hidden units padded to whole
-vectors, G columns of a weight matrix and S slots' columns (all in `Shape`). Rows of a window are
-time-major: row t * B + b. Padding starts as zero and stays zero: a padded unit has no weights, so
+In comments: D channels, L layers, T steps, B batch (all in `Sizes`); H hidden units padded to whole
+vectors, G columns of a weight matrix and S slot columns (all in `Shape`). Rows of a window are
+time-major: row t * B + b. Padding starts at zero and stays zero: a padded unit has no weights, so
 its pre-activation, state and gradient are zero in every cell.
 """
 
@@ -14,7 +14,7 @@ from sinernn.engines.fused.shape import PADDED_BYTES, Shape
 
 
 class Sizes(NamedTuple):
-    """Sizes that one compiled kernel serves all values of."""
+    """Sizes known only at run time: one compiled kernel supports all values."""
 
     channels: int  # D
     layers: int  # L
@@ -23,21 +23,21 @@ class Sizes(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """Working memory, flat arrays of the network's dtype, written by the kernels."""
+    """Working memory: flat arrays of the network's dtype, written by the kernels."""
 
-    window: np.ndarray  # [T + 1, B, D] inputs; one row on, they are the targets
-    bias: np.ndarray  # [L, S] both biases of a layer added up
+    window: np.ndarray  # [T + 1, B, D] inputs; shifted by one step, the targets
+    bias: np.ndarray  # [L, S] sum of both biases of a layer
     slots: np.ndarray  # [L, T, B, S]
     states: np.ndarray  # [h or c, L, T + 1, B, H]; step 0 is the start
-    outputs: np.ndarray  # [T, B, D] outputs, then the gradient by them
-    upper: np.ndarray  # [T, B, H] gradient by a layer's h that comes from above
-    carry: np.ndarray  # [h or c, B, H] gradient by the state that comes from later steps
-    mirror: np.ndarray  # [L, input or recurrent, G, H] weights transposed
+    outputs: np.ndarray  # [T, B, D] outputs, then the gradient with respect to them
+    upper: np.ndarray  # [T, B, H] gradient with respect to a layer's h, from the layer above
+    carry: np.ndarray  # [h or c, B, H] gradient with respect to the state, from later steps
+    mirror: np.ndarray  # [L, input or recurrent, G, H] transposed weights
     constants: np.ndarray  # [1 + S] a one, then zeros
 
     @classmethod
     def of(cls, shape: Shape, sizes: Sizes, dtype: str, *, training: bool) -> "Buffers":
-        """Return zeros; without training, none for the backward pass."""
+        """Allocate zeros; without `training`, no memory for the backward pass."""
         rows, backward = sizes.steps * sizes.batch, 1 if training else 0
 
         def zeros(size: int) -> np.ndarray:
@@ -59,17 +59,17 @@ class Buffers(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What training changes, flat arrays of whole vectors; the layout is in `places`."""
+    """The arrays that training updates, flat and padded to whole vectors; see `Layout.places`."""
 
     params: np.ndarray  # [P]
     gradient: np.ndarray  # [P]
     first: np.ndarray  # [P] Adam's first moment
     second: np.ndarray  # [P] Adam's second moment
-    hidden: np.ndarray  # [h or c, L, B, H] carried on from window to window
+    hidden: np.ndarray  # [h or c, L, B, H] carried from window to window
 
 
 def aligned_zeros(size: int, dtype: str) -> np.ndarray:
-    """Return zeros that begin at a cache line, so that no vector straddles two."""
+    """Return zeros aligned to a cache line, so that no vector crosses two lines."""
     item_bytes = np.dtype(dtype).itemsize
     padded = np.zeros(size + PADDED_BYTES // item_bytes, dtype)
     skip = -padded.ctypes.data % PADDED_BYTES // item_bytes
@@ -77,5 +77,5 @@ def aligned_zeros(size: int, dtype: str) -> np.ndarray:
 
 
 def plain(array: np.ndarray, dtype: Any) -> np.ndarray:
-    """Return the array, copied if need be, in the one form that kernels take."""
+    """Return the array in the form that kernels require, copied if necessary."""
     return np.require(array, dtype, ["C", "ALIGNED", "WRITEABLE", "ENSUREARRAY"])

@@ -1,8 +1,8 @@
-"""Compiled kernels on disk, so that a second process starts at once.
+"""Store compiled kernels on disk, so that later processes need not compile them.
 
-A file is named by a hash of all that the machine code depends on (sources, types, versions,
-processor), opens with a checksum of the rest, and is put in place by renaming, so that what is read
-is whole and right, or is compiled again.
+A file's name contains a hash of everything the machine code depends on (sources, types, versions,
+processor). The file starts with a checksum of the rest and is created by renaming. A file that is
+incomplete or damaged is therefore detected, and its kernel is compiled again.
 """
 
 import ctypes
@@ -27,12 +27,12 @@ from sinernn.model import functions
 from sinernn.model.cells import CELLS, Cell
 
 C_LIBRARY = ctypes.CDLL("ucrtbase" if os.name == "nt" else None)
-"""What kernels may call: tanh, pow, memset, ..."""
+"""The library of the functions that kernels can call: tanh, pow, memset, ..."""
 
 HERE = Path(__file__).parent
 CHECKSUM_BYTES = 32  # of sha256
 UNUSED_DAYS = 30
-"""Kernels that nobody has read for so long are removed: of edited sources, of old versions."""
+"""Kernels unused for this long are removed, such as those of edited sources and old versions."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,20 @@ class MachineCode:
     """Name of the function."""
 
     externals: list[str]
-    """Names of what it calls in the C library."""
+    """Names of the C library functions that it calls."""
 
     content: bytes
     """The object file."""
 
     def to_bytes(self) -> bytes:
-        """Return a file: a checksum, a line of names, the object file."""
+        """Return a file's content: a checksum, a line of names, the object file."""
         names = json.dumps([self.entry, self.externals]).encode()
         content = names + b"\n" + self.content
         return hashlib.sha256(content).digest() + content
 
     @classmethod
     def from_bytes(cls, file: bytes) -> "MachineCode":
-        """Return what `to_bytes` wrote."""
+        """Parse the content that `to_bytes` returned."""
         names, content = file[CHECKSUM_BYTES:].split(b"\n", 1)
         entry, externals = json.loads(names)
         return cls(entry, externals, content)
@@ -64,18 +64,18 @@ class MachineCode:
 
 @cache
 def cache_folder() -> Path | None:
-    """Return where kernels are kept; None where there is no folder to trust and to write to.
+    """Return the folder of stored kernels; None if it is not trusted or not writable.
 
-    SINERNN_CACHE_DIR if it is set; else the user's cache folder.
+    It is SINERNN_CACHE_DIR if this is set, otherwise the user's cache folder.
     """
     named = os.environ.get("SINERNN_CACHE_DIR")
     folder = Path(named) if named else user_cache_path("sinernn", appauthor=False)
-    # A relative one, as of an account without a home, would depend on the working folder.
+    # A relative path (of an account without a home directory) would depend on the working folder.
     return _usable(folder) if named or folder.is_absolute() else None
 
 
 def _usable(folder: Path) -> Path | None:
-    """Return the folder, made if need be; None if it is not our own or cannot be written to."""
+    """Return the folder, created if necessary; None if it is not our own or not writable."""
     try:
         folder.mkdir(0o700, parents=True, exist_ok=True)
         if not _is_own(folder.stat()):
@@ -87,26 +87,26 @@ def _usable(folder: Path) -> Path | None:
 
 
 def _is_own(status: os.stat_result) -> bool:
-    """Whether nobody else can have written it: what is read is run."""
+    """Return whether no other user can have written it: stored code is executed."""
     if os.name != "posix":
         return True
     return status.st_uid in (os.geteuid(), 0) and not status.st_mode & 0o022
 
 
 def _remove_unused(folder: Path) -> None:
-    """Make room; a process that uses a kernel has read it whole, and needs the file no more."""
+    """Delete unused kernels; a process that uses a kernel no longer needs its file."""
     oldest = time.time() - UNUSED_DAYS * 24 * 3600
     for file in folder.glob("*.kernel"):
-        with suppress(OSError):  # another process was faster
+        with suppress(OSError):  # another process removed it first
             if file.stat().st_mtime < oldest:
                 file.unlink()
 
 
 @cache
 def _environment() -> str:
-    """Return what else machine code depends on: versions, numba's settings, the processor."""
+    """Return the environment of the machine code: versions, numba's settings, processor."""
     settings = sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_"))
-    with suppress(OSError):  # numba reads it, too
+    with suppress(OSError):  # numba also reads this file
         settings.append(("file", Path(".numba_config.yaml").read_text(encoding="utf-8")))
     versions = [version(name) for name in ("numba", "llvmlite", "numpy")]
     features = llvm.get_host_cpu_features().flatten()
@@ -115,7 +115,7 @@ def _environment() -> str:
 
 
 def _hash_sources(folder: Path, cells: tuple[Cell, ...]) -> bytes:
-    """Return a hash of the sources of a kernel, of its cells and of all here, as they are now."""
+    """Return a hash of the present sources of a kernel, of its cells and of this package."""
     files = {Path(inspect.getfile(part)) for part in (functions, Cell, *map(type, cells))}
     digest = hashlib.sha256()
     for source in sorted({*HERE.glob("*.py"), *folder.glob("*.py"), *files}):
@@ -123,20 +123,20 @@ def _hash_sources(folder: Path, cells: tuple[Cell, ...]) -> bytes:
     return digest.digest()
 
 
-_hash_imported = cache(_hash_sources)  # from before they are compiled, whatever is edited later
+_hash_imported = cache(_hash_sources)  # taken before compilation, unaffected by later edits
 
 
 class KernelFile:
-    """Where a kernel is stored, or will be."""
+    """The file of a stored kernel."""
 
     def __init__(self, name: str, sources: Path, cells: Iterable[str], types: str) -> None:
-        """Find the file's name; it has none where there is no folder to keep it in.
+        """Compute the file's path; it is None without a cache folder.
 
         Args:
-            name: Of the kernel.
+            name: Name of the kernel.
             sources: Folder of its source.
             cells: Names of the cells that it computes.
-            types: Of its arguments.
+            types: Types of its arguments.
         """
         self._sources = sources, tuple(CELLS[cell] for cell in cells)
         self._imported, folder = _hash_imported(*self._sources), cache_folder()
@@ -144,22 +144,22 @@ class KernelFile:
         self.path = folder and folder / f"{name}-{digest[:32]}.kernel"
 
     def read(self) -> MachineCode | None:
-        """Return what is stored; None where there is nothing, or it is damaged or a stranger's."""
+        """Return the stored kernel; None if the file is missing, damaged or not our own."""
         if self.path is None:
             return None
         try:
             with self.path.open("rb") as file:
                 content = file.read() if _is_own(os.fstat(file.fileno())) else b""
-            os.utime(self.path)  # it is in use: see `_remove_unused`
+            os.utime(self.path)  # marks it as used: see `_remove_unused`
         except OSError:
             return None
         return MachineCode.from_bytes(content) if is_whole(content) else None
 
     def keep(self, code: MachineCode) -> None:
-        """Store it; that it cannot be stored is no error, the kernel is there in memory."""
+        """Store a kernel; failure is ignored, because the kernel is also in memory."""
         temporary = None
         try:
-            # edited since: which one is this?
+            # If the sources were edited meanwhile, it is unknown which version was compiled.
             if self.path is None or _hash_sources(*self._sources) != self._imported:
                 return
             with tempfile.NamedTemporaryFile(dir=self.path.parent, delete=False) as file:
@@ -175,6 +175,6 @@ class KernelFile:
 
 
 def is_whole(content: bytes) -> bool:
-    """Whether a kernel's file agrees with the checksum that it opens with."""
+    """Return whether the content of a kernel's file matches its checksum."""
     checksum = hashlib.sha256(content[CHECKSUM_BYTES:]).digest()
     return content[:CHECKSUM_BYTES] == checksum

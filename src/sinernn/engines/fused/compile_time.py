@@ -1,8 +1,8 @@
 # pyright: basic
-# An extension of numba, whose own types are unknown to a type checker.
-"""`Shape` as numba sees it: each value a type, so that a kernel is compiled for each of them.
+# An extension of numba, whose types are unknown to a type checker.
+"""The numba type of `Shape`: each value is its own type, so a kernel is compiled for each value.
 
-In compiled code its attributes are constants: integers, or functions to call.
+In compiled code its attributes are constants.
 """
 
 from numba.core import types
@@ -19,7 +19,7 @@ from sinernn.engines.fused.shape import Shape
 
 
 class ConstantType(types.Type):
-    """The type of one particular value, which is its `value`."""
+    """The type of one particular value, stored as `value`."""
 
     def __init__(self, value):
         self.value = value

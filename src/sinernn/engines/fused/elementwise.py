@@ -1,6 +1,6 @@
 # pyright: basic, reportCallIssue=false
 # Code generation for numba: its types and llvmlite's are unknown to a type checker.
-"""Copies, and the steps of a cell and of Adam, a vector at a time; `matrices` describes how."""
+"""Vectorised copies, sums, cell steps and Adam steps; see `matrices` for their use in numba."""
 
 import functools
 import math
@@ -38,7 +38,7 @@ def _emit_copy(context, builder, sig, args):
 
 @emitted(lambda out, a: types.void, _emit_copy)
 def copy(out, a):
-    """Out [rows, columns] = a; a row step of 0 in `a` repeats one row."""
+    """Compute out [rows, columns] = a; a row step of 0 in `a` repeats one row."""
     out[...] = a
 
 
@@ -56,7 +56,7 @@ def _emit_column_sums(context, builder, sig, args):
 
 @emitted(lambda out, a: types.void, _emit_column_sums)
 def column_sums(out, a):
-    """Out [1, columns] = sums of a [rows, columns], row after row."""
+    """Compute out [1, columns] = sums of the columns of a [rows, columns], in the order of rows."""
     out[...] = np.add.accumulate(a)[-1:]
 
 
@@ -79,7 +79,7 @@ def _emit_square_errors(context, builder, sig, args):
 
 @emitted(lambda outputs, targets, share: types.float64, _emit_square_errors)
 def square_errors(outputs, targets, share):
-    """Sum of the squared errors, one after the other; outputs become the errors times `share`.
+    """Return the sum of squared errors, added in order; outputs become the errors times `share`.
 
     Shapes:
         outputs, targets: [1, columns].
@@ -90,7 +90,7 @@ def square_errors(outputs, targets, share):
 
 
 def _emit_copy_transposed(context, builder, sig, args):
-    """Square blocks: exchange halves, quarters, ... of the rows held in registers."""
+    """Transpose square blocks in registers: exchange halves, quarters, ... of their rows."""
     out, a = views_of(context, builder, sig, args)
     lanes = math.gcd(out.lanes(), a.lanes())
     mask_type = ir.VectorType(ir.IntType(32), lanes)
@@ -116,14 +116,14 @@ def _emit_copy_transposed(context, builder, sig, args):
 
 @emitted(lambda out, a: types.void, _emit_copy_transposed)
 def copy_transposed(out, a):
-    """Out [columns, rows] = a [rows, columns].T; both widths known and padded."""
+    """Compute out [columns, rows] = a [rows, columns].T; both widths are known and padded."""
     out[...] = a.T
 
 
 def _emit_formula(shape, slots, states, gradients=()):
-    """Return a function that writes one vector's code of a step; with `gradients`, backwards.
+    """Return a function that writes a step's code for one vector; with `gradients`, backward.
 
-    It takes (row, column), and backwards the recurrent product there, if it is in registers.
+    It takes (row, column) and, in the backward pass, the recurrent product if it is in registers.
     """
     cell, builder, lanes = CELLS[shape.cell], slots.builder, states[0].lanes()
 
@@ -138,7 +138,7 @@ def _emit_formula(shape, slots, states, gradients=()):
             upper, later, dc = load(gradients, row, column)
             upper = upper + (later if product is None else product)
             new, *results = cell.backward(kept, h, h_after, c, c_after, upper, dc)
-            targets = gradients[1:] if product is None else ()  # else dh is in no memory
+            targets = gradients[1:] if product is None else ()  # else dh is not stored
         else:
             new, *results = cell.forward(kept, h, c)
             targets = states[1], states[3]
@@ -151,7 +151,7 @@ def _emit_formula(shape, slots, states, gradients=()):
 
 
 def _emit_rows(builder, shape, batch, states, formula):
-    """Loop over the vectors of a step."""
+    """Write the loops over the vectors of a step."""
     with (
         loop(builder, integer(0), batch, 1) as (row, _),
         loop(builder, integer(0), integer(shape.hidden), states[0].lanes()) as (column, _),
@@ -160,7 +160,7 @@ def _emit_rows(builder, shape, batch, states, formula):
 
 
 def _emit_steps_forward(shape, builder, slots, recurrent, h, c):
-    batch = builder.sub(h.rows, slots.rows)  # of states there is one step more
+    batch = builder.sub(h.rows, slots.rows)  # states have one step more than slots
     with loop(builder, integer(0), builder.udiv(slots.rows, batch), 1) as (t, _):
         row = builder.mul(t, batch)
         states = [view.part(at, batch) for view in (h, c) for at in (row, builder.add(row, batch))]
@@ -182,7 +182,7 @@ def _emit_steps_backward(shape, builder, slots, recurrent, h, c, upper, dh, dc, 
         now = slots.part(row, batch)
         formula = _emit_formula(shape, now, states, (upper.part(row, batch), dh, dc))
         if CELLS[shape.cell].slots == 1 and shape.hidden <= BLOCK:
-            # dh is this product alone: it goes into the formula from the registers
+            # dh is only this product, so the formula takes it from registers
             emit_tiles(builder, now, None, later, recurrent, formula)
         else:
             emit_product(builder, dh, dh, later, recurrent)
@@ -190,7 +190,7 @@ def _emit_steps_backward(shape, builder, slots, recurrent, h, c, upper, dh, dc, 
 
 
 def _outlined_steps(emit):
-    """Write all steps of a layer as one function."""
+    """Return an emitter that writes all steps of a layer as one function."""
 
     def emit_call(context, builder, sig, args):
         shape, views = sig.args[0].value, views_of(context, builder, sig, args)
@@ -203,15 +203,15 @@ def _outlined_steps(emit):
 
 @emitted(lambda shape, slots, recurrent, h, c: types.void, _outlined_steps(_emit_steps_forward))
 def steps_forward(shape, slots, recurrent, h, c):
-    """All steps of a layer: from the inputs' part of `slots` to the states.
+    """Run all steps of a layer: compute the states from the inputs' part of `slots`.
 
     Shapes:
-        shape: names the cell.
-        slots: [T * B, S] pre-activations without the recurrent weights' part; replaced by what
+        shape: Cell and width (`Shape`).
+        slots: [T * B, S] pre-activations without the recurrent part; replaced by the values that
             `steps_backward` needs.
         recurrent: [H, G] weights.
-        h, c: [(T + 1) * B, H] states, of which those before the first step are read (for a cell
-            without c, c is not read) and those after each step written.
+        h, c: [(T + 1) * B, H] states. Those before the first step are read (c only if the cell has
+            it), and those after each step are written.
     """
     cell, batch = CELLS[shape.cell], len(h) - len(slots)
     for row in range(0, len(slots), batch):
@@ -229,13 +229,13 @@ def steps_forward(shape, slots, recurrent, h, c):
     _outlined_steps(_emit_steps_backward),
 )
 def steps_backward(shape, slots, recurrent, h, c, upper, dh, dc, none):
-    """All steps of a layer, backwards.
+    """Back-propagate through all steps of a layer.
 
     Shapes:
-        slots: [T * B, S] what `steps_forward` left; replaced by its gradients.
-        recurrent: [G, H] weights, transposed.
+        slots: [T * B, S] values from `steps_forward`; replaced by the gradients of the slots.
+        recurrent: [G, H] transposed weights.
         h, c: [(T + 1) * B, H] states.
-        upper: [T * B, H] gradient of the loss by the states that comes from above.
+        upper: [T * B, H] gradient of the loss with respect to the states, from the layer above.
         dh, dc: [B, H] zeros; working memory.
         none: [B, G] zeros.
     """
@@ -277,13 +277,13 @@ def _emit_differentiate_steps(context, builder, sig, args):
 
 @emitted(lambda shape, slots, h, h_after, c, c_after, out: types.void, _emit_differentiate_steps)
 def differentiate_steps(shape, slots, h, h_after, c, c_after, out):
-    """Derivatives of the state after each step, unit by unit.
+    """Compute the derivatives of the state after each step, for each unit.
 
     Shapes:
-        slots: [T, slots * H] what `steps_forward` left.
-        h, h_after, c, c_after: [T, H] state before and after the steps.
-        out: [T, 2 * (slots + 2) * H] written: of h, then of c, by every slot, by the h before
-            (past the recurrent weights) and by the c before.
+        slots: [T, slots * H] values from `steps_forward`.
+        h, h_after, c, c_after: [T, H] states before and after the steps.
+        out: [T, 2 * (slots + 2) * H] written: derivatives of h, then of c, with respect to every
+            slot, the previous h (without the recurrent weights' part) and the previous c.
     """
     cell = CELLS[shape.cell]
     kept = np.split(slots, cell.slots, axis=1)
@@ -325,11 +325,11 @@ def _emit_adam(context, builder, sig, args):
 
 @emitted(lambda p, g, m, v, scale, rate, root: types.void, _emit_adam)
 def adam(p, g, m, v, scale, rate, root):
-    """One Adam step with betas 0.9 and 0.999, eps 1e-8, in place.
+    """Take one Adam step with betas 0.9 and 0.999, eps 1e-8, in place.
 
     Shapes:
-        p, g, m, v: [P] parameters, gradient, first and second moment; P whole vectors.
-        scale: Factor of the gradient, from clipping.
+        p, g, m, v: [P] parameters, gradient, first and second moment, padded to whole vectors.
+        scale: Factor for the gradient, from clipping.
         rate: learning rate / (1 - 0.9**k) at step k.
         root: 1 / sqrt(1 - 0.999**k).
 

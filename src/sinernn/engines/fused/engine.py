@@ -1,4 +1,4 @@
-"""The engine in compiled loops: the Engine protocol outside, padded flat arrays inside."""
+"""The fused engine: implements the Engine protocol on padded flat arrays."""
 
 import math
 from typing import Any
@@ -24,7 +24,7 @@ advance = Kernel("sinernn.engines.fused.kernels", "advance")
 
 
 class FusedEngine:
-    """See `sinernn.engines.Engine`; one core, and other threads of the process go on meanwhile."""
+    """See `sinernn.engines.Engine`; uses one core, and lets other threads run meanwhile."""
 
     def __init__(
         self, network: Network, state: TrainState, objective: Objective | None = None
@@ -100,7 +100,7 @@ class FusedEngine:
     def _run(
         self, inputs: Float[np.ndarray, "B W D"], steps: int, hidden: Hidden
     ) -> Float[np.ndarray, "B steps D"]:
-        """Run the network; where inputs end, outputs become inputs."""
+        """Run the network; after the inputs end, outputs become inputs."""
         rows, length, _ = inputs.shape
         _require_shape("inputs", inputs, (rows, length, self._network.channels))
         _require_shape("hidden", hidden, self._network.zero_hidden(rows).shape)
@@ -116,7 +116,7 @@ class FusedEngine:
         learning_rates: Float[np.ndarray, " n"],
         losses: Float[np.ndarray, " n"],
     ) -> tuple[Any, ...]:
-        # A kernel is compiled for types: every call must bring the same.
+        # A kernel is compiled for types: every call must have the same types.
         return (
             self._layout.shape,
             self._sizes,
@@ -135,13 +135,13 @@ class FusedEngine:
 
 
 def _require_shape(name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
-    # Kernels check no bounds: a wrong shape would read another's memory.
+    # Kernels check no bounds: a wrong shape would make them access other memory.
     if array.shape != shape:
         raise ValueError(f"{name} must have the shape {shape}, got {array.shape}")
 
 
 def _require_state(network: Network, state: TrainState) -> int:
-    """Return the rows of a state's batch, once all its shapes are the network's."""
+    """Return the batch size of a state, after checking all shapes against the network."""
     for group in ("params", "first_moment", "second_moment"):
         arrays = getattr(state, group)
         for name, shape in network.shapes.items():

@@ -1,6 +1,6 @@
 # pyright: basic
-# Numba compiles it untyped: numbers, arrays and shapes meet it as numba's own types.
-"""From a window and the states at its start to all states and outputs; shapes as in `buffers`."""
+# No type annotations: numba infers the types of arguments when it compiles.
+"""The forward pass: compute a window's states and outputs; shapes as in `buffers`."""
 
 from sinernn.engines.fused.elementwise import copy, steps_forward
 from sinernn.engines.fused.gemm import inner_products, product
@@ -11,7 +11,7 @@ from sinernn.engines.fused.slices import fed_slots, layer_inputs, slots, state, 
 
 @helper
 def add_biases(shape, sizes, params, places, buffers):
-    """Fill `buffers.bias`."""
+    """Fill `buffers.bias` with the sums of both biases."""
     for layer in range(sizes.layers):
         for column in range(shape.slots):
             total = params[places[layer, 2] + column] if column < shape.gates else 0.0
@@ -22,12 +22,12 @@ def add_biases(shape, sizes, params, places, buffers):
 
 @helper
 def forward(shape, sizes, first, steps, params, places, buffers):
-    """Compute the states and outputs of some steps from the window and the states before them.
+    """Compute states and outputs of `steps` steps from the window and the states before `first`.
 
-    Layer by layer, so that the inputs of all these steps meet a layer's weights in one product.
+    Works layer by layer, so one product per layer covers the inputs of all steps.
     """
     rows, batch = steps * sizes.batch, sizes.batch
-    last = shape.states - 1  # without a c, h is passed in its place and not read
+    last = shape.states - 1  # without c, h is passed in its place and not read
     for layer in range(sizes.layers):
         reads = sizes.channels if layer == 0 else shape.hidden
         product(
@@ -37,7 +37,7 @@ def forward(shape, sizes, first, steps, params, places, buffers):
             weights(shape, params, places[layer, 0], reads),
         )
         at = (layer * sizes.steps + first) * batch * shape.slots + shape.gates
-        copy(  # slots that no input feeds
+        copy(  # slots that the inputs do not feed
             matrix(buffers.slots, at, rows, shape.recurrent, shape.slots),
             matrix(buffers.bias, layer * shape.slots + shape.gates, rows, shape.recurrent, 0),
         )

@@ -1,6 +1,6 @@
 # pyright: basic
 # Code generation for numba: its types and llvmlite's are unknown to a type checker.
-"""Matrix products in tiles that stay in registers; see `matrices` for how they reach numba."""
+"""Matrix products in tiles that stay in registers; see `matrices` for their use in numba."""
 
 import contextlib
 
@@ -19,14 +19,14 @@ from sinernn.engines.fused.matrices import (
 )
 from sinernn.engines.fused.simd import Lanes
 
-BLOCK = 128  # inner indices of a product that are worked off before the next ones
+BLOCK = 128  # inner indices in one block of a product
 
 
 def emit_product(builder, out, base, a, b):
-    """Out = base + a @ b."""
-    if a.width is not None and a.width <= BLOCK:  # a step's product: alone, fully unrolled
+    """Write the code of out = base + a @ b."""
+    if a.width is not None and a.width <= BLOCK:  # a step's product: inline, fully unrolled
         emit_tiles(builder, out, base, a, b)
-    else:  # products over all rows share one function for each width
+    else:  # one shared function for each combination of widths
         name = f"product.{out.kind.dtype}.{out.width}.{a.width}.{a.kind.by_columns}"
         outlined(builder, name, [out, base, a, b], emit_tiles)
 
@@ -37,10 +37,10 @@ def _emit_product(context, builder, sig, args):
 
 
 def emit_tiles(builder, out, base, a, b, finish=None):
-    """Out = base + a @ b in tiles that stay in registers while the inner index runs.
+    """Write out = base + a @ b in tiles that stay in registers during the inner loop.
 
-    Of at most BLOCK inner indices, base may be None, for zero; and `finish` may take
-    (row, column, sums) in place of a store.
+    With at most BLOCK inner indices, `base` may be None (zero), and `finish(row, column, sums)` may
+    replace the store.
     """
     lanes = out.lanes()
     vectors = out.width // lanes
@@ -61,12 +61,12 @@ def emit_tiles(builder, out, base, a, b, finish=None):
 
 @contextlib.contextmanager
 def _blocks(builder, a, base, out):
-    """A loop over ranges of the inner index that keep the second factor's panel in cache.
+    """Write a loop over blocks of the inner index, to keep the second factor's panel in cache.
 
-    Gives the range, and what the sums over it begin with: `base`, then `out`.
+    Yields the range of the block, and the start value of its sums: `base` first, then `out`.
     """
     if a.width is not None and a.width <= BLOCK:
-        # no loop, so that LLVM unrolls the one within
+        # no loop here, so that LLVM unrolls the inner one
         yield (integer(0), integer(a.width)), base
     else:
         with loop(builder, integer(0), a.columns, BLOCK) as (first, _):
@@ -77,13 +77,14 @@ def _blocks(builder, a, base, out):
 
 
 def _emit_tile(builder, views, corner, size, inner_range, finish):
-    """A tile of `out` from its corner (row, column): base + a @ b there, inner index in a range.
+    """Write base + a @ b over a range of the inner index for one tile of `out`.
 
-    `size` is the height in rows, the width in vectors, and the lanes of a vector.
+    `corner` is the tile's first row and column; `size` is its height in rows, its width in vectors,
+    and the number of lanes of a vector.
     """
     out, base, a, b = views
     (row, column), (height, wide, lanes), (start, stop) = corner, size, inner_range
-    # few sums wait for each other's latency: split the inner index in up to four
+    # With few sums, latency dominates: split the inner index into up to four independent sums.
     split = max(1, min(4, 8 // (height * wide)))
     rows = [builder.add(row, integer(i)) for i in range(height)]
     columns = [builder.add(column, integer(j * lanes)) for j in range(wide)]
@@ -124,7 +125,7 @@ def _emit_tile(builder, views, corner, size, inner_range, finish):
             finish(rows[i], columns[j], parts[0])
         else:
             out.store(rows[i], columns[j], parts[0], lanes)
-    if finish and height > 1:  # a loop, not one copy of the code for each row
+    if finish and height > 1:  # a loop, to avoid one copy of the code for each row
         with loop(builder, row, builder.add(row, integer(height)), 1) as (one, _):
             for j in columns:
                 finish(one, j, out.load(one, j, lanes))
@@ -132,9 +133,9 @@ def _emit_tile(builder, views, corner, size, inner_range, finish):
 
 @emitted(lambda out, base, a, b: types.void, _emit_product)
 def product(out, base, a, b):
-    """Out [rows, width] = base [rows, width] + a [rows, inner] @ b [inner, width].
+    """Compute out [rows, width] = base [rows, width] + a [rows, inner] @ b [inner, width].
 
-    `base` may be `out`; with a row step of 0 it is one row for all.
+    `base` may be `out`; with a row step of 0, its one row is added to every row.
     """
     out[...] = base + a @ b
 
@@ -167,5 +168,11 @@ def _emit_inner_products(context, builder, sig, args):
 
 @emitted(lambda out, base, a, b: types.void, _emit_inner_products)
 def inner_products(out, base, a, b):
-    """Out [rows, columns] = base [rows, columns] + a [rows, width] @ b [columns, width].T."""
+    """Compute out = base + a @ b.T.
+
+    Shapes:
+        out, base: [rows, columns].
+        a: [rows, width].
+        b: [columns, width].
+    """
     out[...] = base + a @ b.T

@@ -1,9 +1,9 @@
 # pyright: basic
-# Numba compiles it untyped: numbers, arrays and shapes meet it as numba's own types.
+# No type annotations: numba infers the types of arguments when it compiles.
 """The kernels: forward, backward, loss, clipping and Adam, n updates in one call.
 
-Plain Python over numpy arrays, which numba compiles as it stands; shapes as in `buffers`. Nothing
-is allocated, and one thread does everything in one order, so the bits are the same on every run.
+Plain Python over numpy arrays, which numba compiles unchanged; shapes as in `buffers`. Nothing is
+allocated, and one thread computes everything in a fixed order, so every run gives the same bits.
 """
 
 import math
@@ -20,7 +20,7 @@ from sinernn.engines.fused.slices import mirror, state, weights, zeros
 def fill_window(sizes, samples, starts, buffers):
     """Copy the windows at `starts` [B] into `buffers.window`."""
     channels, batch = sizes.channels, sizes.batch
-    # one window stands in its buffer as in the samples
+    # A single window has the same layout in its buffer as in the samples.
     rows, columns = (1, (sizes.steps + 1) * channels) if batch == 1 else (sizes.steps + 1, channels)
     for b in range(batch):
         copy(
@@ -31,7 +31,7 @@ def fill_window(sizes, samples, starts, buffers):
 
 @helper
 def carry_in(shape, sizes, resets, hidden, buffers):
-    """Set the states at step 0: those carried, or zero where `resets` [B]."""
+    """Set the states at step 0: the carried states, or zero where `resets` [B] is true."""
     for kind in range(shape.states):
         for layer in range(sizes.layers):
             row = (kind * sizes.layers + layer) * sizes.batch
@@ -90,16 +90,16 @@ def advance(
     Shapes:
         shape: Cell and width (`Shape`).
         sizes: `Sizes`.
-        washout: First steps of a reset row that do not count in the loss.
-        clip: Largest global norm of the gradient; infinity for none.
+        washout: Number of first steps of a reset row that do not count in the loss.
+        clip: Maximum global norm of the gradient; infinity for no clipping.
         samples: [N, D].
-        starts, resets: [n, B] first sample of each window; whether its state is zero first.
+        starts, resets: [n, B] first sample of each window; whether its initial state is zero.
         learning_rates: [n].
-        updates: Updates done before.
-        places: [L + 1, 4] where in the flat arrays a layer's input weights [D or H, G],
-            recurrent weights [H, G] and two biases [G] stand; in the last row the read-out's
+        updates: Number of previous updates.
+        places: [L + 1, 4] offsets in the flat arrays of a layer's input weights [D or H, G],
+            recurrent weights [H, G] and two biases [G]; in the last row, of the read-out's
             weights [D, H] and bias [D].
-        trained: `Trained`, changed.
+        trained: `Trained`, changed in place.
         buffers: `Buffers` for T steps.
         losses: [n] written.
     """
@@ -114,7 +114,7 @@ def advance(
         move_states(shape, sizes, buffers.states, held, sizes.steps, trained.hidden, 1, 0)
 
         for layer in range(sizes.layers):
-            for which in range(0 if layer > 0 else 1, 2):  # no gradient by the window
+            for which in range(0 if layer > 0 else 1, 2):  # the window needs no gradient
                 weight = weights(shape, params, places[layer, which], shape.hidden)
                 copy_transposed(mirror(shape, buffers.mirror, layer, which), weight)
         read_out_backward(shape, sizes, trained, places, buffers)
@@ -134,13 +134,13 @@ def advance(
 
 
 def run(shape, sizes, inputs, places, params, hidden, buffers, outputs):
-    """Run the network; where inputs end, outputs become inputs.
+    """Run the network; after the inputs end, its outputs become the inputs.
 
     Shapes:
-        sizes: `Sizes`; its steps are one, or as many as there are outputs: then the window, the
-            states and the slots of every step are left in `buffers`.
+        sizes: `Sizes`; its steps are one, or the number of outputs. In the second case `buffers`
+            keep the window, states and slots of every step.
         inputs: [W, B, D].
-        hidden: [h or c, L, B, H] state before; changed to that after.
+        hidden: [h or c, L, B, H] initial state; replaced by the final state.
         outputs: [steps, B, D] written, steps >= W.
     """
     steps, held = outputs.shape[0], sizes.steps + 1
@@ -158,7 +158,7 @@ def run(shape, sizes, inputs, places, params, hidden, buffers, outputs):
             for d in range(sizes.channels):
                 outputs[t, b, d] = buffers.outputs[start + b * sizes.channels + d]
         step += 1
-        if step == sizes.steps and t < steps - 1:  # the buffers hold one step
+        if step == sizes.steps and t < steps - 1:  # buffers of a single step
             move_states(shape, sizes, buffers.states, held, step, buffers.states, held, 0)
             step = 0
     move_states(shape, sizes, buffers.states, held, step, hidden, 1, 0)

@@ -1,4 +1,4 @@
-"""Where torch's parameters stand in the kernels' flat arrays."""
+"""Convert between torch's parameters and the flat arrays of the kernels."""
 
 from functools import cached_property
 
@@ -10,15 +10,15 @@ from sinernn.model.cells import CELLS
 from sinernn.model.network import Hidden, Network, Params, Theta
 
 Flat = np.ndarray
-"""Flat and padded, of whole vectors, of the network's dtype; not annotated further: most are
-parts of larger ones."""
+"""A flat array of the network's dtype, padded to whole vectors. It has no shape annotation, because
+most are parts of larger arrays."""
 
 
 class Layout:
-    """The order of a network's parameters in one flat array.
+    """The layout of a network's parameters in one flat array.
 
-    Weights are stored input-major, [inputs, gate, unit], gates in the order of the cell's slots and
-    units padded with zeros, so that a step's product runs along contiguous units.
+    Weights are stored as [inputs, gate, unit], with gates in the order of the cell's slots and
+    units padded with zeros, so the inner loop of a step's matrix product is over contiguous units.
     """
 
     def __init__(self, network: Network) -> None:
@@ -37,7 +37,7 @@ class Layout:
         self.places.flat[1 : len(sizes)] = ends[:-1]
 
     def pack(self, params: Params) -> Flat:
-        """Return the flat array of parameters, or of a moment, under torch's names."""
+        """Return the flat array of parameters, or of Adam moments, given under torch's names."""
         flat = aligned_zeros(self.size, self.network.dtype)
         for name, parts in self._parts(flat).items():
             for view, rows in parts:
@@ -45,7 +45,7 @@ class Layout:
         return flat
 
     def unpack(self, flat: Flat) -> Params:
-        """Return a copy of a flat array under torch's names."""
+        """Return copies of a flat array's values under torch's names."""
         params: Params = {}
         parts = self._parts(flat)
         for name, shape in self.network.shapes.items():
@@ -55,14 +55,14 @@ class Layout:
         return params
 
     def pack_flat(self, theta: Theta) -> Flat:
-        """Return the flat array of parameters that are one array in torch's order."""
+        """Return the flat array of parameters given as one array in torch's order."""
         flat = aligned_zeros(self.size, self.network.dtype)
         flat[self._index] = theta
         return flat
 
     @cached_property
     def _index(self) -> np.ndarray:
-        """Where each number of the parameters, in torch's order, lies in the flat array."""
+        """Position in the flat array of each parameter value, in torch's order."""
         flat = np.arange(self.size)
         parts = self._parts(flat)
         index = {name: np.empty(shape, int) for name, shape in self.network.shapes.items()}
@@ -72,20 +72,20 @@ class Layout:
         return np.concatenate([values.ravel() for values in index.values()])
 
     def pad_hidden(self, hidden: Hidden) -> Flat:
-        """Return a hidden state, flat and padded."""
+        """Return a hidden state as a flat, padded array."""
         states, layers, batch, units = hidden.shape
         padded = aligned_zeros(states * layers * batch * self.shape.hidden, self.network.dtype)
         padded.reshape(states, layers, batch, self.shape.hidden)[..., :units] = hidden
         return padded
 
     def unpad_hidden(self, padded: Flat) -> Hidden:
-        """Return a copy of what `pad_hidden` made."""
+        """Return a copy of the hidden state in a flat array: the inverse of `pad_hidden`."""
         network, shape = self.network, self.shape
         hidden = padded.reshape(shape.states, network.num_layers, -1, shape.hidden)
         return hidden[..., : network.hidden_size].copy()
 
     def _parts(self, flat: Flat) -> dict[str, list[tuple[np.ndarray, slice]]]:
-        """For each of torch's names, views of `flat` and the rows of torch's array they hold."""
+        """Return views of `flat`, and their rows in torch's array, for each of torch's names."""
         network, shape = self.network, self.shape
         cell, units = CELLS[network.cell], network.hidden_size
         parts: dict[str, list[tuple[np.ndarray, slice]]] = {}

@@ -2,14 +2,14 @@
 # Code generation for numba: its types and llvmlite's are unknown to a type checker.
 """Matrices for the kernels: numpy arrays in Python, pointers and vectors when compiled.
 
-The functions of this module, of `gemm` and of `elementwise` say in numpy what they compute, and
-that text is what runs with the JIT off. `@emitted` teaches numba the same function: what it
-returns, and how to write it as LLVM vector instructions. Numba's own loops do not get there: short
-loops of a known length are unrolled before the loop vectoriser sees them.
+The functions of this module, of `gemm` and of `elementwise` are defined in numpy, and this
+definition runs when the JIT is off. `@emitted` registers the same function with numba: its result
+type, and how to write it as LLVM vector instructions. Numba's own loops are not vectorised here,
+because LLVM unrolls short loops of a known length before its loop vectoriser runs.
 
-A matrix is a view onto a flat array, without ownership, so that cutting one out of a buffer costs
-nothing: no allocation and no reference count. Its width (number of columns) is known when compiled
-if it came from a `Shape`; whatever is written or streamed needs that.
+A matrix is a view of a flat array, without ownership, so creating one costs nothing: no allocation
+and no reference count. Its width (number of columns) is known at compile time if it comes from a
+`Shape`. Vector loads and stores need a known width.
 """
 
 import math
@@ -26,7 +26,7 @@ from numba.extending import lower_builtin, models, register_model
 from sinernn.engines.fused.simd import Lanes
 
 _FEATURES = llvmlite.binding.get_host_cpu_features()
-# bytes in a vector and how many sums stay in registers, with room for the operands
+# Bytes in a vector, and the number of sums that fit into registers together with the operands.
 VECTOR_BYTES, SUMS = (64, 24) if _FEATURES.get("avx512f") else (32, 12)
 
 
@@ -35,9 +35,8 @@ class MatrixType(types.Type):
 
     Args:
         dtype: float32 or float64.
-        width: Number of columns; None where only known at run time.
-        by_columns: Whether neighbours in memory are neighbours in a column (a transposed
-            view) and not in a row.
+        width: Number of columns; None if only known at run time.
+        by_columns: Whether storage is column-major (a transposed view), not row-major.
     """
 
     def __init__(self, dtype: types.Float, width: int | None, by_columns: bool = False):
@@ -49,23 +48,23 @@ class MatrixType(types.Type):
 class _MatrixModel(models.StructModel):
     def __init__(self, manager, kind):
         members = [("data", types.CPointer(kind.dtype))]
-        # step: from one row to the next (from one column to the next if by columns)
+        # step: distance between rows (between columns if by_columns)
         members += [(name, types.intp) for name in ("rows", "columns", "step")]
         super().__init__(manager, kind, members)
 
 
 def emitted(result: Callable[..., Any], emit: Callable[..., Any]) -> Callable[..., Any]:
-    """Teach numba a Python function by the LLVM code that `emit` writes for it.
+    """Register a Python function with numba, with LLVM code written by `emit`.
 
     Args:
-        result: From the numba types of the arguments to the type returned.
+        result: Maps the numba types of the arguments to the result type.
         emit: (context, builder, signature, LLVM arguments) -> LLVM value.
     """
 
     def register(function):
         class Template(CallableTemplate):
             key = function
-            prefer_literal = True  # so that a constant width arrives as one
+            prefer_literal = True  # so that a constant width stays a literal
 
             def generic(self):
                 return result
@@ -79,17 +78,17 @@ def emitted(result: Callable[..., Any], emit: Callable[..., Any]) -> Callable[..
 
 
 class View:
-    """A matrix while code for it is written; `parts` are data, rows, columns and step."""
+    """A matrix during code generation; `parts` are data, rows, columns and step."""
 
     def __init__(self, builder, kind: MatrixType, parts):
         self.builder, self.kind, self.parts = builder, kind, tuple(parts)
-        self.width: Any = kind.width  # None in views that are not asked for it
+        self.width: Any = kind.width  # None if only known at run time
         self.data, self.rows, self.columns, self.step = self.parts
         self.element = self.data.type.pointee
         self.item_bytes = kind.dtype.bitwidth // 8
 
     def part(self, row, rows, column: int = 0, width: int | None = None) -> "View":
-        """The view of some rows, and of some columns if a width is given."""
+        """Return a view of some rows, and of some columns if a width is given."""
         kind, columns = self.kind, self.columns
         if width is not None:
             kind, columns = MatrixType(kind.dtype, width, kind.by_columns), integer(width)
@@ -98,11 +97,11 @@ class View:
         )
 
     def lanes(self) -> int:
-        """Most lanes a vector can have so that whole vectors fill a row."""
+        """Return the largest number of lanes for which whole vectors fill a row."""
         return math.gcd(self.width, VECTOR_BYTES // self.item_bytes)
 
     def address(self, row, column):
-        """Point to one number."""
+        """Return the address of one number."""
         b = self.builder
         far, near = (column, row) if self.kind.by_columns else (row, column)
         offset = b.add(b.mul(far, self.step), near)
@@ -117,12 +116,12 @@ class View:
         return self.builder.bitcast(self.address(row, column), kind.as_pointer())
 
     def load(self, row, column, lanes) -> Lanes:
-        """Load as many numbers of a row, from a column on."""
+        """Load `lanes` numbers of a row, starting at a column."""
         pointer = self._vector_pointer(row, column, lanes)
         return Lanes(self.builder, self.builder.load(pointer, align=self.item_bytes))
 
     def store(self, row, column, vector: Any, lanes: int):
-        """Store lanes in a row, from a column on."""
+        """Store `lanes` numbers in a row, starting at a column."""
         kind = ir.VectorType(self.element, lanes)
         if not isinstance(vector, Lanes):
             vector = Lanes(self.builder, ir.Constant(kind, [float(vector)] * lanes))
@@ -136,7 +135,7 @@ def integer(value: int) -> ir.Constant:
 
 
 def views_of(context, builder, sig, args) -> list[View]:
-    """Return the matrices among the arguments."""
+    """Return views of the matrices among the arguments."""
     return [
         View(builder, kind, cgutils.unpack_tuple(builder, value, 4))
         for kind, value in zip(sig.args, args, strict=True)
@@ -145,9 +144,9 @@ def views_of(context, builder, sig, args) -> list[View]:
 
 
 def outlined(builder, name: str, views: list[View], emit: Callable[..., None]):
-    """Call a function that `emit(builder, *views)` writes, once a module and never inlined.
+    """Call a function written by `emit(builder, *views)`, once per module and never inlined.
 
-    One copy compiles faster than many, and what it loops over has the registers to itself.
+    One copy compiles faster than many, and its loops can use all registers.
     """
     arguments = [part for view in views for part in view.parts]
     kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
@@ -163,13 +162,13 @@ def outlined(builder, name: str, views: list[View], emit: Callable[..., None]):
 
 
 def choose(condition, one: View, other: View) -> View:
-    """Return one of two views, by a condition of the compiled code."""
+    """Return a view that is one of two, selected at run time by `condition`."""
     pairs = zip(one.parts, other.parts, strict=True)
     return View(one.builder, one.kind, [one.builder.select(condition, *pair) for pair in pairs])
 
 
 def loop(builder, start, stop, step: int):
-    """A loop of the code being written; gives the index."""
+    """Write a loop; the context manager yields the index."""
     return cgutils.for_range_slice(builder, start, stop, integer(step), ir.IntType(64))
 
 
@@ -200,7 +199,7 @@ def _emit_matrix(context, builder, sig, args):
 
 @emitted(_matrix_result, _emit_matrix)
 def matrix(array, at, rows, columns, step):
-    """View [rows, columns] of an array's elements in order, from `at` on, rows `step` apart."""
+    """Return a view [rows, columns] of an array's elements from `at` on, with rows `step` apart."""
     if at + (rows - 1) * step + columns > array.size:
         raise ValueError(f"a matrix ends beyond its buffer of {array.size} numbers")
     steps = (step * array.itemsize, array.itemsize)
@@ -217,5 +216,5 @@ def _emit_transposed(context, builder, sig, args):
 
 @emitted(lambda a: MatrixType(a.dtype, None, by_columns=True), _emit_transposed)
 def transposed(a):
-    """The transposed view, to be the first factor of `product`."""
+    """Return the transposed view, for use as the first factor of `product`."""
     return a.T

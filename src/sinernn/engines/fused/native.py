@@ -1,11 +1,11 @@
 # pyright: basic
 # llvmlite is not typed.
-"""Kernels as machine code, called without numba: importing that takes longer than many a run.
+"""Call kernels as machine code, without numba: importing numba takes longer than many runs.
 
-A kernel is compiled for the types of its arguments. The machine code takes pointers to where a
-result and an exception would go, then the arguments taken apart as numba does it: an array is seven
-words and more (who owns it, twice; elements, their bytes, the data; shape and strides), a tuple its
-elements, a `Shape` a word that is not looked at.
+A kernel is compiled for the types of its arguments. The machine code takes pointers to the result
+and to the exception, then the arguments, unpacked as in numba: an array becomes seven or more words
+(two for the owner; number of elements, bytes per element, data; shape and strides), a tuple becomes
+its elements, and a `Shape` becomes one word that is ignored.
 """
 
 import ctypes
@@ -28,33 +28,34 @@ IS_INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 """Whether kernels run as plain Python, for a debugger."""
 
 Kinds = tuple[Any, ...]
-"""What the machine code depends on of arguments: types, and the values of a `Shape`."""
+"""The types of the arguments, and the value of a `Shape`: the machine code depends on them."""
 
-_PREPARING = Lock()  # numba compiles in one thread at a time
-_RETURNED = (0, -2)  # numba's status of a function that returned, and that returned None
+_PREPARING = Lock()  # numba can compile in only one thread at a time
+_RETURNED = (0, -2)  # numba's status codes for a normal return, and for returning None
 _SCALARS: dict[type, Any] = {
     int: ctypes.c_int64, float: ctypes.c_double, bool: ctypes.c_bool,
 }  # fmt: skip
 
 
 class Kernel:
-    """A function of a module of kernels; calling it lets other threads run meanwhile."""
+    """A compiled function; while it runs, other threads can run."""
 
     def __init__(self, module: str, name: str) -> None:
-        """Name the function; its module is imported where it has to be compiled.
+        """Name the function; its module is imported only when the function has to be compiled.
 
         Args:
-            module: Its full name. All that the function calls stands there, in its folder or here.
-            name: Of the function, which returns nothing.
+            module: Full name. Everything that the function calls must be in this module, its
+                folder or this package.
+            name: Name of the function, which returns nothing.
         """
         self.module, self.name = module, name
         self._loaded: dict[Kinds, Callable[..., int]] = {}
 
     def __call__(self, *arguments: Any) -> None:
-        """Run it; arrays must be contiguous, aligned and writeable.
+        """Run the kernel; arrays must be contiguous, aligned and writeable.
 
         Raises:
-            ValueError: An array is not.
+            ValueError: An array is not contiguous, aligned and writeable.
         """
         if IS_INTERPRETED:
             return self._function(*arguments)
@@ -64,13 +65,13 @@ class Kernel:
             raise RuntimeError(f"the kernel {self.name} failed with numba's status {status}")
 
     def is_ready(self, *arguments: Any) -> bool:
-        """Load it from the disk; false if it has yet to be compiled for these types."""
+        """Load the kernel from disk; return false if it must be compiled for these types."""
         words, kinds = _take_apart(arguments)
         with _PREPARING:
             return IS_INTERPRETED or self._find(words, kinds) is not None
 
     def prepare(self, *arguments: Any) -> Callable[..., int]:
-        """Load it from the disk, or compile it and keep it there; one thread at a time."""
+        """Load the kernel from disk, or compile and store it; one thread at a time."""
         words, kinds = _take_apart(arguments)
         with _PREPARING:
             if found := self._find(words, kinds):
@@ -82,7 +83,7 @@ class Kernel:
             return self._load(code, words, kinds)
 
     def _find(self, words: list[Any], kinds: Kinds) -> Callable[..., int] | None:
-        """Return it from memory or from the disk; None if it has to be compiled."""
+        """Return the kernel from memory or from disk; None if it must be compiled."""
         if kinds in self._loaded:
             return self._loaded[kinds]
         code = self._file(kinds).read()
@@ -96,7 +97,7 @@ class Kernel:
 
     @staticmethod
     def _prototype(words: list[Any]) -> Any:
-        """Return the C type of a function that takes such words."""
+        """Return the C type of a function that takes these words."""
         pointers = (ctypes.c_void_p, ctypes.c_void_p)
         types = (_SCALARS.get(type(word), ctypes.c_void_p) for word in words[len(pointers) :])
         return ctypes.CFUNCTYPE(ctypes.c_int32, *pointers, *types)
@@ -111,12 +112,12 @@ class Kernel:
         return KernelFile(self.name, sources, cells, repr(kinds))
 
 
-_result = (ctypes.c_void_p * 2)()  # every kernel writes the same there: None
+_result = (ctypes.c_void_p * 2)()  # shared: every kernel writes the same result, None
 _WHERE = ctypes.addressof(_result), ctypes.addressof(_result) + ctypes.sizeof(ctypes.c_void_p)
 
 
 def _take_apart(arguments: tuple[Any, ...]) -> tuple[list[Any], Kinds]:
-    """Return the words that the machine code takes, and what it has to be compiled for."""
+    """Return the words that the machine code takes, and the kinds it must be compiled for."""
     words, kinds = [*_WHERE], []
     _append(arguments, words, kinds)
     return words, tuple(kinds)
@@ -126,7 +127,7 @@ def _append(arguments: tuple[Any, ...], words: list[Any], kinds: list[Any]) -> N
     for argument in arguments:
         if isinstance(argument, np.ndarray):
             if not argument.flags.carray:
-                raise ValueError("a kernel takes contiguous, aligned and writeable arrays alone")
+                raise ValueError("a kernel takes only contiguous, aligned and writeable arrays")
             data = argument.__array_interface__["data"][0]
             words += None, None, argument.size, argument.itemsize, data
             words += argument.shape
@@ -144,7 +145,7 @@ def _append(arguments: tuple[Any, ...], words: list[Any], kinds: list[Any]) -> N
 
 
 def _load(code: MachineCode) -> int:
-    """Return the address of machine code in memory, where it stays."""
+    """Load machine code into memory permanently; return its address."""
     for name in code.externals:
         function = ctypes.cast(getattr(C_LIBRARY, name), ctypes.c_void_p)
         llvm.add_symbol(name, function.value)
@@ -156,7 +157,7 @@ def _load(code: MachineCode) -> int:
 
 @cache
 def _engine() -> llvm.ExecutionEngine:
-    """Return what holds all machine code of the process."""
+    """Return the execution engine for all machine code of the process."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(jit=True)

@@ -15,14 +15,14 @@ run = Kernel("sinernn.engines.fused.kernels", "run")
 def free_run(
     layout: Layout, params: Flat, inputs: Float[np.ndarray, "B W D"], steps: int, hidden: Flat
 ) -> Float[np.ndarray, "B steps D"]:
-    """Return the outputs of so many steps; where inputs end, outputs become inputs.
+    """Return the network's outputs; after the inputs end, outputs become inputs.
 
     Args:
-        layout: Of the network.
-        params: Its parameters, packed.
-        inputs: W <= steps true samples, scaled units.
-        steps: Outputs of each row.
-        hidden: State before, padded; changed to that after.
+        layout: Layout of the network.
+        params: Packed parameters.
+        inputs: True samples in scaled units, W <= steps.
+        steps: Number of outputs of each row.
+        hidden: Padded initial state; replaced by the final state.
     """
     arguments = _arguments(layout, params, inputs, steps, hidden, _one_step(layout, len(inputs)))
     run(*arguments)
@@ -30,7 +30,7 @@ def free_run(
 
 
 def empty_run(layout: Layout) -> tuple[Kernel, tuple[Any, ...]]:
-    """Return the kernel of `free_run`, with arguments of the right types that ask for nothing."""
+    """Return the kernel of `free_run`, and arguments of the right types for a run of no steps."""
     network = layout.network
     params, hidden = aligned_zeros(layout.size, network.dtype), aligned_zeros(0, network.dtype)
     nothing = np.empty((0, 0, network.channels))
@@ -38,10 +38,10 @@ def empty_run(layout: Layout) -> tuple[Kernel, tuple[Any, ...]]:
 
 
 class Recorder:
-    """Runs sequences side by side, and keeps what derivatives need of every step."""
+    """Runs sequences in a batch, and records the values of every step that derivatives need."""
 
     def __init__(self, layout: Layout, params: Flat, steps: int, batch: int) -> None:
-        """Allocate memory for as many steps of as many sequences."""
+        """Allocate memory for `steps` steps of `batch` sequences."""
         network = layout.network
         self.sizes = Sizes(network.channels, network.num_layers, steps, batch)
         self.buffers = Buffers.of(layout.shape, self.sizes, network.dtype, training=False)
@@ -50,7 +50,7 @@ class Recorder:
     def run(self, inputs: Float[np.ndarray, "B W D"]) -> Float[np.ndarray, "B steps D"]:
         """Run at most `batch` sequences from the zero state; see `free_run`.
 
-        `buffers` then hold window, states and slots, for the batch that is now in `sizes`.
+        Afterwards, `buffers` contain window, states and slots, and `sizes` has the actual batch.
         """
         self.sizes = self.sizes._replace(batch=len(inputs))
         hidden = self._layout.pad_hidden(self._layout.network.zero_hidden(len(inputs)))
@@ -61,7 +61,7 @@ class Recorder:
 
 
 def _one_step(layout: Layout, batch: int) -> tuple[Sizes, Buffers]:
-    """Return memory of a step, which the next one overwrites."""
+    """Return memory for a single step, which the next step overwrites."""
     network = layout.network
     sizes = Sizes(network.channels, network.num_layers, 1, batch)
     return sizes, Buffers.of(layout.shape, sizes, network.dtype, training=False)
@@ -75,7 +75,7 @@ def _arguments(
     hidden: Flat,
     memory: tuple[Sizes, Buffers],
 ) -> tuple[Any, ...]:
-    # A kernel is compiled for types: every call must bring the same.
+    # A kernel is compiled for types: every call must have the same types.
     (sizes, buffers), dtype = memory, layout.network.dtype
     outputs = np.empty((steps, len(inputs), layout.network.channels), dtype)
     inputs = plain(inputs.transpose(1, 0, 2), dtype)

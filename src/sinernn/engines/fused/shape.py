@@ -1,4 +1,4 @@
-"""What a kernel is compiled for: a cell and a width."""
+"""The compile-time constants of a kernel: cell and width."""
 
 from dataclasses import dataclass
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from sinernn.model.cells import CELLS
 
-PADDED_BYTES = 64  # rows are padded to this: the widest vector in use
+PADDED_BYTES = 64  # rows are padded to a multiple of this: the widest vector in use
 
 
 def _step(columns: int) -> int:
-    """Row step of a matrix: rows a power of two apart would crowd into a few cache sets."""
+    """Return a matrix's row step: rows a power of two apart would compete for few cache sets."""
     return columns + (PADDED_BYTES // 4 if columns % 256 == 0 else 0)
 
 
@@ -18,8 +18,8 @@ def _step(columns: int) -> int:
 class Shape:
     """A cell and its width; each attribute is a constant in compiled code.
 
-    Sizes that are not here (channels, layers, batch, steps) are plain numbers, so that one
-    compiled kernel serves them all.
+    Other sizes (channels, layers, batch, steps) are run-time values, so one compiled kernel
+    supports all of them.
     """
 
     cell: str
@@ -30,43 +30,43 @@ class Shape:
 
     @classmethod
     def of(cls, cell: str, hidden_size: int, dtype: str) -> "Shape":
-        """The shape that holds `hidden_size` units."""
+        """Return the shape for `hidden_size` units."""
         lanes = PADDED_BYTES // np.dtype(dtype).itemsize
-        # a narrow network takes a narrow vector: the power of two above it, at least 4
+        # A narrow network uses a narrow vector: `hidden_size` rounded up to a power of two, >= 4.
         multiple = min(lanes, max(4, 1 << (hidden_size - 1).bit_length()))
         return cls(cell, -(-hidden_size // multiple) * multiple)
 
     @property
     def gates(self) -> int:
-        """Columns of a weight matrix."""
+        """Number of columns of a weight matrix."""
         return CELLS[self.cell].gates * self.hidden
 
     @property
     def gates_step(self) -> int:
-        """From one row of a weight matrix to the next."""
+        """Row step of a weight matrix."""
         return _step(self.gates)
 
     @property
     def hidden_step(self) -> int:
-        """From one row of a transposed weight matrix to the next."""
+        """Row step of a transposed weight matrix."""
         return _step(self.hidden)
 
     @property
     def slots(self) -> int:
-        """Columns of a step's pre-activations."""
+        """Number of columns of a step's pre-activations."""
         return CELLS[self.cell].slots * self.hidden
 
     @property
     def recurrent(self) -> int:
-        """First of the slots' columns that the recurrent weights feed."""
+        """First slot column that the recurrent weights feed."""
         return self.slots - self.gates
 
     @property
     def slopes(self) -> int:
-        """Columns of a step's derivatives: of h and c, by every slot and by h and c."""
+        """Columns of a step's derivatives: of h and c, with respect to every slot, h and c."""
         return 2 * (self.slots + 2 * self.hidden)
 
     @property
     def states(self) -> int:
-        """1 (h) or 2 (h and c)."""
+        """Number of states: 1 (h) or 2 (h and c)."""
         return CELLS[self.cell].states

@@ -1,14 +1,14 @@
 # pyright: basic, reportAttributeAccessIssue=false, reportArgumentType=false
-# Formulas take numpy arrays or LLVM vectors, for which there is no common type.
-"""LLVM vectors with the operators of a number, for formulas that numpy runs as well.
+# Formulas take numpy arrays or LLVM vectors, which have no common type.
+"""LLVM vectors with the operators of a number, for formulas that also run on numpy arrays.
 
 A formula (`model.functions`, `model.cells`, Adam) takes a numpy array, and is then plain Python
-that a test can call, or a `Lanes`, which appends the matching vector instruction to the function
-that numba is compiling. There is no second text that could disagree with the first.
+that a test can call; or it takes `Lanes`, and appends vector instructions to the function that
+numba is compiling. Both uses share one definition, so they cannot disagree.
 
-LLVM lowers a vector to whatever the processor has. Flags: `contract` alone (a product and
-a sum may fuse), because `nnan` or `ninf` would let the compiler hide a NaN, and `reassoc`
-would undo the two-part constant of `exp`.
+LLVM lowers a vector to the instructions of the processor. Flags: only `contract` (a product and a
+sum may fuse), because `nnan` or `ninf` would let the compiler hide a NaN, and `reassoc` would undo
+the two-part constant of `exp`.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ CONTRACT = ("contract",)
 class Lanes:
     """One LLVM vector of floats, with the operators of a number.
 
-    `builder` is where instructions go, `value` the LLVM vector.
+    `builder` receives the instructions, `value` is the LLVM vector.
     """
 
     def __init__(self, builder: ir.IRBuilder, value: ir.Value):
@@ -35,7 +35,7 @@ class Lanes:
         return self.value.type
 
     def lift(self, other: Any) -> ir.Value:
-        """The LLVM vector of another `Lanes`, or of a Python number in every lane."""
+        """Return the LLVM vector of another `Lanes`, or a vector of one Python number."""
         if isinstance(other, Lanes):
             return other.value
         return ir.Constant(self.type, [float(other)] * self.type.count)
@@ -74,29 +74,29 @@ class Lanes:
         return np.dtype(np.float32 if self.type.element == ir.FloatType() else np.float64)
 
     def tanh(self) -> "Lanes":
-        """The library's hyperbolic tangent."""
+        """Return the library's hyperbolic tangent."""
         return self._intrinsic("tanh")
 
     def exp(self) -> "Lanes":
-        """The library's exponential."""
+        """Return the library's exponential."""
         return self._intrinsic("exp")
 
     def sqrt(self) -> "Lanes":
-        """Square root."""
+        """Return the square root."""
         return self._intrinsic("sqrt")
 
     def rint(self) -> "Lanes":
-        """The nearest whole number."""
+        """Return the nearest integer."""
         return self._intrinsic("rint")
 
     def choose(self, compare: str, limit: float, chosen: Any, otherwise: Any) -> "Lanes":
-        """`chosen` where `self <compare> limit`, else `otherwise`, which a NaN takes."""
+        """Return `chosen` where `self <compare> limit`, else (and for a NaN) `otherwise`."""
         mask = self.builder.fcmp_ordered(compare, self.value, self.lift(limit))
         selected = self.builder.select(mask, self.lift(chosen), self.lift(otherwise))
         return Lanes(self.builder, selected)
 
     def power_of_two(self) -> "Lanes":
-        """2**self for float32 lanes that hold whole numbers in -126..127 (a NaN gives garbage)."""
+        """Return 2**self for float32 integers in -126..127 (for a NaN, an arbitrary number)."""
         builder, lanes = self.builder, self.type.count
         whole = ir.VectorType(ir.IntType(32), lanes)
         # saturating: the plain conversion of a NaN is undefined in LLVM
@@ -112,7 +112,7 @@ class Lanes:
         return Lanes(builder, builder.bitcast(bits, self.type))
 
     def _intrinsic(self, name: str) -> "Lanes":
-        """The LLVM intrinsic `llvm.<name>` of every lane."""
+        """Apply the LLVM intrinsic `llvm.<name>` to every lane."""
         suffix = f"v{self.type.count}{'f32' if self.type.element == ir.FloatType() else 'f64'}"
         function = cgutils.get_or_insert_function(
             self.builder.module, ir.FunctionType(self.type, [self.type]), f"llvm.{name}.{suffix}"
