@@ -1,1 +1,1 @@
-"""The network as numbers: parameters, cells, and derivatives by the hidden state."""
+"""The network in numpy: parameters, cells, and derivatives with respect to the hidden state."""

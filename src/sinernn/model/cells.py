@@ -1,23 +1,22 @@
 # pyright: basic
 # Formulas take numpy arrays, torch tensors or LLVM vectors, which have no common type.
-"""Each cell once: what one step does to one hidden unit, and the derivative of that.
+"""One definition of each cell: one step of one hidden unit, and its derivative.
 
-The fused engine, refinement, the linearization of a trained network and, for a cell that PyTorch
-has not, the torch engine derive theirs from it. A new cell is a subclass of `Cell` and a line in
+The fused engine, refinement and the linearization of a trained network use this definition; so does
+the torch engine for a cell that PyTorch lacks. A new cell is a subclass of `Cell` and a line in
 `CELLS`.
 
-A step's pre-activations lie in *slots*, one for each sum that a hidden unit keeps apart. The input
-weights feed the first `gates` slots, the recurrent weights the last `gates`:
+The pre-activations of a step are stored in *slots*, one for each separate sum of a hidden unit. The
+input weights feed the first `gates` slots, the recurrent weights feed the last `gates`:
 
     cell        slots        input weights feed   recurrent weights feed
     rnn_*       a            a                    a
     lstm        i f g o      all                  all
     gru         m r z k      m r z                r z k
 
-(The GRU multiplies k, the recurrent part of its candidate, by r before it joins m.)
+(The GRU multiplies k, the recurrent part of its candidate, by r before adding it to m.)
 
-Source: the equations are those in the documentation of torch.nn.RNN, torch.nn.LSTM and
-torch.nn.GRU.
+Source: the equations in the documentation of torch.nn.RNN, torch.nn.LSTM and torch.nn.GRU.
 """
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -29,7 +28,7 @@ class Cell:
     """One kind of cell: a step of one unit, forward and backward, element by element."""
 
     slots: ClassVar[int] = 1
-    """Sums kept apart for each hidden unit."""
+    """Number of separate sums of each hidden unit."""
 
     input_order: ClassVar[tuple[int, ...]] = (0,)
     """For each slot that the input weights feed, the index of torch's gate."""
@@ -38,11 +37,11 @@ class Cell:
     """The same for the last slots and the recurrent weights."""
 
     states: ClassVar[int] = 1
-    """1 (h) or 2 (h and c)."""
+    """Number of states: 1 (h) or 2 (h and c)."""
 
     @property
     def gates(self) -> int:
-        """Blocks of H rows that torch stacks in a weight matrix."""
+        """Number of blocks of H rows that torch stacks in a weight matrix."""
         return len(self.input_order)
 
     @staticmethod
@@ -52,10 +51,10 @@ class Cell:
         Args:
             slots: Pre-activations.
             h: State before the step.
-            c: The same; without meaning for a cell that has no c.
+            c: The same; ignored by a cell without c.
 
         Returns:
-            (slots that `backward` needs, or () for none; h after the step; c after it).
+            (slots that `backward` needs, or () for none; h after the step; c after the step).
         """
         raise NotImplementedError
 
@@ -64,26 +63,26 @@ class Cell:
         """Propagate gradients through one step; linear in (dh, dc).
 
         Args:
-            slots: What `forward` returned.
-            h: State before the step.
-            after: h after it.
-            c: c before it.
-            c_after: c after it.
-            dh: Gradient by `after`.
-            dc: Gradient by `c_after`.
+            slots: The slots that `forward` returned.
+            h: h before the step.
+            after: h after the step.
+            c: c before the step.
+            c_after: c after the step.
+            dh: Gradient with respect to `after`.
+            dc: Gradient with respect to `c_after`.
 
         Returns:
-            (gradients of the slots, of h without what flows through the recurrent weights, of c).
+            (gradients of the slots; of h, without the part through the recurrent weights; of c).
         """
         raise NotImplementedError
 
     def slopes(
         self, slots: Any, h: Any, after: Any, c: Any, c_after: Any, one: Any, zero: Any
     ) -> list[tuple[Any, ...]]:
-        """Return the derivatives of h and of c by every slot, and by h and c before the step.
+        """Return the derivatives of the new h and c by every slot, and by h and c before the step.
 
-        They serve to propagate gradients back as well as to push small changes forward. For the
-        arguments see `backward`; `one` and `zero` are of the type of the states.
+        They are used to propagate gradients backward and small changes forward. See `backward` for
+        the arguments; `one` and `zero` have the type of the states.
         """
         both = [
             self.backward(slots, h, after, c, c_after, *by) for by in ((one, zero), (zero, one))
@@ -123,7 +122,7 @@ class Relu(Cell):
 
 
 class Lstm(Cell):
-    """Long short-term memory; torch orders its gates i f g o."""
+    """Long short-term memory; torch's order of gates is i f g o."""
 
     slots = 4
     input_order = hidden_order = (0, 1, 2, 3)
@@ -152,7 +151,7 @@ class Lstm(Cell):
 
 
 class Gru(Cell):
-    """A gated recurrent unit; torch orders its gates r z n."""
+    """A gated recurrent unit; torch's order of gates is r z n."""
 
     slots = 4
     input_order = (2, 0, 1)

@@ -1,10 +1,11 @@
 # pyright: basic
 # Formulas take numpy arrays, torch tensors or LLVM vectors, which have no common type.
-"""Elementary functions on numpy arrays, torch tensors and LLVM vectors alike.
+"""Elementary functions of numpy arrays, torch tensors and LLVM vectors.
 
-The cells of `cells.py` and Adam are written with them once. A numpy array makes a formula plain
-Python that a test can call; an `engines.fused.simd.Lanes` appends the matching vector instruction
-to the function that numba is compiling; a torch tensor makes autograd differentiate it.
+The cells of `cells.py` and Adam are written once, with these functions. With a numpy array, a
+formula is plain Python that a test can call; with an `engines.fused.simd.Lanes`, it appends vector
+instructions to the function that numba is compiling; with a torch tensor, autograd differentiates
+it.
 """
 
 import operator
@@ -14,17 +15,17 @@ import numpy as np
 
 
 def _is_single(x: Any) -> bool:
-    """Whether x is float32 of numpy or of an LLVM vector; torch has functions of its own."""
+    """Return whether x is a float32 numpy array or LLVM vector; torch has its own functions."""
     return x.dtype == np.float32
 
 
 def _library(x: Any, name: str) -> Any:
-    """The library's function `name` of every element."""
+    """Apply the library's function `name` to every element."""
     return getattr(np, name)(x) if isinstance(x, np.ndarray) else getattr(x, name)()
 
 
 def _choose(x: Any, compare: str, limit: float, chosen: Any, otherwise: Any) -> Any:
-    """`chosen` where `x <compare> limit`, else `otherwise`; so a NaN in `x` takes `otherwise`."""
+    """Return `chosen` where `x <compare> limit`, else (and for a NaN in `x`) `otherwise`."""
     if not isinstance(x, np.ndarray):
         return x.choose(compare, limit, chosen, otherwise)
     test = {"<": operator.lt, ">": operator.gt, "<=": operator.le}[compare](x, limit)
@@ -32,19 +33,19 @@ def _choose(x: Any, compare: str, limit: float, chosen: Any, otherwise: Any) -> 
 
 
 def _power_of_two(n: Any) -> Any:
-    """2**n for float32 that holds whole numbers in -126..127 (a NaN gives garbage)."""
+    """Return 2**n for float32 integers in -126..127 (for a NaN, an arbitrary number)."""
     if not isinstance(n, np.ndarray):
         return n.power_of_two()
     return np.ldexp(np.float32(1), np.nan_to_num(n).astype(np.int32))
 
 
 def sqrt(x: Any) -> Any:
-    """Square root."""
+    """Return the square root."""
     return _library(x, "sqrt")
 
 
 def tanh(x: Any) -> Any:
-    """Hyperbolic tangent; float32 within 6 ulp everywhere (tested), else the library's.
+    """Return the hyperbolic tangent; float32 within 6 ulp (tested), float64 from the library.
 
     Source:
         float32: the clamped rational minimax approximation of Eigen 3,
@@ -55,7 +56,7 @@ def tanh(x: Any) -> Any:
     x = _choose(x, ">", 7.90531110763549805, 7.90531110763549805, x)
     x = _choose(x, "<", -7.90531110763549805, -7.90531110763549805, x)
     z = x * x
-    # numerator and denominator times 256, so that x * p does not underflow before x does
+    # Numerator and denominator are multiplied by 256, so that x * p underflows no sooner than x.
     p = z * (256 * -2.76076847742355e-16) + 256 * 2.00018790482477e-13
     for coefficient in (
         -8.60467152213735e-11,
@@ -72,7 +73,7 @@ def tanh(x: Any) -> Any:
 
 
 def exp(x: Any) -> Any:
-    """Exponential; float32 for -87 <= x <= 88 alone, float64 the library's.
+    """Return the exponential; float32 only for -87 <= x <= 88, float64 from the library.
 
     float32: x = n ln 2 + r with |r| <= ln(2) / 2, then 2**n times a polynomial in r.
 
@@ -87,25 +88,25 @@ def exp(x: Any) -> Any:
     p = r * 1.9875691500e-4 + 1.3981999507e-3
     for coefficient in (8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1):
         p = r * p + coefficient
-    # a NaN's power of two is garbage, but its polynomial is NaN and so is the product
+    # For a NaN the power of two is arbitrary, but the polynomial is NaN, and so is the product.
     return (r * r * p + r + 1.0) * _power_of_two(n)
 
 
 def sigmoid(x: Any) -> Any:
-    """Logistic function 1 / (1 + exp(-x)); float32 within 3 ulp where it is normal (tested)."""
-    if _is_single(x):  # beyond, exp leaves the normal numbers
+    """Return 1 / (1 + exp(-x)); float32 within 3 ulp where the result is normal (tested)."""
+    if _is_single(x):  # outside this range, the result of exp is not a normal number
         x = _choose(x, "<", -87.0, -87.0, x)
         x = _choose(x, ">", 87.0, 87.0, x)
     return 1.0 / (1.0 + exp(0.0 - x))
 
 
 def relu(x: Any) -> Any:
-    """max(x, 0), a NaN passes."""
+    """Return max(x, 0); a NaN stays NaN."""
     if hasattr(x, "relu"):  # a torch tensor
         return x.relu()
     return _choose(x, "<=", 0.0, 0.0, x)
 
 
 def where_positive(x: Any, value: Any) -> Any:
-    """`value` where x > 0, else 0; where x is NaN, `value`, as torch does it."""
+    """Return `value` where x > 0 or x is NaN (as torch does), else 0."""
     return _choose(x, "<=", 0.0, 0.0, value)

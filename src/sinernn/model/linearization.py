@@ -1,7 +1,7 @@
-"""A network as a map of its hidden state, and the derivative of that map; float64, numpy alone.
+"""A network as a map of its hidden state, and the derivative of that map; float64, numpy only.
 
-An engine computes outputs fast; this opens the network up: hidden states, and what becomes of a
-small change of them.
+Engines compute outputs fast; this module gives access to hidden states, and shows how small changes
+of them evolve.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,32 +11,32 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from sinernn import blas as blas  # first of all that computes
+from sinernn import blas as blas  # imported before anything computes
 from sinernn.model.cells import CELLS
 from sinernn.model.network import Hidden, Network, Params
 
 Inputs = Float[np.ndarray, "B D"]
-"""One sample a row, in scaled units."""
+"""One sample per row, in scaled units."""
 
 Change = Float[np.ndarray, "... S L B H"]
-"""A small change of the hidden state, or several: axes before those of the state are free."""
+"""A small change of the hidden state, or several changes along additional leading axes."""
 
 Push = Callable[[Change], Change]
-"""A tangent map of the whole network: change of the hidden state -> of the next one."""
+"""A tangent map of the network: from a change of the hidden state to the change one step later."""
 
 Slopes = tuple[Any, ...]
-"""Derivatives of one state (h or c) after a step by the slots, by h and by c before it."""
+"""Derivatives of one state (h or c) after a step, by the slots and by h and c before the step."""
 
 
 class StateMap:
-    """A network as a map of its hidden state, in float64 whatever its parameters are."""
+    """A network as a map of its hidden state, in float64 for parameters of any dtype."""
 
     def __init__(self, network: Network, params: Params) -> None:
         self.network, self.cell = network, CELLS[network.cell]
         self.params = {name: value.astype(np.float64) for name, value in params.items()}
         self._readout = np.ascontiguousarray(self.params["readout.weight"].T)  # [H, D]
         self._layers = [self._layer(layer) for layer in range(network.num_layers)]
-        # Of one layer, what is fed back is a linear function of h: one product a step.
+        # With one layer, the input fed back is a linear function of h: one product per step.
         first, feeds_itself = self._layers[0], network.num_layers == 1
         self._closed = _Layer(
             first.by_input,
@@ -45,11 +45,11 @@ class StateMap:
         )
 
     def step(self, inputs: Inputs, hidden: Hidden) -> Hidden:
-        """Return the hidden state after one more input, in scaled units."""
+        """Return the hidden state after one more input in scaled units."""
         return self._run(inputs, hidden)[0]
 
     def output(self, hidden: Float[np.ndarray, "... S L B H"]) -> Float[np.ndarray, "... B D"]:
-        """Return what the network predicts in a state: the next sample, in scaled units."""
+        """Return the network's prediction in a state: the next sample, in scaled units."""
         return hidden[..., 0, -1, :, :] @ self._readout + self.params["readout.bias"]
 
     def free_step(self, hidden: Hidden) -> Hidden:
@@ -57,9 +57,9 @@ class StateMap:
         return self._run(None, hidden)[0]
 
     def linearize(self, inputs: Inputs | None, hidden: Hidden) -> tuple[Hidden, "_Tangent"]:
-        """Return the next hidden state and the tangent map that led there.
+        """Return the next hidden state and the tangent map of this step.
 
-        Without inputs, the network reads its own output, which changes with the state.
+        Without inputs, the network reads its own output, which depends on the state.
         """
         new, kept = self._run(inputs, hidden)
         one, zero = np.ones(hidden.shape[2:]), np.zeros(hidden.shape[2:])
@@ -74,7 +74,7 @@ class StateMap:
     def run(
         self, hidden: Hidden, steps: int, inputs: Float[np.ndarray, "steps B D"] | None = None
     ) -> Float[np.ndarray, "states S L B H"]:
-        """Return the hidden state and those after each of so many steps, free without inputs."""
+        """Return the initial hidden state and that after each step; a free run without inputs."""
         states = np.empty((steps + 1, *hidden.shape))
         states[0] = hidden
         for step in range(steps):
@@ -83,14 +83,14 @@ class StateMap:
         return states
 
     def free_tangents(self, states: Float[np.ndarray, "steps S L B H"]) -> Iterator[Push]:
-        """Return the tangent map of a free step from each of these states, linearized at once."""
+        """Return the tangent map of a free step from each state; all are linearized together."""
         steps, rows = len(states), states.shape[3]
-        side_by_side = np.moveaxis(states, 0, 2).reshape(*states.shape[1:3], steps * rows, -1)
-        _, tangent = self.linearize(None, side_by_side)
+        batch = np.moveaxis(states, 0, 2).reshape(*states.shape[1:3], steps * rows, -1)
+        _, tangent = self.linearize(None, batch)
         return (tangent.of_rows(slice(step * rows, (step + 1) * rows)) for step in range(steps))
 
     def _run(self, inputs: Inputs | None, hidden: Hidden) -> tuple[Hidden, list[Any]]:
-        """Return the next hidden state, and of each layer the slots that derivatives need."""
+        """Return the next hidden state, and the slots of each layer that derivatives need."""
         new, kept, below = np.empty(hidden.shape), list[Any](), inputs
         for layer in range(self.network.num_layers):
             weights = self._layers[layer]
@@ -105,7 +105,7 @@ class StateMap:
         return new, kept
 
     def _fed_back(self, hidden: Hidden) -> tuple["_Layer", Inputs | None]:
-        """Return the first layer's weights and inputs where it reads the network's output."""
+        """Return the first layer's weights and inputs when it reads the network's output."""
         if self.network.num_layers == 1:
             return self._closed, None
         return self._layers[0], self.output(hidden)
@@ -113,11 +113,11 @@ class StateMap:
     def jacobians(
         self, hidden: Hidden, *, inputs: Inputs | None = None
     ) -> Float[np.ndarray, "B n n"]:
-        """Return the derivative of the next state by each row's state, n = S L H numbers.
+        """Return the derivative of each row's next state by its state, n = S L H values.
 
         Args:
-            hidden: States, one a row.
-            inputs: What each row reads next, held fixed; default: its own output, fed back.
+            hidden: States, one per row.
+            inputs: The next input of each row, held fixed; default: its own output, fed back.
         """
         states, layers, rows, units = hidden.shape
         push = self.linearize(inputs, hidden)[1]
@@ -129,7 +129,7 @@ class StateMap:
     def slots(
         self, weights: "_Layer", by_input: np.ndarray | None, by_hidden: np.ndarray, bias: Any = 0.0
     ) -> Any:
-        """Return a layer's slots [..., H] from what it reads and its h, or from changes of them."""
+        """Return a layer's slots [..., H] from its input and h, or from changes of both."""
         units = self.network.hidden_size
         sums = by_hidden @ weights.by_hidden + bias
         if by_input is not None:
@@ -139,7 +139,7 @@ class StateMap:
     def layer_for_changes(
         self, layer: int, change: Change, below: np.ndarray | None, is_free: bool
     ) -> tuple["_Layer", np.ndarray | None]:
-        """Return a layer's weights, and the change of what it reads, for a change of the state."""
+        """Return a layer's weights and the change of its input, for a change of the state."""
         if layer > 0 or not is_free:
             return self._layers[layer], below
         if self.network.num_layers == 1:
@@ -147,7 +147,7 @@ class StateMap:
         return self._layers[0], change[..., 0, -1, :, :] @ self._readout
 
     def _layer(self, layer: int) -> "_Layer":
-        """Return a layer's weights by the cell's slots, zero where they feed none."""
+        """Return a layer's weights in the order of the cell's slots, zero for slots not fed."""
         cell, units = self.cell, self.network.hidden_size
         apart = cell.slots - cell.gates
 
@@ -168,7 +168,7 @@ class StateMap:
 
 @dataclass(frozen=True)
 class _Layer:
-    """A layer's weights by the cell's slots; S H columns."""
+    """A layer's weights in the order of the cell's slots; one block of H columns per slot."""
 
     by_input: Float[np.ndarray, "reads slots"]
     by_hidden: Float[np.ndarray, "H slots"]
@@ -177,14 +177,14 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _Tangent:
-    """The tangent map of one step: layers in turn, each reading the change of the one below."""
+    """The tangent map of one step: each layer reads the change of the layer below."""
 
     model: StateMap
     slopes: list[list[Slopes]]
-    """By layer, and by state after the step."""
+    """For each layer and each state after the step."""
 
     is_free: bool
-    """Whether the first layer reads the network's output; else its input is held fixed."""
+    """Whether the first layer reads the network's output; otherwise its input is held fixed."""
 
     def of_rows(self, rows: slice) -> "_Tangent":
         """Return the tangent map of some rows."""
@@ -195,7 +195,7 @@ class _Tangent:
         return _Tangent(self.model, slopes, self.is_free)
 
     def __call__(self, change: Change) -> Change:
-        """Push a change of the hidden state on."""
+        """Return the change of the hidden state one step later."""
         pushed, below = np.empty(change.shape), None
         for layer, slopes in enumerate(self.slopes):
             h, c = change[..., 0, layer, :, :], change[..., -1, layer, :, :]

@@ -1,7 +1,7 @@
-"""The network as numbers: parameter names and shapes, initial values, and the training state.
+"""The network in numpy: parameter names and shapes, initial values, and the training state.
 
-Names and layouts are those of `torch.nn.RNN`, `GRU` and `LSTM` (prefix `rnn.`) and of the linear
-read-out applied at every step (prefix `readout.`). Numpy only: every engine starts from here.
+Names and shapes are those of `torch.nn.RNN`, `GRU` and `LSTM` (prefix `rnn.`) and of the linear
+read-out applied at every step (prefix `readout.`). Every engine starts from these arrays.
 """
 
 import math
@@ -20,7 +20,7 @@ Theta = Float[np.ndarray, " P"]
 """All parameters in one array, in the order of `Network.shapes`, in float64."""
 
 Hidden = Float[np.ndarray, "S L B H"]
-"""Hidden state: S = 1 (h), or 2 (h and c) for the LSTM, of L layers and B rows."""
+"""Hidden state of L layers and B rows: S = 1 (h), or 2 (h and c) for the LSTM."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Network:
     """One of `CELLS`."""
 
     channels: int
-    """Inputs and outputs D."""
+    """Number of inputs and of outputs, D."""
 
     hidden_size: int
-    """Units H in each layer."""
+    """Number of units in each layer, H."""
 
     num_layers: int
-    """Layers L."""
+    """Number of layers, L."""
 
     dtype: str
     """`float32` or `float64`."""
@@ -61,7 +61,7 @@ class Network:
         return sum(math.prod(shape) for shape in self.shapes.values())
 
     def split(self, theta: Theta) -> Params:
-        """Return views of parameters that are one array, under torch's names."""
+        """Return views of a flat parameter array under torch's names."""
         views, begin = Params(), 0
         for name, shape in self.shapes.items():
             end = begin + math.prod(shape)
@@ -70,14 +70,14 @@ class Network:
         return views
 
     def zero_hidden(self, rows: int) -> Hidden:
-        """Return the hidden state at rest, for a batch of `rows`."""
+        """Return the zero hidden state for a batch of `rows`."""
         states = CELLS[self.cell].states
         return np.zeros((states, self.num_layers, rows, self.hidden_size), self.dtype)
 
     def initial_params(self, seed: int) -> Params:
         """Draw every parameter uniformly from +-1/sqrt(H), as torch does for these layers.
 
-        The draws are made in float64 and rounded, so both dtypes start from the same network.
+        The values are drawn in float64 and rounded, so both dtypes start from the same network.
         """
         bound = 1 / math.sqrt(self.hidden_size)
         generator = stream(seed, Purpose.WEIGHTS)
@@ -100,33 +100,33 @@ class Network:
 
 @dataclass(frozen=True)
 class RefineState:
-    """All that second-order refinement needs to go on; its arrays are never written in place."""
+    """The state that refinement needs to continue; its arrays are never changed in place."""
 
     theta: Theta
-    """The parameters as they stand."""
+    """The current parameters."""
 
     stage: int
-    """The stage that comes next; as many as there are when refinement is done."""
+    """Index of the next stage; equals the number of stages when refinement is finished."""
 
     iteration: int
-    """The iteration of it that comes next; -1 before the measurement at the start."""
+    """Index of the next iteration in that stage; -1 before the measurement at the start."""
 
     step: int
-    """Iterations done in all stages."""
+    """Number of iterations done in all stages."""
 
     damping: float
     """Levenberg-Marquardt damping, relative to the scale of each parameter."""
 
     best_theta: Theta
-    """The parameters to keep."""
+    """The best parameters so far."""
 
     best_error: float
-    """Their closed-loop error on the validation part; infinite before it is measured."""
+    """Closed-loop error of `best_theta` on the validation part; infinite before it is measured."""
 
 
 @dataclass
 class TrainState:
-    """All that training needs to go on, on any engine."""
+    """The state that training needs to continue, on any engine."""
 
     params: Params
     """The weights."""
@@ -138,15 +138,15 @@ class TrainState:
     """Adam's running mean of each squared gradient."""
 
     hidden: Hidden
-    """What the last update left behind, for the next one to go on from."""
+    """Hidden state after the last update, from which the next one continues."""
 
     updates: int
-    """Updates done; plans, schedule and Adam's bias correction follow from it."""
+    """Number of updates done; it determines plans, schedule and Adam's bias correction."""
 
     refine: RefineState | None = None
-    """Where refinement stands, which follows the updates; None before it begins."""
+    """State of refinement, which follows the updates; None before it begins."""
 
     def is_finite(self) -> bool:
-        """Whether every number in it is finite."""
+        """Return whether every number of the state is finite."""
         groups = (self.params, self.first_moment, self.second_moment, {"hidden": self.hidden})
         return all(np.isfinite(value).all() for group in groups for value in group.values())

@@ -1,8 +1,8 @@
-"""Derivatives of sequences' outputs with respect to every parameter.
+"""Derivatives of the outputs of sequences with respect to every parameter.
 
 T steps, H hidden units, D channels, G gates of torch's weight matrices, R residuals of one
-sequence, newest first: column k D + d is channel d of the k-th step counted from the end of the
-sequence.
+sequence, newest first: column k D + d is channel d of the k-th step that counts, from the end of
+the sequence.
 """
 
 import math
@@ -23,20 +23,20 @@ from sinernn.model.network import Network, Theta
 differentiate = Kernel("sinernn.refine.kernels", "differentiate")
 
 CHUNK = 8
-"""Time steps whose outer products are summed in one pass over the Jacobian: eight multiply-adds for
-every load and store of an accumulator."""
+"""Time steps whose outer products are summed in one pass over the Jacobian: eight multiply-adds per
+load and store of an accumulator."""
 
 GROUP = 4
-"""Sequences that one call runs and differentiates. A constant: the last bits of a run depend on how
-many run side by side."""
+"""Sequences that one call runs and differentiates. It must be constant, because the last bits of a
+run depend on the number of sequences in its batch."""
 
 LANES = 8
-"""Columns are worked on in whole groups of this many, the last ones zero: the vectorised loops then
-have no remainder, which would take longer than the rest."""
+"""Columns are padded with zeros to a multiple of this, so the vectorised loops have no remainder,
+which would take longer than the main part."""
 
 
 class Weights(NamedTuple):
-    """What adjoints flow back through, in torch's order and shapes."""
+    """The weights that adjoints are propagated through, in torch's order and shapes."""
 
     w_ih: np.ndarray  # [G H, D]
     w_hh: np.ndarray  # [G H, H]
@@ -44,25 +44,25 @@ class Weights(NamedTuple):
 
     @classmethod
     def of(cls, theta: Theta, network: Network) -> "Weights":
-        """Views of the flat parameters [P]."""
+        """Return views of the flat parameters [P]."""
         views = network.split(theta)
         return cls(views["rnn.weight_ih_l0"], views["rnn.weight_hh_l0"], views["readout.weight"])
 
 
 class Adjoints(NamedTuple):
-    """Working memory of `differentiate`; R' is R in whole groups of LANES."""
+    """Adjoints, working memory of `differentiate`; R' is R rounded up to a multiple of LANES."""
 
     state: np.ndarray  # [H, R'] of h
     memory: np.ndarray  # [H, R'] of c
     inputs: np.ndarray  # [D, R'] of the next step's input
-    # of each step of a chunk
+    # For each step of a chunk:
     from_input: np.ndarray  # [CHUNK, G H, R'] of W_ih x + b_ih
-    from_state: np.ndarray  # [CHUNK, G H, R'] of W_hh h + b_hh; where they are added, the same
-    output: np.ndarray  # [CHUNK, D, R']
+    from_state: np.ndarray  # [CHUNK, G H, R'] of W_hh h + b_hh; same array if `feeds_sums`
+    output: np.ndarray  # [CHUNK, D, R'] of the output
 
     @classmethod
     def of(cls, network: Network, residuals: int) -> "Adjoints":
-        """Memory for as many residuals of a sequence, zero."""
+        """Allocate zeros for a number of residuals of a sequence."""
         cell, hidden, channels = CELLS[network.cell], network.hidden_size, network.channels
         rows, count = cell.gates * hidden, in_lanes(residuals)
         from_input = zeros(CHUNK, rows, count)
@@ -77,31 +77,31 @@ class Adjoints(NamedTuple):
 
 
 def feeds_sums(cell: Cell) -> bool:
-    """Whether what the input and the recurrent weights contribute is added gate by gate."""
+    """Return whether input and recurrent weights contribute to the same sums, gate by gate."""
     return cell.slots == cell.gates and cell.input_order == cell.hidden_order
 
 
 def zeros(*shape: int) -> np.ndarray:
-    """Return zeros whose rows, in whole groups, begin at a cache line each."""
+    """Return zeros; if rows are a multiple of LANES, each row starts at a cache line."""
     return aligned_zeros(math.prod(shape), "float64").reshape(shape)
 
 
 def in_lanes(count: int) -> int:
-    """Round a number of columns up to whole groups."""
+    """Round a number of columns up to a multiple of LANES."""
     return (count + LANES - 1) // LANES * LANES
 
 
 @lru_cache
 def layout_of(network: Network) -> Layout:
-    """Return where the parameters of a network lie in the kernels' arrays, in float64."""
+    """Return the kernels' layout of a network in float64."""
     return Layout(replace(network, dtype="float64"))
 
 
 class Sweep:
-    """Runs of a group of sequences and their derivatives, in memory that the next group reuses."""
+    """Runs and differentiates groups of sequences; all groups use the same memory."""
 
     def __init__(self, network: Network, theta: Theta, steps: int, residuals: int) -> None:
-        """Allocate memory for as many steps and residuals of a sequence."""
+        """Allocate memory for the given numbers of steps and residuals of a sequence."""
         layout, cell = layout_of(network), CELLS[network.cell]
         self._recorder = Recorder(layout, layout.pack_flat(theta), steps, GROUP)
         self._shape = layout.shape
@@ -117,11 +117,11 @@ class Sweep:
         )
 
     def run(self, samples: Float[np.ndarray, "B W D"]) -> Float[np.ndarray, "B steps D"]:
-        """Run at most `GROUP` sequences; where samples end, outputs become inputs."""
+        """Run at most `GROUP` sequences; after the samples end, outputs become inputs."""
         return self._recorder.run(samples)
 
     def differentiate(self, *settings: Any) -> None:
-        """Differentiate the run before; for the settings see `arguments`."""
+        """Differentiate the previous run; see `arguments` for the settings."""
         differentiate(*self.arguments(*settings))
 
     def arguments(
@@ -133,6 +133,6 @@ class Sweep:
         jacobian: Float[np.ndarray, "P columns"],
         column: int,
     ) -> tuple[Any, ...]:
-        """Return what the kernel takes to fill `jacobian` from a column on."""
+        """Return the kernel's arguments for filling `jacobian` from a column on."""
         recorded = self._shape, self._recorder.sizes, self._recorder.buffers
         return *recorded, *self._memory, forced, first, stride, weight, jacobian, column

@@ -1,15 +1,15 @@
 # pyright: basic
-# Kernels: numba infers the types, and none are written.
+# No type annotations: numba infers the types of arguments when it compiles.
 """Refinement's kernels: the Jacobian of one sequence, and a triangular solver. One thread.
 
-The Jacobian is computed in reverse: every residual (one time step, one channel) starts an adjoint
-of its own, and one sweep from the last step to the first carries all of them side by side as the
+The Jacobian is computed in reverse mode. Every residual (one time step, one channel) has its own
+adjoint, and one sweep from the last step to the first propagates all adjoints together, as the
 columns of a matrix: back-propagation through time, batched over the rows of the Jacobian. With R
-residuals and T steps that costs about R T/2 4 H^2 operations, against T 2 H^4 for the forward
-recursion of dh/dtheta; it vectorises over residuals, and needs of a cell only the derivative of one
-step.
+residuals and T steps this takes about R T/2 4 H^2 operations, compared with T 2 H^4 for the forward
+recursion of dh/dtheta. It vectorises over residuals, and requires only the derivative of one step
+of a cell.
 
-Letters as in `jacobian`.
+Symbols as in `jacobian`.
 """
 
 import numpy as np
@@ -26,8 +26,7 @@ _in_lanes = subroutine(in_lanes)
 def _add_products(out, weights, rows, width):
     """out[j, :width] += sum over g of weights[g, j] rows[g, :width].
 
-    Eight g at a time: the inner loop is one vector load and store for eight
-    multiply-adds.
+    Eight g at a time: the inner loop does eight multiply-adds per vector load and store.
     """
     count = weights.shape[0]
     for j in range(weights.shape[1]):
@@ -56,11 +55,11 @@ def _add_products(out, weights, rows, width):
 def _add_outer_products(jacobian, row, adjoints, values, start, step, columns, newest, width):
     """jacobian[row + g U + u, :width] += sum over s of adjoints[s, g, :width] value[newest - s, u].
 
-    A chunk of steps s, newest first: adjoints [CHUNK, rows, R'], zero for what would come before
-    the first step; value[t, u] is values[start + t step + u], U = columns.
+    A chunk of steps s, newest first: adjoints [CHUNK, rows, R'], zero for steps before the first;
+    value[t, u] is values[start + t step + u], U = columns.
 
     Returns:
-        The row behind those that were added to.
+        The row after the last one that was added to.
     """
     for g in range(adjoints.shape[1]):
         a0, a1, a2, a3 = adjoints[0, g], adjoints[1, g], adjoints[2, g], adjoints[3, g]
@@ -81,7 +80,7 @@ def _add_outer_products(jacobian, row, adjoints, values, start, step, columns, n
 
 @subroutine
 def _clear(adjoints, filled):
-    """Set the rest of a chunk to zero."""
+    """Set a chunk to zero from step `filled` on."""
     for s in range(filled, adjoints.shape[0]):
         for row in range(adjoints.shape[1]):
             for r in range(adjoints.shape[2]):
@@ -95,14 +94,14 @@ def _through_unit(i, states, slopes, orders, shared, dh, dc, d_pre, d_pre_hidden
     Args:
         i: The unit.
         states: 1 (h), or 2 (h and c).
-        slopes: [2, slots + 2] derivatives of h and of c, by every slot, h and c.
-        orders: [2, G] torch's gate for each slot that inputs, and that the recurrent weights feed.
+        slopes: [2, slots + 2] derivatives of h and of c with respect to every slot, h and c.
+        orders: [2, G] torch's gate for each slot fed by the inputs and by the recurrent weights.
         shared: Whether both feed the same sums.
-        dh: [R'] adjoint of h, changed; without what flows through the recurrent weights.
+        dh: [R'] adjoint of h, changed; excludes the part through the recurrent weights.
         dc: [R'] adjoint of c, changed.
-        d_pre: [G H, R'] row i of every gate written.
-        d_pre_hidden: The same, by the recurrent weights.
-        width: Columns in use.
+        d_pre: [G H, R'] adjoints of the input part; row i of every gate is written.
+        d_pre_hidden: The same for the recurrent part.
+        width: Number of columns in use.
     """
     gates, slots = orders.shape[1], slopes.shape[1] - 2
     hidden = d_pre.shape[0] // gates
@@ -140,7 +139,7 @@ def _set_zero(array):
 
 @helper
 def _states(shape, sizes, flat, kind, step, sequence):
-    """View [T, H] of one sequence's h (kind 0) or c (1) from before a step on."""
+    """Return a view [T, H] of one sequence's h (kind 0) or c (1), starting before a step."""
     at = ((kind * (sizes.steps + 1) + step) * sizes.batch + sequence) * shape.hidden
     return matrix(flat, at, sizes.steps, shape.hidden, sizes.batch * shape.hidden)
 
@@ -163,13 +162,14 @@ def differentiate(
     jacobian,
     column,
 ):
-    """Derivatives of sequences' outputs with respect to every parameter.
+    """Compute the derivatives of the outputs of sequences with respect to every parameter.
 
-    The outputs of steps T-1, T-1-stride, ... >= first of each are residuals, newest first.
+    The residuals of each sequence are its outputs at steps T-1, T-1-stride, ... >= first, newest
+    first.
 
     Args:
         shape: The network's `Shape`.
-        sizes: `Sizes` of the sequences: one layer.
+        sizes: `Sizes` of the sequences; one layer.
         buffers: `Buffers` that `run` has filled for all steps.
         flat_slopes: [T * 2 * (slots + 2) * H padded] working memory.
         slopes: The same, [T, 2, slots + 2, H padded].
@@ -177,20 +177,20 @@ def differentiate(
         orders: [2, G] `Cell.input_order` and `Cell.hidden_order`.
         shared: Whether the two feed the same sums.
         adjoints: `Adjoints`, working memory.
-        own: [P, R'] working memory: a sequence's derivatives, which stay in the cache.
-        forced: Steps fed with true samples; the input of every later step is the output
-            before it, and its adjoint goes there.
+        own: [P, R'] working memory: the derivatives of one sequence, which fit into the cache.
+        forced: Number of steps fed with true samples. The input of every later step is the
+            previous output, which receives the adjoint of that input.
         first: See above.
         stride: See above.
         weight: Factor of every derivative.
-        jacobian: [P, columns]; those of the sequences are written.
-        column: The first of them.
+        jacobian: [P, columns]; the columns of the sequences are written.
+        column: The first of these columns.
     """
     w_ih, w_hh, w_out = weights
     d_state, d_memory, d_input, d_pre, d_pre_hidden, d_output = adjoints
     channels, steps, hidden = w_ih.shape[1], slopes.shape[0], w_hh.shape[1]
-    # No literals: a subroutine would be compiled for each value of one.
-    nought, single, padded = np.int64(0), np.int64(1), np.int64(shape.hidden)
+    # Not literals: numba would compile a subroutine for each literal value.
+    zero, single, padded = np.int64(0), np.int64(1), np.int64(shape.hidden)
     last, batch = shape.states - 1, sizes.batch
     for sequence in range(batch):
         differentiate_steps(
@@ -205,14 +205,14 @@ def differentiate(
         for array in (own, d_state, d_memory, d_input):
             _set_zero(array)
         for adjoint in (d_pre, d_pre_hidden, d_output):
-            _clear(adjoint, nought)
-        seen = 0  # columns whose residual lies at the present step or later
+            _clear(adjoint, zero)
+        seen = 0  # columns whose residual is at the present step or later
         filled = 0
         for back in range(steps):
             t = steps - 1 - back
             starts = t >= first and back % stride == 0
             active = _in_lanes(seen + channels if starts else seen)
-            # an output is seen by its own residual and, where it is fed back, by the next step
+            # An output affects its own residual and, if it is fed back, the next step.
             for d in range(channels):
                 for r in range(active):
                     d_output[filled, d, r] = d_input[d, r] if t + 1 >= forced else 0.0
@@ -233,13 +233,13 @@ def differentiate(
                         d_input[d, r] = 0.0
                 _add_products(d_input, w_ih, d_pre[filled], active)
             filled += 1
-            if t == 0:  # the rest of the chunk would come before the first step
+            if t == 0:  # the rest of the chunk is before the first step
                 for adjoint in (d_pre, d_pre_hidden, d_output):
                     _clear(adjoint, filled)
             if filled == CHUNK or t == 0:  # in the order of the parameters
                 x, s, one, new = buffers.window, buffers.states, buffers.constants, t + filled - 1
                 row = _add_outer_products(
-                    own, nought, d_pre, x, sequence * channels, batch * channels, channels, new,
+                    own, zero, d_pre, x, sequence * channels, batch * channels, channels, new,
                     active,
                 )  # fmt: skip
                 row = _add_outer_products(
@@ -248,15 +248,13 @@ def differentiate(
                 )  # fmt: skip
                 for biased in (d_pre, d_pre_hidden):
                     row = _add_outer_products(
-                        own, row, biased, one, nought, nought, single, new, active
+                        own, row, biased, one, zero, zero, single, new, active
                     )
                 row = _add_outer_products(
                     own, row, d_output, s, (batch + sequence) * padded, batch * padded, hidden, new,
                     active,
                 )  # fmt: skip
-                row = _add_outer_products(
-                    own, row, d_output, one, nought, nought, single, new, active
-                )
+                row = _add_outer_products(own, row, d_output, one, zero, zero, single, new, active)
                 filled = 0
         for row in range(own.shape[0]):
             for r in range(seen):
@@ -264,9 +262,10 @@ def differentiate(
 
 
 def substitute(factor, solution):
-    """Turn `solution` [P], the right-hand side, into that of factor factor^T solution = it.
+    """Solve factor factor^T x = b in place: `solution` [P] is b on entry and x on return.
 
-    Compiled: numpy has no triangular solver, and scipy's takes longer to import than all of these.
+    Compiled, because numpy has no triangular solver, and importing scipy's would take longer than
+    all solves of a run.
     """
     size = solution.size
     for i in range(size):

@@ -1,4 +1,4 @@
-"""A stage's residuals as a function of the parameters alone."""
+"""The residuals of a stage as a function of the parameters."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,16 +20,16 @@ from sinernn.refine.stages import Stage
 
 @dataclass(frozen=True)
 class Problem:
-    """See `solver.LeastSquares`; the sum of squares is the mean squared error, scaled units."""
+    """See `solver.LeastSquares`; the sum of squares is the mean squared error in scaled units."""
 
     network: Network
     samples: Float[np.ndarray, "B length D"]
-    """Sequences in scaled units, warm-up and horizon of each."""
+    """Sequences in scaled units, each a warm-up followed by a horizon."""
 
     stage: Stage
 
     def residuals(self, theta: Theta) -> Float[np.ndarray, " N"]:
-        """Return prediction minus sample where it counts: by sequence, newest step first."""
+        """Return prediction minus sample at the steps that count: by sequence, newest first."""
         steps = self.samples.shape[1] - 1
         return self._errors(_outputs(theta, self.network, self.samples, self._forced, steps))
 
@@ -44,7 +44,7 @@ class Problem:
         groups = range(0, sequences, GROUP)
         threads = min(usable_cores(), len(groups))
 
-        @np.errstate(over="ignore", invalid="ignore")  # of a run that is lost
+        @np.errstate(over="ignore", invalid="ignore")  # of a diverging run
         def differentiate_every(nth: int) -> None:
             sweep = Sweep(network, theta, steps, count)
             for begin in groups[nth::threads]:
@@ -55,34 +55,34 @@ class Problem:
                     jacobian, begin * count,
                 )  # fmt: skip
 
-        # A group has its own columns: the bits are the same for any number of threads.
+        # Each group writes its own columns, so the bits are the same for any number of threads.
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(differentiate_every, range(threads)))
         return self._errors(outputs), jacobian
 
     def _errors(self, outputs: Float[np.ndarray, "B steps D"]) -> Float[np.ndarray, " N"]:
-        with np.errstate(over="ignore", invalid="ignore"):  # of a run that is lost
+        with np.errstate(over="ignore", invalid="ignore"):  # of a diverging run
             errors = self._weight * (outputs - self.samples[:, 1:])
         return errors[:, self._first :][:, :: -self.stage.stride].ravel()
 
     @property
     def _forced(self) -> int:
-        """Steps fed with true samples."""
+        """Number of steps fed with true samples."""
         return self.stage.warmup if self.stage.loop == "closed" else self.samples.shape[1] - 1
 
     @property
     def _first(self) -> int:
-        """The first step that may count: every stride-th does, from the last backwards."""
+        """The first step that can count; from the last step backwards, every stride-th counts."""
         return self.stage.warmup - 1
 
     @property
     def _counted(self) -> int:
-        """Steps of a sequence that count."""
+        """Number of steps of a sequence that count."""
         return (self.samples.shape[1] - 2 - self._first) // self.stage.stride + 1
 
     @property
     def _weight(self) -> float:
-        """Factor of an error: damping then means the same everywhere."""
+        """Factor of an error, which gives damping the same meaning in all problems."""
         return (len(self.samples) * self._counted * self.samples.shape[2]) ** -0.5
 
 
@@ -99,12 +99,12 @@ def _outputs(
 
 
 def flatten(params: Params, network: Network) -> Theta:
-    """Return the parameters as one array in float64."""
+    """Return the parameters as one float64 array."""
     return np.concatenate([params[name].ravel() for name in network.shapes]).astype(np.float64)
 
 
 def unflatten(theta: Theta, network: Network) -> Params:
-    """Return new arrays under torch's names, in the network's dtype: `flatten` the other way."""
+    """Return new arrays under torch's names in the network's dtype: the inverse of `flatten`."""
     return {name: view.astype(network.dtype) for name, view in network.split(theta).items()}
 
 
@@ -115,7 +115,7 @@ def free_run(
 
     Args:
         theta: Parameters.
-        network: Of one layer.
+        network: A network of one layer.
         warmup: True samples, W >= 1.
         steps: Samples to generate, >= 1.
     """
@@ -126,11 +126,11 @@ def free_run(
 def stage_samples(
     segments: Sequence[Float[np.ndarray, "_ D"]], stage: Stage
 ) -> Float[np.ndarray, "B length D"]:
-    """Return the sequences of a stage, which start evenly over all places where one fits.
+    """Return the sequences of a stage, evenly spaced over all possible start positions.
 
     Args:
         segments: Training part of each segment in scaled units.
-        stage: Its warm-up and horizon must fit into a segment.
+        stage: The stage; its warm-up and horizon must fit into a segment.
     """
     length = stage.warmup + stage.horizon
     places = [max(0, len(samples) - length + 1) for samples in segments]
@@ -148,14 +148,14 @@ def with_noise(
     number: int,
     iteration: int,
 ) -> Float[np.ndarray, "B length D"]:
-    """Return the sequences with the noise of an iteration on their warm-ups.
+    """Return the sequences with an iteration's noise added to their warm-ups.
 
     Args:
         samples: Sequences, scaled units.
-        stage: Which says how much noise, and how often it changes.
-        seed: The experiment's.
-        number: The stage's.
-        iteration: Within the stage.
+        stage: The stage; it sets how much noise is added, and how often the noise is redrawn.
+        seed: Seed of the experiment.
+        number: Number of the stage.
+        iteration: Iteration within the stage.
     """
     if stage.warmup_noise == 0:
         return samples
@@ -168,7 +168,7 @@ def with_noise(
 
 
 def kernel_calls(network: Network) -> list[KernelCall]:
-    """Return what compiles all that refinement of a network runs; see `Engine.kernel_calls`."""
+    """Return calls of all kernels that refinement of a network uses; see `Engine.kernel_calls`."""
     theta = np.zeros(network.parameter_count)
     sweep, jacobian = Sweep(network, theta, 1, 1), zeros(theta.size, in_lanes(1))
     return [

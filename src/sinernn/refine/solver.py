@@ -1,8 +1,8 @@
 """One step of the Levenberg-Marquardt method with geodesic acceleration.
 
-Our own and no library's: scipy's solvers took 4 to 9 times the time for errors 5 to 15 times larger
-on the same residuals and Jacobians, and MINPACK's refuses fewer residuals than parameters
-(docs/experiments.md).
+Not a library's solver: with the same residuals and Jacobians, scipy's solvers took 4 to 9 times as
+long and gave errors 5 to 15 times larger, and MINPACK's does not accept fewer residuals than
+parameters (docs/experiments.md).
 """
 
 from dataclasses import dataclass
@@ -22,24 +22,25 @@ _DAMPING_UP = 4.0
 _MIN_DAMPING = 1e-16
 
 _NEAR_TRIES = 10
-"""So often the damping rises slowly, which finds long steps; then it was meant for another problem,
-such as the stage before, and rises fast."""
+"""Number of tries in which the damping rises slowly, which finds long steps. If they fail, the
+initial damping did not suit this problem (it may come from the previous stage), and rises fast."""
 
 _DAMPING_UP_FAR = 16.0
 
 _ROUNDING = 2.0**-53
-"""A step that is a smaller part of the parameters, or promises to lower the sum of squares by a
-smaller part of it, is none."""
+"""The search stops at a step that is smaller than this fraction of the parameters, or that is
+predicted to lower the sum of squares by less than this fraction."""
 
 _SCALE_FLOOR = 1e-3
-"""A parameter's scale is its entry on the diagonal of J^T J, but at least this part of the largest:
-a parameter without influence must not be free to move without bound."""
+"""A parameter's scale is its entry on the diagonal of J^T J, but at least this fraction of the
+largest entry: a parameter without influence must not move without bound."""
 
 _PROBE = 0.1
-"""The acceleration is measured this far along the step."""
+"""The acceleration is measured at this fraction of the step."""
 
 _MAX_ACCELERATION = 0.75
-"""Where it is longer than this part of the step, the quadratic model is not to be trusted."""
+"""If the acceleration is longer than this fraction of the step, the step is rejected, because the
+quadratic model is not reliable."""
 
 
 @runtime_checkable  # so that the tests can check annotations while they run
@@ -47,7 +48,7 @@ class LeastSquares(Protocol):
     """Residuals as a function of the parameters."""
 
     def residuals(self, theta: Theta) -> Float[np.ndarray, " N"]:
-        """Return what is to become small."""
+        """Return the residuals, whose sum of squares is minimised."""
         ...
 
     def linearise(
@@ -59,29 +60,29 @@ class LeastSquares(Protocol):
 
 @dataclass(frozen=True)
 class Step:
-    """What one iteration came to."""
+    """The result of one iteration."""
 
     theta: Theta
-    """The new parameters, or the given ones if none were better."""
+    """The new parameters, or the given ones if no better ones were found."""
 
     loss: float
-    """Their sum of squares."""
+    """Sum of squares at `theta`."""
 
     damping: float
-    """Where the next iteration begins."""
+    """Initial damping for the next iteration."""
 
     accepted_damping: float | None
-    """With which the step was found; None if there was none."""
+    """Damping of the accepted step; None if no step was accepted."""
 
 
-@np.errstate(over="ignore", invalid="ignore")  # of a step that goes too far, and is not taken
+@np.errstate(over="ignore", invalid="ignore")  # of a step that is too long, and is rejected
 def levenberg_marquardt_step(theta: Theta, damping: float, problem: LeastSquares) -> Step:
-    """Raise the damping until a step lowers the sum of squares, or is too short for that to show.
+    """Raise the damping until a step lowers the sum of squares, or is below rounding error.
 
     Args:
         theta: Parameters.
-        damping: Where to begin, relative to each parameter's scale.
-        problem: What is to become small.
+        damping: Initial damping, relative to each parameter's scale.
+        problem: The least-squares problem.
 
     Source:
         Transtrum and Sethna (2012), "Improvements to the Levenberg-Marquardt algorithm for
@@ -93,19 +94,19 @@ def levenberg_marquardt_step(theta: Theta, damping: float, problem: LeastSquares
     if not np.isfinite(loss):
         return Step(theta, loss, damping, None)
     gradient = jacobian[:, : errors.size] @ errors
-    matrix = jacobian @ jacobian.T  # Gauss and Newton's
+    matrix = jacobian @ jacobian.T  # Gauss-Newton approximation of the Hessian
     diagonal = np.diag(matrix)
-    if not np.isfinite(diagonal).all():  # then nor need the rest of it be
+    if not np.isfinite(diagonal).all():  # by Cauchy-Schwarz, a finite diagonal bounds the rest
         return Step(theta, loss, damping, None)
     scale = np.maximum(diagonal, _SCALE_FLOOR * diagonal.max())
     tries = 0
-    while np.isfinite(damping):  # it overflows where no parameter has any influence
+    while np.isfinite(damping):  # it overflows if no parameter has any influence
         factor = factorise(matrix, damping * scale)
         if factor is not None:
             velocity = -solve(factor, gradient)
             gain, length = -float(gradient @ velocity), _length(velocity, scale)
             if not (gain > _ROUNDING * loss and length > _ROUNDING * _length(theta, scale)):
-                break  # NaN is no step either
+                break  # also if either is NaN
             step = _accelerate(theta, velocity, errors, jacobian, factor, scale, problem)
             if step is not None:
                 trial = problem.residuals(theta + step)
@@ -127,10 +128,10 @@ def _accelerate(
     scale: Theta,
     problem: LeastSquares,
 ) -> Theta | None:
-    """Return velocity + acceleration / 2, or None where that series does not converge.
+    """Return velocity + acceleration / 2, or None if the acceleration is too large.
 
-    The second derivative of the residuals along the velocity is a finite difference, which costs
-    one more run of the network: next to nothing beside the Jacobian.
+    The second derivative of the residuals along the velocity is a finite difference. It takes one
+    more run of the network, which is cheap compared with the Jacobian.
     """
     probed = problem.residuals(theta + _PROBE * velocity)
     slope = velocity @ jacobian[:, : errors.size]
@@ -158,11 +159,11 @@ def factorise(
         factor = np.linalg.cholesky(damped)
     except np.linalg.LinAlgError:
         return None
-    return factor if np.isfinite(factor[-1, -1]) else None  # a NaN reaches the last of all
+    return factor if np.isfinite(factor[-1, -1]) else None  # a NaN propagates to the last entry
 
 
 def solve(factor: Float[np.ndarray, "P P"], right: Float[np.ndarray, " P"]) -> Theta:
-    """Solve factor factor^T solution = right for a lower triangular factor."""
+    """Return the solution of factor factor^T solution = right for a lower triangular factor."""
     solution = right.copy()
     substitute(factor, solution)
     return solution
