@@ -1,9 +1,9 @@
-"""Whole commands by the clock: how soon a first result is there, and the tutorial's 6000 updates.
+"""Measure whole commands: the time to a first result, and the tutorial's 6000 updates.
 
-Prints Markdown tables of medians: seconds by the clock, seconds of the processor (all threads and
+Prints Markdown tables of medians: wall-clock seconds, processor seconds (all threads and
 child processes), and peak memory. With --against, another checkout of the project runs the same
-commands in the same rounds, each in turn, so that what else the machine does meets both alike. On a
-busy machine the ratio of processor seconds is the steadier one.
+commands in the same rounds, in turn, so that other load on the machine affects both equally. On a
+busy machine the ratio of processor seconds varies less.
 
     python benchmarks/commands.py --against ../sinernn-0.1
 """
@@ -60,7 +60,7 @@ print(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss)
 
 @dataclass(frozen=True)
 class Cost:
-    """What one process took."""
+    """Time and peak memory of one process."""
 
     seconds: float
     processor_seconds: float
@@ -68,7 +68,7 @@ class Cost:
 
     @classmethod
     def median(cls, costs: list["Cost"]) -> "Cost":
-        """Return the medians, each by itself."""
+        """Return the median of each value separately."""
         names = ("seconds", "processor_seconds", "mib")
         return cls(*(statistics.median(getattr(cost, name) for cost in costs) for name in names))
 
@@ -78,10 +78,10 @@ class Cost:
 
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> Cost:
-    """Run a command in a folder, to its end."""
-    # As users have it: the sources are compiled to bytecode once.
+    """Run a command in a folder and wait for it."""
+    # As for users: the sources are compiled to bytecode once.
     inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    # Through a small process: the peak of a child counts what it was forked from.
+    # Started by a small process: a child's peak memory includes that of the process it forked from.
     done = subprocess.run(
         [sys.executable, "-c", LAUNCHER, *command],
         cwd=folder, env=inherited | environment, check=True, capture_output=True, text=True,
@@ -92,13 +92,13 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> Cost:
 
 @dataclass(frozen=True)
 class Checkout:
-    """A version of the project, with a folder of its own for runs and kernels."""
+    """A version of the project, with its own folder for runs and kernels."""
 
     sources: Path
     folder: Path
 
     def sinernn(self, arguments: tuple[str, ...], *, is_cold: bool = False) -> Cost:
-        """Run the program; cold, with an empty folder of kernels."""
+        """Run the program; if `is_cold`, with an empty folder of kernels."""
         words = [
             str(self.sources / word) if word.startswith("configs/") else word for word in arguments
         ]
@@ -111,8 +111,8 @@ class Checkout:
 
 
 def rounds_of(checkouts: list[Checkout], rounds: int) -> Iterator[tuple[str, list[Cost]]]:
-    """Yield each command's medians, one for each checkout."""
-    for checkout in checkouts:  # kernels and caches of other programs that are not there yet
+    """Yield each command and its medians, one for each checkout."""
+    for checkout in checkouts:  # warm up: kernels, bytecode and caches of other libraries
         checkout.sinernn(next(iter(COMMANDS.values())))
     found: dict[str, list[list[Cost]]] = {name: [[] for _ in checkouts] for name in COMMANDS}
     for _ in range(rounds):
@@ -125,8 +125,8 @@ def rounds_of(checkouts: list[Checkout], rounds: int) -> Iterator[tuple[str, lis
 
 def first_results(checkouts: list[Checkout], rounds: int) -> None:
     """Print how long a user waits."""
-    before = " s before | ratio | of the processor |" if len(checkouts) > 1 else ""
-    print("| a first result at once | s | s of the processor | MiB |" + before)
+    before = " s before | ratio | processor ratio |" if len(checkouts) > 1 else ""
+    print("| time to a first result | s | processor s | MiB |" + before)
     print("| --- " * (before.count("|") + 4) + "|")
     for name, (now, *others) in rounds_of(checkouts, rounds):
         extra = "".join(
@@ -138,15 +138,15 @@ def first_results(checkouts: list[Checkout], rounds: int) -> None:
 
 
 def tutorial(checkout: Checkout, rounds: int) -> None:
-    """Print what 6000 updates take as a whole process, beside the tutorial's script."""
+    """Print the cost of 6000 updates as a whole process, and that of the tutorial's script."""
     script = [sys.executable, "-c", SCRIPT, str(REPOSITORY / "tests" / "support")]
     ((name, arguments),) = TUTORIAL.items()
-    checkout.sinernn(arguments)  # kernels that are not there yet
+    checkout.sinernn(arguments)  # warm up: compile missing kernels
     found: dict[str, list[Cost]] = {name: [], "the tutorial's script": []}
     for _ in range(rounds):
         found[name].append(checkout.sinernn(arguments))
         found["the tutorial's script"].append(run(script, checkout.folder, {}))
-    print("| 6000 updates as a whole process | s | s of the processor | MiB |")
+    print("| 6000 updates as a whole process | s | processor s | MiB |")
     print("| --- " * 4 + "|")
     for command, costs in found.items():
         print(f"| {command} | {Cost.median(costs).cells()} |")
@@ -155,11 +155,11 @@ def tutorial(checkout: Checkout, rounds: int) -> None:
 def main(
     rounds: Annotated[int, typer.Option(help="Rounds; medians are printed.", min=1)] = 5,
     against: Annotated[
-        Path | None, typer.Option(help="Another checkout, to compare with.", exists=True)
+        Path | None, typer.Option(help="Another checkout to compare with.", exists=True)
     ] = None,
 ) -> None:
     """Print the tables."""
-    print(f"{provenance.environment()['processor']}, {os.cpu_count()} processors\n")
+    print(f"{provenance.environment().processor}, {os.cpu_count()} processors\n")
     with tempfile.TemporaryDirectory() as ours, tempfile.TemporaryDirectory() as theirs:
         checkouts = [Checkout(REPOSITORY, Path(ours))]
         if against is not None:

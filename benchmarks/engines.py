@@ -1,9 +1,9 @@
-"""Both engines over cell, hidden size, window and batch: what the rule of `auto` stands on.
+"""Compare both engines over cell, hidden size, window and batch: the basis of the rule of `auto`.
 
-Prints a Markdown table, which is kept as engines.md: processor time of the torch engine divided by
-that of the fused one for the same updates, and the fused one's in microseconds. Both compute on one
-thread, so processor time is fair, and what else the machine does matters little. Where the ratio
-is below 1, torch is the faster one; `auto` takes torch in the cells marked with t.
+Prints a Markdown table, which is stored as engines.md: processor time of the torch engine divided
+by that of the fused engine for the same updates, and the fused engine's time in microseconds. Both
+compute on one thread, so processor time is a fair measure, and other load has little effect. Where
+the ratio is below 1, torch is faster; `auto` selects torch in the cells marked with t.
 
     python benchmarks/engines.py
 """
@@ -28,23 +28,23 @@ ROUNDS = 3
 
 
 def plan(updates: int, batch: int, samples: int, length: int) -> tuple[np.ndarray, ...]:
-    """Random windows whose state is carried on, as in the tutorial."""
+    """Return a plan of random windows with carried state, as in the tutorial."""
     starts = np.random.default_rng(0).integers(0, samples - length, (updates, batch))
     return starts, np.zeros((updates, batch), bool), np.full(updates, 1e-3)
 
 
 def seconds_an_update(engine: Engine, rows: tuple[np.ndarray, ...]) -> float:
-    """Processor time of one update of a plan."""
+    """Return the processor time of one update of a plan."""
     began = time.process_time()
     engine.advance(*rows)
     return (time.process_time() - began) / len(rows[0])
 
 
 def compare(network: Network, length: int, batch: int) -> tuple[float, float]:
-    """Return medians, in seconds an update, of the fused and the torch engine.
+    """Return the median time of an update, in seconds, of the fused and of the torch engine.
 
     Raises:
-        AssertionError: Their losses disagree.
+        AssertionError: The losses disagree.
     """
     samples = np.sin(np.arange(4 * length) * 10 / 49)[:, None].astype(network.dtype)
     state = network.initial_state(0, batch_size=batch)
@@ -55,7 +55,7 @@ def compare(network: Network, length: int, batch: int) -> tuple[float, float]:
         for name in ("fused", "torch")
     ]
     first = plan(2, batch, len(samples), length)
-    # float32 rounding: the two add up in another order.
+    # float32 rounding: the two engines add in a different order.
     np.testing.assert_allclose(made[0].advance(*first), made[1].advance(*first), rtol=2e-3)
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):

@@ -1,13 +1,13 @@
-// The floor: the tutorial's network trained by C vectorised by hand, which is about the least time
-// this processor needs. One layer of tanh units, one channel, batch 1, float32, state carried on.
+// The baseline: training of the tutorial's network in C, vectorised by hand, in about the minimum
+// time on this processor. One layer of tanh units, one channel, batch 1, float32, carried state.
 //
 //   cc -O3 -march=native -ffast-math -fopenmp -DH=16 floor.c -o floor -lm
 //   ./floor INPUT
 //
 // INPUT holds, as 4-byte numbers: updates n, window T, networks R, samples N; samples[N]; starts[n];
 // and for each network w_in[H], w_rec[H from][H to], b_ih[H], b_hh[H], w_out[H], b_out. Prints the
-// seconds taken (of the processor, and by the clock) and the first network's first losses, as JSON.
-// H is a multiple of 16. Vectors are as wide as the processor's: a wider vector would be torn apart.
+// seconds taken (processor and wall-clock time) and the first network's first losses, as JSON.
+// H is a multiple of 16. Vectors are as wide as the processor's: wider ones would be split.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +74,7 @@ static inline vec fast_tanh(vec x) {
 
 // y[i] += sum over k of m[k][i] x[k]
 static inline void add_product(const float *m, const float *x, float *y) {
-#if VECTORS == 1  // four sums, so that one does not wait for the other
+#if VECTORS == 1  // four independent sums, to hide latency
   vec a = load(y), b = all(0), c = all(0), d = all(0);
   for (int k = 0; k < H; k += 4) {
     a += load(m + k * H) * all(x[k]);
@@ -213,7 +213,7 @@ static void train(Net *net, int n, int T, const float *samples, const int *start
     const float *x = samples + starts[k];
     losses[k] = forward(net, x, T);
     backward(net, x, T);
-    memcpy(net->states, net->states + (size_t)T * H, H * sizeof(float));  // carried on
+    memcpy(net->states, net->states + (size_t)T * H, H * sizeof(float));  // carried state
     one *= 0.9, two *= 0.999;
     float rate = 0.01 / (1 - one), scale = 1 / (1 - two);
     float *p = net->params, *g = net->gradient, *m = net->first, *v = net->second;

@@ -1,18 +1,19 @@
-"""Quality of the shipped configs in closed loop over several seeds, beside other methods.
+"""Measure the closed-loop error of the shipped configs over several seeds, and of other methods.
 
-Prints a Markdown table. All methods of a task have the same series, read the same warm-ups and are
-scored over the same horizon against the clean series. Errors are in signal units, for mackey_glass
-divided by the standard deviation of the training part. They are told twice: as the RMSE over all
-forecasts of a seed, the median over the seeds and the worst seed's; and as the RMSE of a single
-forecast, over all seeds and origins. Times are processor time of training, kernels warm.
+Prints a Markdown table. All methods of a task use the same series, read the same warm-ups and are
+scored over the same horizon against the clean series. Errors are in signal units; for mackey_glass
+they are divided by the standard deviation of the training part. Two errors are printed: the RMSE
+over all forecasts of a seed, as median and worst over the seeds; and the RMSE of a single forecast,
+as median and worst over all seeds and origins. Times are processor times of training, with compiled
+kernels.
 
     python benchmarks/quality.py --seeds 20 --first 9000
     python benchmarks/quality.py --task default --set signal.amplitude=250 --set signal.offset=1000
     python benchmarks/quality.py --peers            (with the extra: pip install '.[peers]')
 
-Peers: an echo state network of reservoirpy with 500 units, the best of 8 settings by the validation
-part in the median of three seeds more, then seeds as for ours; and linear autoregression by least
-squares, its order chosen alike.
+Peers: an echo state network of reservoirpy with 500 units, with the best of 8 settings on the
+validation part (the median of three additional seeds), run with the same seeds as our networks; and
+linear autoregression by least squares, its order also chosen on the validation part.
 """
 
 import itertools
@@ -38,10 +39,10 @@ TASKS = ("default", "noisy", "two_tones", "mackey_glass")
 RELATIVE = "mackey_glass"
 ORDERS = (2, 4, 8, 16, 32, 50)
 SETTINGS = tuple(itertools.product((0.9,), (0.1, 1.0), (1e-10, 1e-6, 1e-2, 1.0)))
-"""Of the echo state network: spectral radius, scale of the input, ridge."""
+"""Settings of the echo state network: spectral radius, scale of the input, ridge."""
 
 CHOOSING_SEEDS = (97, 98, 99)
-"""On which its setting is chosen: of one seed, luck would decide."""
+"""Seeds for choosing its settings: with one seed, the choice would depend on chance."""
 
 Forecaster = Callable[[np.ndarray, int], np.ndarray]
 """(warm-ups [origin, W], steps) -> forecasts [origin, steps], in scaled units."""
@@ -49,24 +50,24 @@ Forecaster = Callable[[np.ndarray, int], np.ndarray]
 
 @dataclass(frozen=True)
 class Task:
-    """What every method gets, in scaled units; one channel."""
+    """The data of every method, in scaled units; one channel."""
 
     training: list[np.ndarray]
     validation: tuple[np.ndarray, np.ndarray]
-    """Warm-ups [origin, W] and what follows them [origin, steps], observed samples."""
+    """Warm-ups [origin, W] and the samples that follow them [origin, steps]; observed samples."""
 
     test: tuple[np.ndarray, np.ndarray]
-    """The same of the test part, what follows without noise."""
+    """The same for the test part, but the samples that follow are without noise."""
 
     signal_unit: float
-    """The table's unit, in signal units."""
+    """The unit of the table, in signal units."""
 
     unit: float
-    """A scaled unit, in the table's."""
+    """One scaled unit, in units of the table."""
 
 
 def prepare(config: Config, *, relative: bool) -> Task:
-    """Make the task of a config."""
+    """Build the task of a config."""
     series, settings = config.signal.read(), config.evaluation
     training = series.cut(series.observed, config.split.parts(series.lengths).train)
     scale: Scale = fit_scale(np.concatenate(training))
@@ -103,12 +104,12 @@ def score(
 
 
 def total(errors: np.ndarray) -> float:
-    """Return the RMSE over forecasts of equal length from that of each."""
+    """Return the RMSE over several forecasts of equal length from the RMSE of each."""
     return float(rms(errors))
 
 
 def autoregression(task: Task) -> Iterator[tuple[Forecaster, float]]:
-    """Linear autoregression with a constant, of the order that validation likes best."""
+    """Yield linear autoregression with a constant, of the order with least validation error."""
 
     def fitted(order: int) -> Forecaster:
         rows = [np.lib.stride_tricks.sliding_window_view(x, order + 1) for x in task.training]
@@ -131,12 +132,12 @@ def autoregression(task: Task) -> Iterator[tuple[Forecaster, float]]:
 
 
 def echo_state_network(task: Task, seeds: Iterable[int]) -> Iterator[tuple[Forecaster, float]]:
-    """An echo state network, with the settings that validation likes best for three seeds more."""
+    """Yield an echo state network for each seed, with the settings of lowest validation error."""
     from reservoirpy.nodes import Reservoir, Ridge
 
     def fitted(seed: int, radius: float, scaling: float, ridge: float) -> Forecaster:
         reservoir = Reservoir(units=500, lr=1.0, sr=radius, input_scaling=scaling, seed=seed)
-        reservoir.run(task.training[0][:1, None])  # so that it has a state to reset
+        reservoir.run(task.training[0][:1, None])  # creates the state that is reset below
         states, targets = [], []
         for x in task.training:
             reservoir.reset()
@@ -145,7 +146,7 @@ def echo_state_network(task: Task, seeds: Iterable[int]) -> Iterator[tuple[Forec
         readout = Ridge(ridge=ridge).fit(np.concatenate(states), np.concatenate(targets))
 
         def run(warmups: np.ndarray, steps: int) -> np.ndarray:
-            # By hand, all origins side by side; the same as the reservoir's own to the bit.
+            # All origins in one batch; the bits equal those of the reservoir's own run.
             state, forecasts = np.zeros((500, len(warmups))), []
             for step in range(warmups.shape[1] + steps - 1):
                 value = warmups[:, step] if step < warmups.shape[1] else forecasts[-1]
@@ -171,28 +172,28 @@ def echo_state_network(task: Task, seeds: Iterable[int]) -> Iterator[tuple[Forec
 
 
 class Clock(Observer):
-    """Process time at the start of training and at its latest record."""
+    """Processor time at the start of training and at its latest record."""
 
     def start(self, *_: Any) -> None:
-        """Remember the start."""
+        """Store the time of the start."""
         self.began = self.now = time.process_time()
 
     def record(self, *_: Any) -> None:
-        """Remember the latest record."""
+        """Store the time of the latest record."""
         self.now = time.process_time()
 
 
 def ours(
     name: str, task: str, seed: int, folder: str, *, horizon: int, overrides: Sequence[str] = ()
 ) -> tuple[np.ndarray, float]:
-    """Train a shipped config; return its RMSE of each forecast on a task, and the time it took."""
+    """Train a shipped config; return the RMSE of each forecast on a task, and the training time."""
     changes = [*overrides, f"seed={seed}", "device=cpu"]
     config = load_config(CONFIGS / f"{name}.yaml", changes)
     clock = Clock()
     summary = experiment.train(config, runs_dir=folder, figures=False, observers=[clock])
     if name != task:
-        judged = [text for text in overrides if text.startswith((*evaluating.EVALUATED, "split"))]
-        evaluating.evaluate(summary.run, judged, data=CONFIGS / f"{task}.yaml")
+        settings = [text for text in overrides if text.startswith((*evaluating.EVALUATED, "split"))]
+        evaluating.evaluate(summary.run, settings, data=CONFIGS / f"{task}.yaml")
     arrays = summary.run.read_arrays("evaluation.safetensors")
     with np.errstate(all="ignore"):
         errors = Evidence.from_arrays(arrays).closed_loop.errors[:, :horizon]
@@ -202,7 +203,7 @@ def ours(
 def row(
     task: str, method: str, steps: int, results: Iterable[tuple[np.ndarray, float]], unit: float
 ) -> None:
-    """Print a row of the table from the errors of each seed, in parts of a unit, and its time."""
+    """Print a row of the table from each seed's errors, multiplied by `unit`, and its time."""
     errors, seconds = zip(*results, strict=True)
     forecasts = np.stack(errors) * unit
     cells = [
@@ -234,13 +235,13 @@ def main(
             config = load_config(CONFIGS / f"{name}.yaml", [*changes, "device=cpu"])
             prepared = prepare(config, relative=name == RELATIVE)
             horizon = min(steps or config.evaluation.horizon, config.evaluation.horizon)
-            told = ", ".join([name, *changes])
+            label = ", ".join([name, *changes])
             for recipe in (name, "tutorial") if name == "default" else (name,):
                 settings: dict[str, Any] = {"horizon": horizon, "overrides": changes}
                 other = first - 1 if first else seeds
-                ours(recipe, name, other, folder, **settings)  # compiles
+                ours(recipe, name, other, folder, **settings)  # warm up: compile the kernels
                 results = [ours(recipe, name, seed, folder, **settings) for seed in which]
-                row(told, f"**{recipe}.yaml**", horizon, results, 1 / prepared.signal_unit)
+                row(label, f"**{recipe}.yaml**", horizon, results, 1 / prepared.signal_unit)
             if not peers:
                 continue
             for method, runs in (
@@ -248,7 +249,7 @@ def main(
                 ("linear autoregression", autoregression(prepared)),
             ):
                 scored = [(score(run, prepared.test, horizon), taken) for run, taken in runs]
-                row(told, method, horizon, scored, prepared.unit)
+                row(label, method, horizon, scored, prepared.unit)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Speed of the tutorial's updates: both engines against plain torch, torch.compile, jax and C.
+"""Measure the speed of the tutorial's updates: both engines, plain torch, torch.compile, jax and C.
 
-One sitting: first all must compute the same losses, then rounds of all contenders take turns, and
-a Markdown table of medians is printed, as multiples of the C program that is about the least time
-this processor needs. Updates are timed on one thread each, by processor time, so that what else the
-machine does matters little. Then 64 networks at once through two threads, by the clock.
+First, all programs must compute the same losses. Then they run in turn for several rounds in one
+session, and a Markdown table of medians is printed, as multiples of the C program's time, which is
+about the minimum on this processor. Updates are timed on one thread each, in processor time, so
+that other load on the machine has little effect. Then 64 networks in parallel on two threads are
+timed in wall-clock time.
 
     python benchmarks/speed.py
 """
@@ -45,19 +46,19 @@ TUTORIAL = (16, 49)
 POOL_NETWORKS, POOL_THREADS, POOL_UPDATES = 64, 2, 6000
 
 Run = Callable[[int], tuple[float, list[float]]]
-"""(updates) -> (seconds of the processor for each, first losses); every call starts afresh."""
+"""(updates) -> (processor seconds per update, first losses); every call starts from scratch."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """The tutorial for any width and window: three sines, random windows, the state carried on."""
+    """The tutorial for any width and window: three sines, random windows, carried state."""
 
     hidden_size: int
     length: int
 
     @property
     def network(self) -> Network:
-        """What is trained."""
+        """The network to train."""
         return Network("rnn_tanh", 1, self.hidden_size, 1, "float32")
 
     @property
@@ -67,7 +68,7 @@ class Task:
         return np.sin(time_steps).astype("float32").ravel()
 
     def choices(self, updates: int) -> np.ndarray:
-        """Return which sine each update sees."""
+        """Return the index of each update's sine."""
         return np.random.default_rng(0).integers(0, 3, updates)
 
     def starts(self, updates: int) -> np.ndarray:
@@ -75,12 +76,12 @@ class Task:
         return self.choices(updates) * (self.length + 1)
 
     def state(self, seed: int = 0) -> TrainState:
-        """Return what every contender starts from; in the pool, each network from its own."""
+        """Return the initial state; in the pool, each network has its own seed."""
         return self.network.initial_state(seed, batch_size=1)
 
 
 def on_engine(name: str) -> Callable[[Task], Callable[..., tuple[float, list[float]]]]:
-    """One of the two engines; its run takes a seed besides."""
+    """Return a contender: one of the two engines; its run also takes a seed."""
 
     def prepare(task: Task) -> Callable[..., tuple[float, list[float]]]:
         objective = Objective(task.samples[:, None], task.length, 0, None)
@@ -103,7 +104,7 @@ def on_engine(name: str) -> Callable[[Task], Callable[..., tuple[float, list[flo
 
 
 def plain_torch(task: Task) -> Run | None:
-    """The tutorial's script, which knows one window."""
+    """Prepare the tutorial's script, which supports only one window length."""
     if task.length != TUTORIAL[1]:
         return None
 
@@ -117,7 +118,7 @@ def plain_torch(task: Task) -> Run | None:
 
 
 def compiled_torch(task: Task) -> Run | None:
-    """torch.compile of the whole update; longer windows than the tutorial's take it minutes."""
+    """Prepare torch.compile of the whole update; longer windows take minutes to compile."""
     if (task.hidden_size, task.length) != TUTORIAL:
         return None
 
@@ -171,7 +172,7 @@ def compiled_torch(task: Task) -> Run | None:
 
 
 def with_jax(task: Task) -> Run | None:
-    """A scan over time, unrolled by 7, inside a scan over updates."""
+    """Prepare jax: a scan over time, unrolled by 7, inside a scan over updates."""
     if find_spec("jax") is None:
         return None
     import jax
@@ -221,7 +222,7 @@ def with_jax(task: Task) -> Run | None:
 
 
 def floor_programs(hidden_size: int, folder: Path) -> list[Path]:
-    """Build floor.c for a width, with each compiler that the system has and that can."""
+    """Build floor.c for a width with each installed compiler; skip compilers that fail."""
     compilers = [name for name in ("gcc", "clang") if shutil.which(name)]
     programs: list[Path] = []
     for compiler in compilers or [name for name in ("cc",) if shutil.which(name)]:
@@ -237,7 +238,7 @@ def floor_programs(hidden_size: int, folder: Path) -> list[Path]:
 
 
 def fastest_floor(task: Task, folder: Path) -> Path | None:
-    """Return the C program of the better compiler; None where the system has none."""
+    """Return the faster of the compiled C programs; None without a compiler."""
 
     def seconds(program: Path) -> float:
         updates = 200_000 // task.hidden_size**2 + 20
@@ -248,7 +249,7 @@ def fastest_floor(task: Task, folder: Path) -> Path | None:
 
 
 def run_floor(program: Path, task: Task, updates: int, networks: int = 1) -> dict[str, Any]:
-    """Return what the C program prints."""
+    """Run the C program and return the results that it prints."""
     parts = [np.array([updates, task.length, networks, task.samples.size], "int32"), task.samples]
     parts.append(task.starts(updates).astype("int32"))
     for seed in range(networks):
@@ -265,7 +266,7 @@ def run_floor(program: Path, task: Task, updates: int, networks: int = 1) -> dic
 
 
 def in_c(folder: Path) -> Callable[[Task], Run | None]:
-    """The floor."""
+    """Return a contender: the C program."""
 
     def prepare(task: Task) -> Run | None:
         program = fastest_floor(task, folder)
@@ -273,8 +274,8 @@ def in_c(folder: Path) -> Callable[[Task], Run | None]:
             return None
 
         def run(updates: int) -> tuple[float, list[float]]:
-            told = run_floor(program, task, updates)
-            return told["processor_seconds"] / updates, told["losses"]
+            result = run_floor(program, task, updates)
+            return result["processor_seconds"] / updates, result["losses"]
 
         return run
 
@@ -282,20 +283,20 @@ def in_c(folder: Path) -> Callable[[Task], Run | None]:
 
 
 def measure(task: Task, contenders: dict[str, Any], rounds: int) -> dict[str, float]:
-    """Return each contender's median, in seconds an update.
+    """Return each contender's median time of an update, in seconds.
 
     Raises:
-        AssertionError: Their losses disagree.
+        AssertionError: The losses disagree.
     """
     runs = {name: prepare(task) for name, prepare in contenders.items()}
     runs = {name: run for name, run in runs.items() if run is not None}
     losses = {name: run(20)[1] for name, run in runs.items()}
     for name, found in losses.items():
-        # Sums in another order differ in float32, and at this learning rate wide networks soon
-        # carry it far: the first updates tell whether it is the same computation.
+        # In float32 the order of a sum changes its last bits, and at this learning rate wide
+        # networks soon amplify the difference: so only the first updates are compared.
         np.testing.assert_allclose(found[:5], losses["torch engine"][:5], rtol=2e-3, err_msg=name)
     counts = {
-        # jax compiles for the count, so that the same one is asked for in every round.
+        # jax compiles for one count, so every round uses the same count.
         name: int(np.clip(0.2 / run(20)[0], 20, 6000))
         for name, run in runs.items()
     }
@@ -307,7 +308,7 @@ def measure(task: Task, contenders: dict[str, Any], rounds: int) -> dict[str, fl
 
 
 def table_cell(medians: dict[str, float], name: str) -> str:
-    """Return microseconds and, in brackets, the multiple of C; a dash where nothing was timed."""
+    """Return microseconds and, in brackets, the multiple of C; a dash if nothing was timed."""
     if name not in medians:
         return "-"
     seconds, floor = medians[name], medians.get("C")
@@ -316,12 +317,12 @@ def table_cell(medians: dict[str, float], name: str) -> str:
 
 
 def rounded(value: float) -> str:
-    """Return three digits, or all that a large number has before the point."""
+    """Return three digits, or all digits before the decimal point of a large number."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def pool(folder: Path, rounds: int) -> tuple[float, float | None]:
-    """Return the seconds by the clock that 64 tutorials take: fused, and C where there is one."""
+    """Return the wall-clock seconds of 64 tutorials: fused, and C if it could be compiled."""
     task = Task(*TUTORIAL)
     run, program = on_engine("fused")(task), fastest_floor(task, folder)
     fused: list[float] = []
@@ -359,19 +360,19 @@ def main(
             "torch engine": on_engine("torch"),
             "plain torch": plain_torch,
         }
-        print("| µs an update (x C) | " + " | ".join(contenders) + " |")
+        print("| µs per update (x C) | " + " | ".join(contenders) + " |")
         print("| --- " * (1 + len(contenders)) + "|")
         for hidden_size, length in SIZES:
             medians = measure(Task(hidden_size, length), contenders, rounds)
             cells = [table_cell(medians, name) for name in contenders]
             print(f"| H={hidden_size} T={length} | " + " | ".join(cells) + " |", flush=True)
         if not floor_programs(TUTORIAL[0], folder):
-            print("\nC is absent: this system has no compiler for it.")
+            print("\nC was not measured: no compiler on this system can build floor.c.")
 
         fused, floor = pool(folder, rounds)
         ratio = f", C {floor:.2f} s ({fused / floor:.2f} x)" if floor else ""
         print(
-            f"\n{POOL_NETWORKS} networks, {POOL_UPDATES} updates each, through {POOL_THREADS} "
+            f"\n{POOL_NETWORKS} networks, {POOL_UPDATES} updates each, on {POOL_THREADS} "
             f"threads: fused {fused:.2f} s{ratio}"
         )
 
