@@ -7,11 +7,10 @@ bit.
 
 import shlex
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -28,12 +27,12 @@ from sinernn.errors import (
 from sinernn.evaluation.metrics import finite
 from sinernn.model.network import Params, RefineState, Theta, TrainState
 from sinernn.preparation import Experiment
-from sinernn.refine.records import RefineRecord
+from sinernn.refine.records import MetricsRow, RefineRecord
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
 from sinernn.runs.facts import RunFacts
 from sinernn.runs.files import is_there
-from sinernn.training import Record, is_due
+from sinernn.training import Record, is_due, row_intervals
 
 BEFORE_END = "best_before_end"
 """What was best before an evaluation that came only because the run ended there: the best of a
@@ -103,8 +102,8 @@ class Position:
     checkpoint: Checkpoint
     """`last`, or what the run starts from."""
 
-    rows: list[Mapping[str, Any]]
-    """Of the metrics, up to there."""
+    rows: list[MetricsRow]
+    """Rows of the metrics up to there."""
 
     @property
     def refine(self) -> RefineState | None:
@@ -127,28 +126,26 @@ class Position:
         return not stages or (self.refine is not None and self.refine.stage == len(stages))
 
 
+@dataclass
 class Checkpointer:
-    """Writes the metrics, checkpoints and facts of a run while it is trained."""
+    """Writes the metrics, checkpoints and facts of a run while this process trains it."""
 
-    def __init__(
-        self,
-        run: Run,
-        experiment: Experiment,
-        engine: Engine,
-        position: Position,
-        facts: RunFacts,
-    ) -> None:
-        """Prepare to write to a run that this process holds, from a position on."""
-        self.facts = facts
-        self._run, self._experiment, self._engine = run, experiment, engine
-        self._rows = position.rows
-        self._saved_updates = position.checkpoint.state.updates
+    run: Run
+    experiment: Experiment
+    engine: Engine
+    position: Position
+    """Where the training continues."""
+
+    facts: RunFacts
+
+    def __post_init__(self) -> None:
+        self._saved_updates = self.position.checkpoint.state.updates
         self._best_rmse: float | None = None  # before the first record
-        self._began = time.perf_counter() - (facts.seconds or 0.0)  # None: it was killed
+        self._began = time.perf_counter() - (self.facts.seconds or 0.0)  # None: it was killed
 
     @contextmanager
     def closing(self) -> Generator[None]:
-        """Write to run.json how the training within ends; an error gets a way out.
+        """Write to run.json how the training in the body ends; add a way out to its error.
 
         Raises:
             SinernnError: The training's own error.
@@ -157,9 +154,9 @@ class Checkpointer:
             yield
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            with suppress(RunFileError):  # what went wrong first is what matters
+            with suppress(RunFileError):  # the first error is what matters
                 if not isinstance(error, InterruptedRunError) and isinstance(error, Exception):
-                    self._run.write_metrics(self._rows)  # they show what led to the error
+                    self.run.write_metrics(self.position.rows)  # they show what led to the error
             with suppress(RunFileError):
                 self._close(getattr(error, "run_status", status))
             if (explained := self._explained(error)) is not error:
@@ -168,7 +165,7 @@ class Checkpointer:
         self._close("finished")
 
     def save(self, record: Record | RefineRecord, *, at_once: bool) -> None:
-        """Write what is due at a record: a checkpoint in any case if it shall be `at_once`."""
+        """Write what is due at a record; if `at_once`, write a checkpoint in any case."""
         if isinstance(record, RefineRecord):
             self._save_refinement(record, at_once)
             self._update_facts(refine_iterations=record.step)
@@ -177,78 +174,71 @@ class Checkpointer:
             self._update_facts(updates=record.step)
 
     def weights(self, record: Record | RefineRecord) -> Params:
-        """Return a copy of the weights at a record, as long as that is the latest."""
+        """Return a copy of the weights at a record, which must be the latest."""
         if isinstance(record, RefineRecord):
             return self._refined(record.state.theta, record.state).params
-        return self._engine.state.params
+        return self.engine.state.params
 
     def _save_update(self, record: Record, at_once: bool) -> None:
-        config, run, rmse = self._experiment.config, self._run, record.closed_loop_rmse
+        config, rmse = self.experiment.config, record.closed_loop_rmse
         if self._best_rmse is None:
-            self._best_rmse = _best_rmse(run, config)
+            self._best_rmse = _best_rmse(self.run, config)
         if record.is_row:
-            self._rows.append(record.metrics)
+            self.position.rows.append(record.metrics)
         if rmse is not None and rmse < self._best_rmse:
             every = config.training.evaluate_every or 1
             if takes_more_steps(config) and record.step % every:
-                run.set_aside("best", BEFORE_END)
+                self.run.set_aside("best", BEFORE_END)
             self._best_rmse = rmse
-            self._write("best", self._engine.state, rmse=rmse)
+            self._save_best(self.engine.state, rmse)
         if record.is_checkpoint or at_once:
             is_regular = record.step == last_regular_row(config, record.step)
-            run.write_metrics(self._rows)
-            losses = np.empty(0) if is_regular else record.losses
-            self._write("last", self._engine.state, losses=losses)
-            run.save_model(run.best_checkpoint()[1])
+            self._save_last(self.engine.state, np.empty(0) if is_regular else record.losses)
             self._saved_updates = record.step
 
     def _save_refinement(self, record: RefineRecord, at_once: bool) -> None:
         state = record.state
-        self._rows.append(record.metrics)
+        self.position.rows.append(record.metrics)
         if record.is_best:
-            best = self._refined(state.best_theta, state)
-            self._write("best", best, rmse=finite(state.best_error))
+            self._save_best(self._refined(state.best_theta, state), finite(state.best_error))
         # The start as well: from then on `best` is no longer what refinement began with.
         if record.is_stage_end or record.iteration < 0 or at_once:
-            self._run.write_metrics(self._rows)
-            self._write("last", self._refined(state.theta, state))
-            self._run.save_model(self._run.best_checkpoint()[1])
+            self._save_last(self._refined(state.theta, state), np.empty(0))
+
+    def _save_best(self, state: TrainState, rmse: float | None) -> None:
+        network, scale = self.experiment.network, self.experiment.scale
+        self.run.save_checkpoint("best", Checkpoint(network, state, scale, closed_loop_rmse=rmse))
+
+    def _save_last(self, state: TrainState, losses: Float[np.ndarray, " n"]) -> None:
+        """Write the metrics, `last` and the best weights."""
+        network, scale = self.experiment.network, self.experiment.scale
+        self.run.write_metrics(self.position.rows)
+        self.run.save_checkpoint("last", Checkpoint(network, state, scale, losses))
+        self.run.save_model(self.run.best_checkpoint()[1])
 
     def _refined(self, theta: Theta, state: RefineState) -> TrainState:
         """Return the state after the updates with refined weights."""
         from sinernn.refine.problem import unflatten
 
-        params = unflatten(theta, self._experiment.network)
-        return replace(self._engine.state, params=params, refine=state)
-
-    def _write(
-        self,
-        name: str,
-        state: TrainState,
-        *,
-        losses: Float[np.ndarray, " n"] | None = None,
-        rmse: float | None = None,
-    ) -> None:
-        network, scale = self._experiment.network, self._experiment.scale
-        pending = np.empty(0) if losses is None else losses
-        self._run.save_checkpoint(name, Checkpoint(network, state, scale, pending, rmse))
+        params = unflatten(theta, self.experiment.network)
+        return replace(self.engine.state, params=params, refine=state)
 
     def _close(self, status: str) -> None:
         seconds = round(time.perf_counter() - self._began, 3)
         self._update_facts(status=status, ended=now(), seconds=seconds)
-        self._run.write_facts(self.facts)
+        self.run.write_facts(self.facts)
 
     def _update_facts(self, **changes: int | float | str) -> None:
         self.facts = self.facts.model_copy(update=changes)
 
     def _explained(self, error: BaseException) -> BaseException:
         """Return an error that ends training, with what can be done about it."""
-        path, saved = self._run.path, self._saved_updates
+        path, saved = self.run.path, self._saved_updates
         if isinstance(error, TrainingDivergedError):
             kept = (
                 f"the state of update {saved} is kept in {path}" if saved else "nothing was saved"
             )
-            settings = " or ".join(calmer_settings(self._experiment.config))
+            settings = " or ".join(calmer_settings(self.experiment.config))
             return TrainingDivergedError(f"{error}; {kept}; try {settings}")
         if isinstance(error, RunFileError) and is_there(path):
             way_out = f"then go on with: {command_line('resume', path)}"
@@ -305,7 +295,7 @@ def find_position(experiment: Experiment, run: Run, start: Checkpoint) -> Positi
     rows = _rows_until(run, config, last.state)
     if run.has_checkpoint("best") or any(_is_number(row["closed_loop_rmse"]) for row in rows):
         _load(run, "best", experiment)
-    return Position(last, rows)
+    return Position(last, [*rows])
 
 
 def _require_beginning(best: Checkpoint, run: Run, config: Config) -> None:
@@ -344,8 +334,8 @@ def _foreign(run: Run, name: str, what: str) -> RunFileError:
     )
 
 
-def _rows_until(run: Run, config: Config, state: TrainState) -> list[Mapping[str, Any]]:
-    """Return the rows of the metrics that a run has written when it comes to a state."""
+def _rows_until(run: Run, config: Config, state: TrainState) -> list[dict[str, str]]:
+    """Return the rows of the metrics that a run has written when it reaches a state."""
     path, rows = run.path / "metrics.csv", list(run.metrics_rows())
     try:
         steps = [int(row["step"]) for row in rows]
@@ -384,7 +374,5 @@ def _last_row(config: Config, updates: int) -> int:
 
 
 def last_regular_row(config: Config, updates: int) -> int:
-    """Return the last of so many updates at which those of any longer run have a row, too."""
-    settings = config.training
-    intervals = (settings.log_every, settings.evaluate_every, settings.checkpoint_every)
-    return max(updates // every * every for every in intervals if every is not None)
+    """Return the last of so many updates at which the metrics of a longer run have a row, too."""
+    return max(updates // every * every for every in row_intervals(config.training))

@@ -7,13 +7,11 @@ modules take plain numbers and arrays.
 import sys
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from sinernn import compilation, engines, evaluating, plot_run, provenance
 from sinernn.checkpointing import (
@@ -37,7 +35,7 @@ from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
 from sinernn.runs.directory import create_run, open_run
 from sinernn.runs.facts import Origin, Resumption, RunFacts
 from sinernn.runs.files import to_json
-from sinernn.training import Record, run_updates, schedule
+from sinernn.training import Record, run_updates
 
 START = "start"
 """The checkpoint of a run that began with another run's weights."""
@@ -87,10 +85,8 @@ def train(
             publish_latest=publish_latest,
         )
         with run.held():
-            return _run_to_the_end(
-                run, experiment, engine, Position(start, []), facts, Observers(observers), stop,
-                figures=figures,
-            )  # fmt: skip
+            checkpointer = Checkpointer(run, experiment, engine, Position(start, []), facts)
+            return _run_to_the_end(checkpointer, Observers(observers), stop, figures=figures)
 
 
 def resume(
@@ -136,9 +132,8 @@ def resume(
         run.write("config.yaml", _resolved(config))
         facts = _note_resumption(facts, everyone)
         run.write_facts(facts)
-        return _run_to_the_end(
-            run, experiment, engine, position, facts, everyone, stop, figures=figures
-        )
+        checkpointer = Checkpointer(run, experiment, engine, position, facts)
+        return _run_to_the_end(checkpointer, everyone, stop, figures=figures)
 
 
 def _facts(experiment: Experiment, choice: EngineChoice, origin: Origin | None) -> RunFacts:
@@ -174,7 +169,7 @@ def _starting_checkpoint(
     """Return the state before the first update, and where its weights come from if not drawn."""
     network, config = experiment.network, experiment.config
     state = network.initial_state(config.seed, batch_size=config.windows.batch_size)
-    start = Checkpoint(network, state, experiment.scale, np.empty(0), None)
+    start = Checkpoint(network, state, experiment.scale)
     if given is None:
         return start, None
     source, name = None, START
@@ -204,24 +199,17 @@ def recorded_start(run: Run, facts: RunFacts) -> Checkpoint | None:
 
 
 def _run_to_the_end(
-    run: Run,
-    experiment: Experiment,
-    engine: Engine,
-    position: Position,
-    facts: RunFacts,
-    observers: Observers,
-    stop: StopRequest,
-    *,
-    figures: bool,
+    checkpointer: Checkpointer, observers: Observers, stop: StopRequest, *, figures: bool
 ) -> Summary:
-    """Train what is left to train in a run that this process holds, evaluate it and draw it."""
-    checkpointer = Checkpointer(run, experiment, engine, position, facts)
-    with observers.notified_of_failure():
-        with checkpointer.closing(), _importing_matplotlib(figures):
-            observers.notify(Observer.start, run, facts)
+    """Train what is left to train of a run that this process holds, evaluate it and draw it."""
+    run, experiment, engine = checkpointer.run, checkpointer.experiment, checkpointer.engine
+    preloading = _importing_matplotlib() if figures else nullcontext()
+    try:
+        with checkpointer.closing(), preloading:
+            observers.notify(Observer.start, run, checkpointer.facts)
             _compile(experiment, engine, observers)
-            for record in _records(experiment, engine, run, position):
-                is_stopping = stop.signal_number is not None  # asked once: it may come at any time
+            for record in _records(experiment, engine, run, checkpointer.position):
+                is_stopping = stop.signal_number is not None  # read once: it may change at any time
                 checkpointer.save(record, at_once=is_stopping)
                 observers.notify(Observer.record, record, partial(checkpointer.weights, record))
                 if is_stopping and (place := place_in_training(record, experiment.config)):
@@ -229,34 +217,28 @@ def _run_to_the_end(
             run.save_model(run.best_checkpoint()[1])  # a kill may have come before it
         summary = _evaluate_and_draw(run, checkpointer.facts, stop, figures=figures)
         observers.notify(Observer.finish, summary)
+    except BaseException as error:
+        observers.notify(Observer.fail, error)
+        raise
     return summary
 
 
 def _records(
     experiment: Experiment, engine: Engine, run: Run, position: Position
 ) -> Iterator[Record | RefineRecord]:
-    """Run what is left after a position: the updates, then the refinement of the best network."""
+    """Run what is left from a position on: the updates, then the refinement of the best network."""
     yield from _updates(experiment, engine, position)
     if experiment.config.refine is not None:
         yield from _refinement(experiment, experiment.config.refine, run, position)
 
 
 def _updates(experiment: Experiment, engine: Engine, position: Position) -> Iterator[Record]:
-    config, settings = experiment.config, experiment.config.training
+    config, series, scale = experiment.config, experiment.series, experiment.scale
     return run_updates(
         engine,
-        plan=experiment.plan,
-        learning_rates=schedule(
-            settings.schedule, peak=settings.learning_rate, steps=settings.steps
-        ),
-        first=position.checkpoint.state.updates,
-        steps=settings.steps,
-        log_every=settings.log_every,
-        evaluate_every=settings.evaluate_every,
-        checkpoint_every=settings.checkpoint_every,
-        evaluate=lambda: evaluating.validation_rmse(
-            config, experiment.series, experiment.scale, engine
-        ),
+        experiment.plan,
+        config.training,
+        evaluate=lambda: evaluating.validation_rmse(config, series, scale, engine),
         losses=position.checkpoint.losses,
     )
 
@@ -281,19 +263,17 @@ def _refinement(
 
 
 @contextmanager
-def _importing_matplotlib(figures: bool) -> Generator[None]:
-    """Import what plots need while kernels compute, which leave Python's lock to others."""
+def _importing_matplotlib() -> Generator[None]:
+    """Import what plots need while kernels compute, which release the interpreter lock."""
     interval = sys.getswitchinterval()
     thread = threading.Thread(target=plot_run.preload_quietly, name="preload", daemon=True)
-    if figures:
-        sys.setswitchinterval(1e-4)  # seconds: a kernel returns before the usual 5 ms are over
-        thread.start()
+    sys.setswitchinterval(1e-4)  # seconds: a kernel returns before the usual 5 ms are over
+    thread.start()
     try:
         yield
     finally:
-        if figures:
-            thread.join()
-            sys.setswitchinterval(interval)
+        thread.join()
+        sys.setswitchinterval(interval)
 
 
 def _compile(experiment: Experiment, engine: Engine, observers: Observers) -> None:

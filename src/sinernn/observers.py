@@ -1,8 +1,7 @@
 """Callbacks for training events: progress, trackers and snapshots are observers of a run."""
 
 import logging
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Concatenate, ParamSpec
@@ -96,12 +95,3 @@ class Observers:
                     type(observer).__name__,
                     what,
                 )
-
-    @contextmanager
-    def notified_of_failure(self) -> Generator[None]:
-        """Notify observers of what ends the body early."""
-        try:
-            yield
-        except BaseException as error:
-            self.notify(Observer.fail, error)
-            raise

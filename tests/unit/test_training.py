@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from sinernn.config.sections import Training
 from sinernn.data.windows import Plan
 from sinernn.errors import TrainingDivergedError
 from sinernn.model.network import Network
-from sinernn.training import run_updates, schedule
+from sinernn.training import learning_rates, run_updates
 
 
 class CountingEngine:
@@ -44,18 +45,28 @@ def plan(first: int, n: int) -> Plan:
     return Plan(np.arange(first, first + n)[:, None], np.zeros((n, 1), dtype=bool))
 
 
-def records(engine: CountingEngine, **changes):
-    options = dict(
-        plan=plan,
-        learning_rates=schedule("constant", peak=0.1, steps=25),
-        first=0,
+def training(**changes) -> Training:
+    settings = dict(
         steps=25,
+        learning_rate=0.1,
+        schedule="constant",
         log_every=10,
         evaluate_every=None,
         checkpoint_every=None,
-        evaluate=lambda: float(engine.state.updates),
     )
-    return list(run_updates(engine, **(options | changes)))
+    return Training(**(settings | changes))
+
+
+def records(engine: CountingEngine, *, losses=(), **changes):
+    return list(
+        run_updates(
+            engine,
+            plan,
+            training(**changes),
+            evaluate=lambda: float(engine.state.updates),
+            losses=np.array(losses, dtype=float),
+        )
+    )
 
 
 def test_rows_of_metrics():
@@ -76,7 +87,7 @@ def test_losses_before_a_resume():
     """They count in the first row after it."""
     engine = CountingEngine()
     engine.state.updates = 7
-    resumed = records(engine, first=7, losses=np.arange(7.0))
+    resumed = records(engine, losses=range(7))
     assert [r.loss for r in resumed if r.is_row] == [4.5, 14.5, 22]
 
 
@@ -89,9 +100,8 @@ def test_no_intervals():
 def test_rate_of_each_update():
     """Every update gets the learning rate of its number."""
     engine = CountingEngine()
-    rates = schedule("cosine", peak=0.1, steps=25)
-    records(engine, learning_rates=rates)
-    np.testing.assert_array_equal(engine.rates, rates(0, 25))
+    records(engine, schedule="cosine")
+    np.testing.assert_array_equal(engine.rates, learning_rates(training(schedule="cosine"), 0, 25))
 
 
 def test_slow_engine(monkeypatch: pytest.MonkeyPatch):
@@ -105,7 +115,8 @@ def test_slow_engine(monkeypatch: pytest.MonkeyPatch):
 
 def test_cosine_schedule():
     """It begins at the peak and ends near 0."""
-    rates = schedule("cosine", peak=0.2, steps=1000)(0, 1000)
+    settings = training(schedule="cosine", learning_rate=0.2, steps=1000)
+    rates = learning_rates(settings, 0, 1000)
     assert rates[0] == 0.2
     assert rates[500] == pytest.approx(0.1)
     assert 0 < rates[-1] < 1e-6
@@ -113,7 +124,7 @@ def test_cosine_schedule():
 
 
 def test_a_constant_schedule_is_constant():
-    np.testing.assert_array_equal(schedule("constant", peak=0.2, steps=10)(3, 4), [0.2] * 4)
+    np.testing.assert_array_equal(learning_rates(training(), 3, 4), [0.1] * 4)
 
 
 def test_loss_not_finite():

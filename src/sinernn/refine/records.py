@@ -1,20 +1,23 @@
-"""What refinement tells after every iteration."""
+"""The record of an iteration of refinement, and rows of the metrics."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sinernn.model.network import RefineState
+
+MetricsRow = Mapping[str, str | int | float | None]
+"""A row of metrics.csv, by column; a missing value is an empty cell."""
 
 
 @dataclass(frozen=True)
 class RefineRecord:
-    """Where refinement stands after an iteration, or at its start."""
+    """The result of an iteration of refinement, or of the measurement at its start."""
 
     stage: int
-    """Which stage it was, from 0."""
+    """Number of the stage, from 0."""
 
     iteration: int
-    """Which iteration of it, from 0; -1 for the measurement at the start."""
+    """Number of the iteration within the stage, from 0; -1 for the measurement at the start."""
 
     step: int
     """Iterations done in all stages."""
@@ -23,7 +26,7 @@ class RefineRecord:
     """Mean squared error of the stage after the iteration, scaled units; NaN at the start."""
 
     damping: float
-    """With which the step was found."""
+    """Levenberg-Marquardt damping of the step."""
 
     is_stage_end: bool
     """Whether the stage is over."""
@@ -32,13 +35,13 @@ class RefineRecord:
     """On the validation part, where it was measured; infinite for a diverging free run."""
 
     is_best: bool
-    """Whether what was measured is the best so far."""
+    """Whether `closed_loop_rmse` is the lowest so far."""
 
     state: RefineState
-    """Going on from it repeats what follows to the bit."""
+    """State to continue from, with identical results."""
 
     @property
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> MetricsRow:
         """The record as a row of metrics.csv."""
         at_start = self.iteration < 0
         return {

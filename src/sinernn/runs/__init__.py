@@ -25,6 +25,7 @@ from sinernn.runs.checkpoints import (
 )
 from sinernn.runs.facts import RunFacts
 from sinernn.runs.files import (
+    FORMAT,
     ArraysFile,
     contiguous,
     damaged,
@@ -184,7 +185,7 @@ class Run:
 
     def _read_model(self, name: str, kind: type[JsonModelT]) -> JsonModelT:
         content, path = self.read_json(name), self.path / name
-        require_format(path, content.get("format", 1), known=1)  # version 0.1 wrote none
+        require_format(path, content.get("format", FORMAT))  # version 0.1 wrote none
         return validated(path, kind, content)
 
     def write_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:

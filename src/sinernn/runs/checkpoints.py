@@ -1,8 +1,7 @@
-"""Checkpoints: a training state as one safetensors file, held against its network when read."""
+"""Checkpoints: a training state as one safetensors file, checked against its network when read."""
 
 import json
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,38 +13,46 @@ from safetensors.numpy import save
 
 from sinernn.data.windows import Scale
 from sinernn.errors import RunFileError, printable
+from sinernn.evaluation.metrics import finite
 from sinernn.model.cells import CellName
-from sinernn.model.network import Network, Params, RefineState, TrainState
-from sinernn.runs.files import ArraysFile, contiguous, damaged, require_format, validated
+from sinernn.model.network import Network, RefineState, TrainState
+from sinernn.runs.files import FORMAT, ArraysFile, contiguous, damaged, require_format, validated
 from sinernn.schema import Section
 
 METADATA_KEY = "sinernn.checkpoint"
-FORMAT_VERSION = 1
+PREFIXES = {
+    "params": "",
+    "first_moment": "adam.first_moment.",
+    "second_moment": "adam.second_moment.",
+}
+"""Prefix of the names of a training state's arrays that have one for every parameter."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training state with all that is needed to run the network and to go on training it."""
+    """A training state with all that is needed to run the network and to continue its training."""
 
     network: Network
     state: TrainState
     scale: Scale
     """Between the series' own units and the network's."""
 
-    losses: Float[np.ndarray, " n"]
+    losses: Float[np.ndarray, " n"] = field(default_factory=lambda: np.empty(0))
     """Losses of the updates since the last row of the metrics."""
 
-    closed_loop_rmse: float | None
-    """On the validation part, where the checkpoint was chosen by it."""
+    closed_loop_rmse: float | None = None
+    """On the validation part; None for a checkpoint that was not selected by it."""
 
 
 def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
     """Return a checkpoint as a safetensors file; equal checkpoints give equal bytes."""
     state = checkpoint.state
     tensors = {
-        **state.params,
-        **{f"adam.first_moment.{name}": value for name, value in state.first_moment.items()},
-        **{f"adam.second_moment.{name}": value for name, value in state.second_moment.items()},
+        **{
+            prefix + name: array
+            for group, prefix in PREFIXES.items()
+            for name, array in getattr(state, group).items()
+        },
         "hidden": state.hidden,
         "losses": checkpoint.losses,
     }
@@ -61,7 +68,7 @@ def model_bytes(checkpoint: Checkpoint) -> bytes:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint, and hold every array against the network it claims to be.
+    """Read a checkpoint, and check every array against the network in its metadata.
 
     Names, shapes and types are compared before any array is read, so that no more memory is taken
     than the file has bytes.
@@ -77,30 +84,25 @@ def load_checkpoint(path: Path) -> Checkpoint:
     arrays = file.read()
     if wrong := next((name for name in arrays if not np.isfinite(arrays[name]).all()), None):
         raise damaged(path, f"{wrong} holds NaN or infinity")
-
-    def group(prefix: str) -> Params:
-        return {name: arrays[prefix + name] for name in network.shapes}
-
-    state = TrainState(
-        params=group(""),
-        first_moment=group("adam.first_moment."),
-        second_moment=group("adam.second_moment."),
-        hidden=arrays["hidden"],
-        updates=facts.updates,
-    )
+    groups = {
+        group: {name: arrays[prefix + name] for name in network.shapes}
+        for group, prefix in PREFIXES.items()
+    }
+    refine = None
     if facts.refine is not None:
         given = dict(facts.refine)
-        if given["best_error"] is None:
-            given["best_error"] = math.inf
-        state.refine = RefineState(
+        if facts.refine.best_error is None:
+            given["best_error"] = float("inf")
+        refine = RefineState(
             theta=arrays["refine.theta"], best_theta=arrays["refine.best_theta"], **given
         )
+    state = TrainState(**groups, hidden=arrays["hidden"], updates=facts.updates, refine=refine)
     scale = Scale(np.array(facts.scale.mean, float), np.array(facts.scale.std, float))
     return Checkpoint(network, state, scale, arrays["losses"], facts.closed_loop_rmse)
 
 
 class _NetworkFacts(Section):
-    """A `Network`; its bounds keep what is computed of it small, and are beyond any config's."""
+    """A `Network`; the bounds, larger than any config's, keep numbers computed from it small."""
 
     cell: CellName
     channels: int = Field(ge=1, le=1_000_000)
@@ -120,11 +122,11 @@ class _RefineFacts(Section):
     step: int = Field(ge=0)
     damping: float = Field(ge=0)
     best_error: Annotated[float, Field(ge=0)] | None
-    """None for infinity, the error of a free run that diverged: JSON has none."""
+    """None for infinity, the error of a diverged free run, which JSON cannot represent."""
 
 
 class _Facts(Section):
-    """What a checkpoint's metadata say."""
+    """Metadata of a checkpoint."""
 
     format: Literal[1]
     network: _NetworkFacts
@@ -140,18 +142,18 @@ def _read_facts(path: Path, text: str) -> _Facts:
         version = facts["format"]
     except (ValueError, TypeError, KeyError) as error:
         raise RunFileError(f"{path}: is not a checkpoint of sinernn") from error
-    require_format(path, version, known=FORMAT_VERSION)
+    require_format(path, version)
     return validated(path, _Facts, facts)
 
 
 def _misfit(file: ArraysFile, network: Network, facts: _Facts) -> str | None:
-    """Return which array of a file has no place in a checkpoint of a network, or is missing."""
+    """Return what is wrong with the arrays of a file as a checkpoint of a network, if anything."""
     if not len(facts.scale.mean) == len(facts.scale.std) == network.channels:
         return "scale has another number of channels than the network"
     expected = {
         prefix + name: (shape, network.dtype)
         for name, shape in network.shapes.items()
-        for prefix in ("", "adam.first_moment.", "adam.second_moment.")
+        for prefix in PREFIXES.values()
     }
     if facts.refine is not None:
         parameters = ((network.parameter_count,), "float64")
@@ -173,21 +175,15 @@ def _misfit(file: ArraysFile, network: Network, facts: _Facts) -> str | None:
 
 
 def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
-    # One key: safetensors writes several in any order, and equal states shall give equal bytes.
+    # One key: safetensors writes several in any order, and equal states must give equal bytes.
     facts = {
-        "format": FORMAT_VERSION,
+        "format": FORMAT,
         "network": asdict(checkpoint.network),
         "updates": checkpoint.state.updates,
         "scale": {"mean": checkpoint.scale.mean.tolist(), "std": checkpoint.scale.std.tolist()},
         "closed_loop_rmse": checkpoint.closed_loop_rmse,
     }
     if (refine := checkpoint.state.refine) is not None:
-        facts["refine"] = {
-            "stage": refine.stage,
-            "iteration": refine.iteration,
-            "step": refine.step,
-            "damping": refine.damping,
-            # JSON has no infinity, the error of a free run that diverged.
-            "best_error": refine.best_error if math.isfinite(refine.best_error) else None,
-        }
+        facts["refine"] = {name: getattr(refine, name) for name in _RefineFacts.model_fields}
+        facts["refine"]["best_error"] = finite(refine.best_error)
     return {METADATA_KEY: json.dumps(facts, allow_nan=False)}

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from sinernn.errors import RunFileError, printable
 
 MAX_HEADER_BYTES = 1_000_000  # of a safetensors file; the largest network has some 30,000
+FORMAT = 1  # of JSON files and checkpoints
 DTYPES = {"F32": "float32", "F64": "float64"}
 """Types of the arrays that are kept, by safetensors' names."""
 
@@ -94,15 +95,15 @@ def damaged(path: Path, what: object) -> RunFileError:
     return RunFileError(f"{path}: is damaged: {why}; put back a copy that is whole")
 
 
-def require_format(path: Path, found: Any, *, known: int) -> None:
-    """Make sure that a file has the version that this package reads.
+def require_format(path: Path, found: Any) -> None:
+    """Check that a file has the format version that this package reads.
 
     Raises:
         RunFileError: It has another.
     """
-    if found != known:
+    if found != FORMAT:
         version = printable(str(found), 20)
-        raise RunFileError(f"{path}: has format {version}, this sinernn reads {known}; upgrade it")
+        raise RunFileError(f"{path}: has format {version}, this sinernn reads {FORMAT}; upgrade it")
 
 
 def to_json(value: Any) -> str:
