@@ -36,7 +36,7 @@ class Experiment:
 
 
 def prepare(config: Config) -> Experiment:
-    """Build all that training needs; a pure function of the config.
+    """Build what training needs; a pure function of the config.
 
     Raises:
         ConfigError: Settings contradict each other, or the training part is constant and cannot be
@@ -54,11 +54,9 @@ def prepare(config: Config) -> Experiment:
         except ValueError as error:
             conflict = Conflict(("windows.normalize",), f"{error}; use false")
             raise ConfigError([config.problem(conflict)]) from error
-    planner = (
-        partial(random_planner, seed=config.seed)
-        if config.windows.order == "random"
-        else contiguous_planner
-    )
+    planner = contiguous_planner
+    if config.windows.order == "random":
+        planner = partial(random_planner, seed=config.seed)
     return Experiment(
         config=config,
         series=series,

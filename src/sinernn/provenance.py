@@ -2,8 +2,10 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,15 +15,16 @@ from sinernn.schema import JsonModel
 
 PACKAGES = ("sinernn", "torch", "numba", "numpy", "matplotlib", "pydantic", "pyyaml", "safetensors")
 
-WITHOUT_EFFECT = ("matplotlib", "pydantic", "pyyaml", "safetensors")
-"""What of them changes no bit of a training."""
-
+WITHOUT_EFFECT = {
+    f"versions.{name}" for name in ("matplotlib", "pydantic", "pyyaml", "safetensors")
+}
+"""Facts that change no bit of a training."""
 
 Value = str | int | None
 
 
 class Environment(JsonModel):
-    """Versions, machine and the commit of the working folder's repository."""
+    """Versions, machine, and the commit of the repository in the working folder."""
 
     versions: dict[str, str] = Field(default={})
     platform: str | None = None
@@ -34,7 +37,7 @@ class Environment(JsonModel):
 def environment() -> Environment:
     """Return the environment of this process."""
     return Environment(
-        versions={"python": platform.python_version(), **_versions()},
+        versions=_versions(),
         platform=platform.platform(),
         processor=_processor(),
         threads=_threads(),
@@ -44,56 +47,48 @@ def environment() -> Environment:
 
 
 def differences(then: Environment, now: Environment) -> dict[str, tuple[Value, Value]]:
-    """Return what of two environments may change the bits of a run, where it is not the same."""
-    flat_then, flat_now = _flat(then), _flat(now)
+    """Return the differences between two environments that may change the bits of a run."""
+    flat = _flat(then)
     return {
-        name: (flat_then.get(name), flat_now.get(name))
-        for name in flat_now
-        if name in flat_then and flat_then[name] != flat_now.get(name)
+        name: (flat[name], value)
+        for name, value in _flat(now).items()
+        if name in flat and flat[name] != value
     }
 
 
 def _flat(environment: Environment) -> dict[str, Value]:
-    found: dict[str, Value] = {
-        "platform": environment.platform,
-        "processor": environment.processor,
+    flat: dict[str, Value] = {
+        **environment.model_dump(include={"platform", "processor"}, exclude_none=True),
+        **{f"versions.{name}": value for name, value in environment.versions.items()},
+        **{f"threads.{name}": value for name, value in environment.threads.items()},
     }
-    found = {name: value for name, value in found.items() if value is not None}
-    for group, values in (("versions", environment.versions), ("threads", environment.threads)):
-        within = {name: value for name, value in values.items() if name not in WITHOUT_EFFECT}
-        found |= {f"{group}.{name}": value for name, value in within.items()}
-    return found
+    return {name: value for name, value in flat.items() if name not in WITHOUT_EFFECT}
 
 
 def _threads() -> dict[str, Value]:
     """Return what limits the threads of the libraries that compute."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # of BLAS `blas` leaves one
-    torch = sys.modules.get("torch")  # if it is not loaded, it computes nothing
-    return {name: os.environ.get(name) for name in names} | {
-        "processors": os.cpu_count(),
-        **({"torch": torch.get_num_threads()} if torch else {}),
-    }
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # BLAS always has one: see `blas`
+    limits: dict[str, Value] = {name: os.environ.get(name) for name in names}
+    limits["processors"] = os.cpu_count()
+    if torch := sys.modules.get("torch"):  # if it is not loaded, it computes nothing
+        limits["torch"] = torch.get_num_threads()
+    return limits
 
 
 def _versions() -> dict[str, str]:
-    found: dict[str, str] = {}
+    found = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):  # run from a bare source tree
             found[package] = version(package)
-        except PackageNotFoundError:  # run from a bare source tree
-            continue
     return found
 
 
 def _processor() -> str:
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
-            models = [
-                line.split(":", 1)[1].strip() for line in file if line.startswith("model name")
-            ]
-        return models[0]
-    except (OSError, IndexError):
-        return platform.processor() or platform.machine()
+    with suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        if found := re.search(r"^model name\s*:(.+)$", text, re.MULTILINE):
+            return found[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def _git(*arguments: str) -> str | None:

@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Purpose(IntEnum):
-    """What a stream of random numbers is for; streams of different purposes are independent."""
+    """Purpose of a stream of random numbers; streams of different purposes are independent."""
 
     WEIGHTS = 0
     WINDOWS = 1
@@ -15,13 +15,13 @@ class Purpose(IntEnum):
 
 
 def stream(seed: int, purpose: Purpose, block: int = 0) -> np.random.Generator:
-    """Return the generator that belongs to a seed, a purpose and a block.
+    """Return the generator of a seed, a purpose and a block.
 
     Args:
         seed: 0 to 2**64 - 1.
-        purpose: What the numbers are for.
-        block: Which part of the stream, 0 to 2**64 - 1; blocks never overlap, since each has
-            the 2**192 counter values below its own to draw from.
+        purpose: Purpose of the numbers.
+        block: Part of the stream, 0 to 2**64 - 1; blocks never overlap, since each has 2**192
+            counter values of its own.
 
     Source:
         Salmon, Moraes, Dror and Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3",

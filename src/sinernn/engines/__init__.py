@@ -1,4 +1,4 @@
-"""What computes: the Engine protocol, and the choice of an engine for a config."""
+"""The engine protocol, and the choice of an engine for a config."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -13,19 +13,19 @@ from sinernn.model.network import Hidden, Network, TrainState
 
 @dataclass(frozen=True)
 class Objective:
-    """What is trained on: mean squared one-step error over windows of a stream of samples."""
+    """The training objective: mean squared one-step error over windows of a stream of samples."""
 
     samples: Float[np.ndarray, "N D"]
-    """Training parts of all segments laid end to end, in scaled units and the network's dtype."""
+    """Training parts of all segments, concatenated, in scaled units and the network's dtype."""
 
     length: int
     """Inputs T in a window; the targets are the same samples shifted by one."""
 
     washout: int
-    """First steps that do not count, in rows whose hidden state was reset."""
+    """First steps excluded from the loss, in rows whose hidden state was reset."""
 
     gradient_clip: float | None
-    """Largest global norm of the gradient; longer ones are shortened to it."""
+    """Maximum global norm of the gradient; a larger one is scaled down to it."""
 
 
 KernelCall = tuple[Any, tuple[Any, ...]]
@@ -34,10 +34,10 @@ KernelCall = tuple[Any, tuple[Any, ...]]
 
 @runtime_checkable  # so that the tests can check annotations while they run
 class Engine(Protocol):
-    """A network and its training state, in whatever form computes fastest.
+    """A network and its training state, in the form that the engine computes with.
 
-    An engine owns no sampler, no random generator and no schedule: all of that comes in as plans,
-    so that a run begun on one engine can go on with another.
+    An engine has no sampler, random generator or schedule: it receives plans, so that a run can
+    continue on another engine.
     """
 
     def advance(
@@ -52,7 +52,7 @@ class Engine(Protocol):
 
         Args:
             starts: Position of each window's first input in the objective's samples.
-            resets: Where a row's hidden state becomes zero first; it is carried on elsewhere.
+            resets: Whether a row's hidden state is set to zero first; otherwise it is carried.
             learning_rates: One for each update.
 
         Returns:
@@ -88,15 +88,15 @@ class Engine(Protocol):
         ...
 
     def kernel_calls(self) -> list[KernelCall]:
-        """Return what compiles all that the engine runs, the slowest first.
+        """Return calls that compile the engine's kernels, the slowest first.
 
-        It takes seconds, once on a machine; left out, the first calls do it.
+        Compilation takes seconds, once on a machine; without it the first calls compile.
         """
         ...
 
     @property
     def state(self) -> TrainState:
-        """A copy of the training state as it stands."""
+        """A copy of the current training state."""
         ...
 
 
@@ -111,19 +111,19 @@ class EngineChoice:
     """A device that is present; never `auto`."""
 
 
-FUSED_LIMIT = 1_000_000  # recurrent weights of a layer, from which on torch is as fast
+FUSED_LIMIT = 1_000_000  # recurrent weights of a layer, at which torch becomes as fast
 
 
 def choose(engine: str, device: str, network: Network) -> EngineChoice:
-    """Turn a config's wishes into an engine and a device that are there.
+    """Resolve `auto` to an available engine and device.
 
-    The engine comes first: the fused one is for the processor, and torch, which takes a second to
-    load, is loaded only for a named accelerator, or for what the fused engine does slower.
+    The engine is chosen first: the fused one runs on the CPU, and torch, which takes a second to
+    load, is loaded only for a named accelerator or for networks on which it is faster.
 
     Args:
         engine: `auto`, `fused` or `torch`.
         device: `auto` or a device.
-        network: What is to be computed.
+        network: The architecture.
 
     Raises:
         DeviceError: The device is not present, or cannot compute in the network's dtype.
@@ -140,11 +140,11 @@ def choose(engine: str, device: str, network: Network) -> EngineChoice:
 
 
 def is_faster_fused(network: Network) -> bool:
-    """Whether the fused engine is taken for the faster one on the processor.
+    """Whether the fused engine is assumed to be faster on the CPU.
 
-    In benchmarks/engines.md, which benchmarks/engines.py measures, it is up to 512 units, but for
-    the LSTM of 512, where the two are about even. That holds for what was measured: float32, one
-    layer, batches up to 64, windows of 49 (and of 490 at batch 1); elsewhere this is a guess.
+    In benchmarks/engines.md, measured by benchmarks/engines.py, it is faster up to 512 units,
+    except for the LSTM of 512, where both are about equal. This was measured in float32, with one
+    layer, batches up to 64 and windows of 49 (and 490 at batch 1); elsewhere it is a guess.
     """
     return CELLS[network.cell].gates * network.hidden_size**2 < FUSED_LIMIT
 
@@ -152,7 +152,7 @@ def is_faster_fused(network: Network) -> bool:
 def build(
     choice: EngineChoice, network: Network, state: TrainState, objective: Objective | None = None
 ) -> Engine:
-    """Make the chosen engine; without an objective it can run the network, not train it."""
+    """Build the chosen engine; without an objective it can run the network but not train it."""
     if choice.engine == "fused":
         from sinernn.engines.fused.engine import FusedEngine
 
@@ -163,7 +163,7 @@ def build(
 
 
 def require_objective(objective: Objective | None) -> Objective:
-    """Return the objective, without which an engine cannot train.
+    """Return the objective, which an engine needs to train.
 
     Raises:
         ValueError: There is none.
@@ -181,10 +181,10 @@ def require_plan(
     *,
     rows: int,
 ) -> None:
-    """Check that a plan fits a batch of so many rows and stays within the samples.
+    """Check that a plan fits a batch of `rows` and stays within the samples.
 
     Raises:
-        ValueError: It does not, or its arrays are of the wrong kind.
+        ValueError: It does not, or its arrays have the wrong type.
     """
     if objective.length < 1:
         raise ValueError(f"a window needs an input, got the length {objective.length}")
@@ -204,10 +204,10 @@ def require_plan(
 
 
 def require_free_run(warmup: Float[np.ndarray, "B W D"], steps: int) -> None:
-    """Check that a free run has something to read and something to do.
+    """Check that a free run has a warm-up and a step.
 
     Raises:
-        ValueError: It has not.
+        ValueError: One of them is missing.
     """
     if warmup.shape[1] < 1 or steps < 1:
         raise ValueError(f"needs a warm-up and a step, got {warmup.shape[1]} and {steps}")

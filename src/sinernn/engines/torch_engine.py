@@ -2,6 +2,8 @@
 
 import os
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,11 +21,19 @@ from sinernn.engines import (
 )
 from sinernn.errors import DeviceError
 from sinernn.model.cells import CELLS
-from sinernn.model.network import Hidden, Network, Params, TrainState
+from sinernn.model.network import Hidden, Network, TrainState
 
 CUBLAS_WORKSPACE = ":4096:8"
 """One of the two values with which cuBLAS is deterministic (cuBLAS manual, "Results
 reproducibility"; the note of `torch.use_deterministic_algorithms`)."""
+
+
+TORCH_LAYERS: dict[str, Callable[..., nn.Module]] = {
+    "rnn_tanh": partial(nn.RNN, nonlinearity="tanh"),
+    "rnn_relu": partial(nn.RNN, nonlinearity="relu"),
+    "gru": nn.GRU,
+    "lstm": nn.LSTM,
+}
 
 
 class RecurrentNetwork(nn.Module):
@@ -31,29 +41,22 @@ class RecurrentNetwork(nn.Module):
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        options: dict[str, Any] = {"num_layers": network.num_layers, "batch_first": True}
-        match network.cell:
-            case "gru":
-                self.rnn = nn.GRU(network.channels, network.hidden_size, **options)
-            case "lstm":
-                self.rnn = nn.LSTM(network.channels, network.hidden_size, **options)
-            case "rnn_tanh" | "rnn_relu":
-                options["nonlinearity"] = network.cell.removeprefix("rnn_")
-                self.rnn = nn.RNN(network.channels, network.hidden_size, **options)
-            case _:
-                self.rnn = CellLayers(network)
+        sizes = (network.channels, network.hidden_size, network.num_layers)
+        if network.cell in TORCH_LAYERS:
+            self.rnn = TORCH_LAYERS[network.cell](*sizes, batch_first=True)
+        else:
+            self.rnn = CellLayers(network)
         self.readout = nn.Linear(network.hidden_size, network.channels)
 
     def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Map inputs [B, T, D] and hidden [S, L, B, H] to outputs [B, T, D] and the last hidden."""
-        before = hidden[0] if len(hidden) == 1 else (hidden[0], hidden[1])
-        after: Any
-        states, after = self.rnn(inputs, before)
-        return self.readout(states), torch.stack((after,) if len(hidden) == 1 else after)
+        is_single = len(hidden) == 1  # h; else (h, c)
+        states, after = self.rnn(inputs, hidden[0] if is_single else tuple(hidden))
+        return self.readout(states), torch.stack((after,) if is_single else after)
 
 
 class CellLayers(nn.Module):
-    """Layers of a cell that PyTorch has not, from its `forward` alone: autograd does the rest."""
+    """Layers of a cell that PyTorch lacks, from its `forward` alone: autograd does the rest."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -75,7 +78,7 @@ class CellLayers(nn.Module):
             sequence = torch.stack(steps, dim=1)
             last.append(torch.stack((h, c)[: self._cell.states]))
         after = torch.stack(last, dim=1)  # [S, L, B, H]
-        return sequence, after[0] if len(after) == 1 else (after[0], after[1])
+        return sequence, after[0] if len(after) == 1 else tuple(after)
 
     def _step(self, layer: int, inputs: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         cell, named = self._cell, dict(self.named_parameters())
@@ -138,10 +141,8 @@ class TorchEngine:
         positions = (torch.tensor(starts)[:, :, None] + steps).to(self._device)  # [n, B, T + 1]
         losses: list[Tensor] = []
         with _reproducible:
-            for position, reset, rate in zip(
-                positions, resets, learning_rates.tolist(), strict=True
-            ):
-                losses.append(self._update(self._samples[position], reset, rate))
+            for position, reset, rate in zip(positions, resets, learning_rates, strict=True):
+                losses.append(self._update(self._samples[position], reset, float(rate)))
         self._updates += len(losses)
         return torch.stack(losses).cpu().double().numpy() if losses else np.empty(0)
 
@@ -197,12 +198,12 @@ class TorchEngine:
     def state(self) -> TrainState:
         """See `Engine.state`."""
         named = dict(self._module.named_parameters())
-        adam = self._adam.state
+        moments = {name: self._adam.state[parameter] for name, parameter in named.items()}
         return TrainState(
-            params=_arrays({name: parameter.detach() for name, parameter in named.items()}),
-            first_moment=_arrays({name: adam[named[name]]["exp_avg"] for name in named}),
-            second_moment=_arrays({name: adam[named[name]]["exp_avg_sq"] for name in named}),
-            hidden=_arrays({"hidden": self._hidden})["hidden"],
+            params={name: _array(parameter) for name, parameter in named.items()},
+            first_moment={name: _array(each["exp_avg"]) for name, each in moments.items()},
+            second_moment={name: _array(each["exp_avg_sq"]) for name, each in moments.items()},
+            hidden=_array(self._hidden),
             updates=self._updates,
         )
 
@@ -215,7 +216,7 @@ class TorchEngine:
 
 
 def present_device(device: str, dtype: str) -> str:
-    """Return `device` if it is there, or the best that is for `auto`: CUDA, then MPS, then CPU.
+    """Return `device` if it is present; for `auto` the best one: CUDA, then MPS, then CPU.
 
     Raises:
         DeviceError: The device is not present, or cannot compute in `dtype`.
@@ -236,10 +237,10 @@ def present_device(device: str, dtype: str) -> str:
 
 
 class _Reproducible:
-    """Same bits on every run, whatever the machine's thread count.
+    """Same bits in every run, for any number of threads.
 
-    The number of threads is each Python thread's own. That algorithms are deterministic is the
-    process's: it holds while any engine computes, and what was set before comes back with the last.
+    The number of threads is a setting of each Python thread. Deterministic algorithms are a setting
+    of the process: on while any engine computes, and restored after the last one.
     """
 
     def __init__(self) -> None:
@@ -269,5 +270,6 @@ class _Reproducible:
 _reproducible = _Reproducible()
 
 
-def _arrays(tensors: dict[str, Tensor]) -> Params:
-    return {name: np.array(tensor.cpu().numpy()) for name, tensor in tensors.items()}
+def _array(tensor: Tensor) -> np.ndarray:
+    """Return a copy of a tensor."""
+    return np.array(tensor.detach().cpu().numpy())

@@ -1,12 +1,12 @@
-"""ReLU units off their kink: what a free run of thousands of steps meets once, training never saw.
+"""Move ReLU units away from their kink, which a long free run may reach although training did not.
 
 A unit that is always on is linear, and can be moved away from its kink by any amount without
-changing what the network computes: its bias rises, and the biases of all that reads it fall in
-turn. A unit that is never on does nothing and learns nothing; once all that reads it is zero, its
-bias may rise, and the next step finds out what it is good for. A unit that switches becomes linear
-too, which does change the network; the steps that follow make up for it.
+changing the network's outputs: its bias is raised, and the biases of the units that read it are
+lowered accordingly. A unit that is never on has no effect and no gradient; once its outgoing
+weights are zero, its bias can be raised, and the next steps find a use for it. A unit that switches
+becomes linear, too, which changes the network; the following steps correct that.
 
-So a lifted network is linear. For a sum of oscillations that is what is wanted: a linear recurrence
+A lifted network is therefore linear, which suits a sum of oscillations: a linear recurrence
 continues it exactly.
 """
 
@@ -27,13 +27,13 @@ def lifted(
 ) -> Theta:
     """Move every unit to at least `margin` above its kink.
 
-    The steps right after the zero state are other ones than before.
+    The outputs right after the zero state differ from those before.
 
     Args:
         theta: Parameters of an `rnn_relu` of one layer.
         network: The architecture.
-        samples: Sequences on which its input is measured, scaled units.
-        warmup: Samples of each that are read before it counts.
+        samples: Sequences on which the units' inputs are measured, scaled units.
+        warmup: Samples of each that are read before the measurement.
         margin: In scaled units.
     """
     params = unflatten(theta, network)
@@ -52,14 +52,14 @@ def lifted(
 def _range_of_units(
     params: Params, samples: Float[np.ndarray, "B length D"], *, warmup: int
 ) -> tuple[Float[np.ndarray, " H"], Float[np.ndarray, " H"]]:
-    """Return each unit's lowest and highest sum before its kink, in open loop."""
+    """Return each unit's lowest and highest pre-activation, in open loop."""
     w_ih, w_hh = params["rnn.weight_ih_l0"], params["rnn.weight_hh_l0"]
     bias = params["rnn.bias_ih_l0"] + params["rnn.bias_hh_l0"]
     hidden = len(bias)
     lowest, highest = np.full(hidden, np.inf), np.full(hidden, -np.inf)
     state = np.zeros((len(samples), hidden))
     for t in range(samples.shape[1] - 1):
-        # Element by element: products of matrices would depend on the number of threads.
+        # Elementwise: matrix products would depend on the number of threads.
         sums = bias + (samples[:, t, None] * w_ih).sum(2) + (state[:, None] * w_hh).sum(2)
         state = np.maximum(sums, 0)
         if t >= warmup - 1:

@@ -1,4 +1,4 @@
-"""The loop over stages and iterations: a generator of records, as training is."""
+"""The loop over stages and iterations: a generator of records, like `training`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -37,10 +37,10 @@ def refine(
     seed: int,
     measure: Callable[[Theta], float],
 ) -> Iterator[RefineRecord]:
-    """Run the stages that `state` has not seen yet, and yield a record after every iteration.
+    """Run the remaining stages, and yield a record after every iteration.
 
     Args:
-        state: From `start`, or of the last record of a refinement that was cut short.
+        state: From `start`, or from the last record of an interrupted refinement.
         segments: Training part of each segment, observed samples in scaled units.
         network: Of one layer.
         stages: In order.
@@ -48,7 +48,7 @@ def refine(
         measure: Returns the closed-loop error of parameters on the validation part.
 
     Yields:
-        Records; `record.state.best_theta` is what to keep, never worse than the start.
+        Records; `record.state.best_theta` has the lowest error so far, the start's or a lower one.
     """
     if state.iteration < 0:
         error = measure(state.theta)
@@ -82,8 +82,7 @@ def _iterate(
     seed: int,
     measure: Callable[[Theta], float],
 ) -> RefineRecord:
-    number, iteration = state.stage, state.iteration
-    theta = state.theta
+    number, iteration, theta = state.stage, state.iteration, state.theta
     if stage.lift and iteration == 0:
         theta = lifted(theta, network, samples, warmup=stage.warmup, margin=stage.lift)
     noisy = with_noise(samples, stage, seed=seed, number=number, iteration=iteration)
@@ -95,17 +94,14 @@ def _iterate(
     every = stage.measure_every
     is_due = is_end or (every is not None and after // every > iteration // every)
     error = measure(step.theta) if is_due else None
-    state = replace(
-        state, theta=step.theta, damping=step.damping, iteration=after, step=state.step + 1
-    )
+    # The damping of a failed step says nothing about the next problem's.
+    damping = step.damping if found else INITIAL_DAMPING
+    state = replace(state, theta=step.theta, damping=damping, iteration=after, step=state.step + 1)
     is_best = error is not None and error < state.best_error
     if is_best:
         state = replace(state, best_theta=step.theta, best_error=error)
-    if not found:
-        # A dead end says nothing about the next problem's damping.
-        state = replace(state, damping=INITIAL_DAMPING)
     if is_end:
-        # From where the free run is lost, only the best state leads on.
+        # If the free run has diverged, continue from the best state.
         theta = state.theta if np.isfinite(step.loss) else state.best_theta
         state = replace(state, theta=theta, stage=number + 1, iteration=0)
     return RefineRecord(
@@ -122,6 +118,6 @@ def _iterate(
 
 
 def _next_draw(stage: Stage, iteration: int) -> int:
-    """Return the iteration that draws noise anew, or the stage's end: before it nothing changes."""
+    """Return the next iteration with another draw of the noise, or the number of iterations."""
     every = stage.redraw_every or stage.iterations
     return min((iteration // every + 1) * every, stage.iterations)
