@@ -1,8 +1,8 @@
 """Checkpoints of a run: write them while it is trained, and find where it can continue.
 
-The order of writing is what survives a kill at any instant: first `best`, then the metrics, then
-`last`. Training continues from `last`; what the others hold beyond it is computed again, bit for
-bit.
+The order of writing makes a kill at any instant harmless: first `best`, then the metrics, then
+`last`. Training continues from `last`; later results in the other files are computed again, bit
+for bit.
 """
 
 import shlex
@@ -31,21 +31,21 @@ from sinernn.refine.records import MetricsRow, RefineRecord
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
 from sinernn.runs.facts import RunFacts
-from sinernn.runs.files import is_there
+from sinernn.runs.files import damaged, is_there
 from sinernn.training import Record, is_due, row_intervals
 
 BEFORE_END = "best_before_end"
-"""What was best before an evaluation that came only because the run ended there: the best of a
+"""The best checkpoint before an evaluation that was due only because the run ended: the best of a
 longer run, which has no such evaluation."""
 
 
 def takes_more_steps(config: Config) -> bool:
-    """Whether a run of this config is the beginning of a run of more steps."""
+    """Whether a run of this config is also the beginning of every longer run."""
     return config.training.schedule == "constant" and config.refine is None
 
 
 def calmer_settings(config: Config) -> list[str]:
-    """Return overrides to try where training has diverged, each by itself."""
+    """Return overrides to try, one at a time, if training has diverged."""
     settings = config.training
     clip = [] if settings.gradient_clip else ["training.gradient_clip=1.0"]
     return [f"training.learning_rate={settings.learning_rate / 10:g}", *clip]
@@ -60,25 +60,25 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
         overrides: `training.steps=N`, and limits.
 
     Raises:
-        UsageError: The run has diverged, or an override would make another run of it.
+        UsageError: The run has diverged, or an override would make it a different run.
     """
     recorded, wanted = load_config(run.config_path), load_config(run.config_path, overrides)
     again = command_line("train", run.config_path)
     if facts.status == TrainingDivergedError.run_status:
         raise UsageError(
-            f"{run.path}: diverged, and would do so again; change a setting, as in: "
+            f"{run.path}: diverged, and would diverge again; change a setting, for example: "
             f"{again} {calmer_settings(recorded)[0]}"
         )
-    if reason := _why_another(recorded, wanted):
+    if reason := _why_different(recorded, wanted):
         raise UsageError(
-            f"{run.path}: would be another run: {reason}; start one, from its weights, with: "
+            f"{run.path}: would become a different run: {reason}; start one from its weights with: "
             f"{again} {shlex.join(overrides)} --from {shlex.quote(str(run.path))}"
         )
     return wanted
 
 
-def _why_another(recorded: Config, wanted: Config) -> str | None:
-    """Return why a run cannot become what is wanted."""
+def _why_different(recorded: Config, wanted: Config) -> str | None:
+    """Return why a run cannot continue with the wanted config; None if it can."""
     then, now = recorded.flat(), wanted.flat()
     changed = [key for key in {**then, **now} if then.get(key) != now.get(key)]
     changed = [key for key in changed if not key.startswith("limits.")]
@@ -87,11 +87,11 @@ def _why_another(recorded: Config, wanted: Config) -> str | None:
     if changed != ["training.steps"]:
         return "; ".join(f"{key} is {then.get(key)}, not {now.get(key)}" for key in changed)
     if wanted.training.steps < recorded.training.steps:
-        return f"training.steps is {recorded.training.steps} already, more than asked for"
+        return f"training.steps is already {recorded.training.steps}, more than requested"
     if recorded.refine is not None:
-        return "refinement comes after the last update, and would begin elsewhere"
+        return "refinement follows the last update, and would start from other weights"
     if not takes_more_steps(recorded):
-        return "its schedule ends at the last update, and every rate before it would be another"
+        return "its schedule ends at the last update, and every learning rate would change"
     return None
 
 
@@ -100,30 +100,17 @@ class Position:
     """How far the training of a run has come."""
 
     checkpoint: Checkpoint
-    """`last`, or what the run starts from."""
+    """`last`, or the one that the run starts from."""
 
     rows: list[MetricsRow]
     """Rows of the metrics up to there."""
 
-    @property
-    def refine(self) -> RefineState | None:
-        """State of its refinement; None before it begins."""
-        return self.checkpoint.state.refine
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """What run.json says of it."""
-        return {
-            "updates": self.checkpoint.state.updates,
-            "refine_iterations": self.refine.step if self.refine else 0,
-        }
-
     def is_done(self, config: Config) -> bool:
         """Whether nothing is left to train."""
-        if self.checkpoint.state.updates < config.training.steps:
-            return False
-        stages = config.refine.stages if config.refine else ()
-        return not stages or (self.refine is not None and self.refine.stage == len(stages))
+        state = self.checkpoint.state
+        if config.refine is None:
+            return state.updates == config.training.steps
+        return state.refine is not None and state.refine.stage == len(config.refine.stages)
 
 
 @dataclass
@@ -140,7 +127,7 @@ class Checkpointer:
 
     def __post_init__(self) -> None:
         self._saved_updates = self.position.checkpoint.state.updates
-        self._best_rmse: float | None = None  # before the first record
+        self._best_rmse = _best_rmse(self.run, self.experiment.config)
         self._began = time.perf_counter() - (self.facts.seconds or 0.0)  # None: it was killed
 
     @contextmanager
@@ -168,10 +155,11 @@ class Checkpointer:
         """Write what is due at a record; if `at_once`, write a checkpoint in any case."""
         if isinstance(record, RefineRecord):
             self._save_refinement(record, at_once)
-            self._update_facts(refine_iterations=record.step)
+            count = {"refine_iterations": record.step}
         else:
             self._save_update(record, at_once)
-            self._update_facts(updates=record.step)
+            count = {"updates": record.step}
+        self.facts = self.facts.model_copy(update=count)
 
     def weights(self, record: Record | RefineRecord) -> Params:
         """Return a copy of the weights at a record, which must be the latest."""
@@ -181,8 +169,6 @@ class Checkpointer:
 
     def _save_update(self, record: Record, at_once: bool) -> None:
         config, rmse = self.experiment.config, record.closed_loop_rmse
-        if self._best_rmse is None:
-            self._best_rmse = _best_rmse(self.run, config)
         if record.is_row:
             self.position.rows.append(record.metrics)
         if rmse is not None and rmse < self._best_rmse:
@@ -225,14 +211,12 @@ class Checkpointer:
 
     def _close(self, status: str) -> None:
         seconds = round(time.perf_counter() - self._began, 3)
-        self._update_facts(status=status, ended=now(), seconds=seconds)
+        end = {"status": status, "ended": now(), "seconds": seconds}
+        self.facts = self.facts.model_copy(update=end)
         self.run.write_facts(self.facts)
 
-    def _update_facts(self, **changes: int | float | str) -> None:
-        self.facts = self.facts.model_copy(update=changes)
-
     def _explained(self, error: BaseException) -> BaseException:
-        """Return an error that ends training, with what can be done about it."""
+        """Return an error that ends training, with a way out added."""
         path, saved = self.run.path, self._saved_updates
         if isinstance(error, TrainingDivergedError):
             kept = (
@@ -241,13 +225,13 @@ class Checkpointer:
             settings = " or ".join(calmer_settings(self.experiment.config))
             return TrainingDivergedError(f"{error}; {kept}; try {settings}")
         if isinstance(error, RunFileError) and is_there(path):
-            way_out = f"then go on with: {command_line('resume', path)}"
+            way_out = f"then continue with: {command_line('resume', path)}"
             return RunFileError(f"{error}; fix that, {way_out}")
         return error
 
 
 def place_in_training(record: Record | RefineRecord, config: Config) -> str | None:
-    """Return how far a record is, in words; None if it is the end of training."""
+    """Return the position of a record in words; None if it is the end of training."""
     if isinstance(record, RefineRecord):
         stages = config.refine.stages if config.refine else ()
         is_end = record.state.stage == len(stages)
@@ -257,7 +241,10 @@ def place_in_training(record: Record | RefineRecord, config: Config) -> str | No
 
 
 def _best_rmse(run: Run, config: Config) -> float:
-    """Return the error of the best network so far, without an end that is none any more."""
+    """Return the error of the best network so far.
+
+    An evaluation that was due only because the run ended does not count if it now takes more steps.
+    """
     if not run.has_checkpoint("best"):
         return float("inf")
     best = run.load_checkpoint("best")
@@ -269,7 +256,7 @@ def _best_rmse(run: Run, config: Config) -> float:
 
 
 def now() -> str:
-    """Return the time as run.json has it."""
+    """Return the time in the format of run.json."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -277,7 +264,7 @@ def find_position(experiment: Experiment, run: Run, start: Checkpoint) -> Positi
     """Read how far a run has come.
 
     Args:
-        experiment: What the run trains; of more steps than before, if it is to go on.
+        experiment: The run's experiment; with more steps than before if it is continued.
         run: The run, held by this process.
         start: Its first checkpoint, for a run that has saved nothing yet.
 
@@ -291,26 +278,22 @@ def find_position(experiment: Experiment, run: Run, start: Checkpoint) -> Positi
         return Position(start, [])
     last = _load(run, "last", experiment)
     if last.state.hidden.shape != start.state.hidden.shape:
-        raise _foreign(run, "last", f"holds {last.state.hidden.shape[2]} rows of a batch")
+        raise _foreign(run, "last", f"holds {last.state.hidden.shape[2]} rows in a batch")
     rows = _rows_until(run, config, last.state)
-    if run.has_checkpoint("best") or any(_is_number(row["closed_loop_rmse"]) for row in rows):
+    errors = {row["closed_loop_rmse"] for row in rows} - {"", "inf", "nan"}
+    if errors or run.has_checkpoint("best"):  # a finite error has been the best
         _load(run, "best", experiment)
-    return Position(last, [*rows])
+    return Position(last, rows)
 
 
 def _require_beginning(best: Checkpoint, run: Run, config: Config) -> None:
-    """Make sure that `best` may have come before the first `last`."""
+    """Check that `best` may have been written before the first `last`."""
     first = min(config.training.checkpoint_every or best.state.updates, config.training.steps)
     if best.state.refine is not None or best.state.updates > first:
         raise RunFileError(
-            f"{run.checkpoint_path('last')}: is missing, and was there; put it back, or start anew "
-            f"with: {command_line('train', run.config_path)}"
+            f"{run.checkpoint_path('last')}: is missing, but was written before; restore it, or "
+            f"start again with: {command_line('train', run.config_path)}"
         )
-
-
-def _is_number(text: str) -> bool:
-    """Whether a cell of the metrics holds an error, and not that of a free run that diverged."""
-    return text not in ("", "inf", "nan")
 
 
 def _load(run: Run, name: str, experiment: Experiment) -> Checkpoint:
@@ -320,47 +303,46 @@ def _load(run: Run, name: str, experiment: Experiment) -> Checkpoint:
     if checkpoint.network != experiment.network:
         raise _foreign(run, name, "is of another network")
     if not 0 <= checkpoint.state.updates <= steps:
-        raise _foreign(run, name, f"has seen {checkpoint.state.updates} updates of {steps}")
+        raise _foreign(run, name, f"is at update {checkpoint.state.updates} of {steps}")
     stages = config.refine.stages if config.refine else ()
     if refine is not None and not 0 <= refine.stage <= len(stages):
-        raise _foreign(run, name, f"stands in stage {refine.stage + 1} of {len(stages)}")
+        raise _foreign(run, name, f"is in stage {refine.stage + 1} of {len(stages)}")
     return checkpoint
 
 
 def _foreign(run: Run, name: str, what: str) -> RunFileError:
     return RunFileError(
-        f"{run.checkpoint_path(name)}: {what}, and does not go with {run.config_path}; "
-        "put back the file that belongs there"
+        f"{run.checkpoint_path(name)}: {what}, and does not belong to {run.config_path}; "
+        "restore the file that belongs there"
     )
 
 
-def _rows_until(run: Run, config: Config, state: TrainState) -> list[dict[str, str]]:
-    """Return the rows of the metrics that a run has written when it reaches a state."""
-    path, rows = run.path / "metrics.csv", list(run.metrics_rows())
-    try:
-        steps = [int(row["step"]) for row in rows]
-    except ValueError as error:
-        raise RunFileError(f"{path}: is damaged: {error}") from error
+def _rows_until(run: Run, config: Config, state: TrainState) -> list[MetricsRow]:
+    """Return the rows of the metrics up to a state."""
+    path, rows = run.path / "metrics.csv", list[MetricsRow]()
     ends = {"training": _last_row(config, state.updates)}
     if state.refine is not None:
         ends["refine"] = state.refine.step
-    kept = [
-        (row["phase"], step, row)
-        for row, step in zip(rows, steps, strict=True)
-        if step <= ends.get(row["phase"], -1)
-        and (row["phase"] == "refine" or step == _last_row(config, step))
-    ]
+    found = dict.fromkeys(ends, 0)
+    for row in run.metrics_rows():
+        phase = row["phase"]
+        try:
+            step = int(row["step"])
+        except ValueError as error:
+            raise damaged(path, error) from error
+        if step > ends.get(phase, -1) or (phase == "training" and step != _last_row(config, step)):
+            continue
+        if phase == "training" and not is_evaluated(config, step):
+            row["closed_loop_rmse"] = ""
+        rows.append(row)
+        found[phase] = step
     for phase, end in ends.items():
-        found = max((step for of, step, _ in kept if of == phase), default=0)
-        if found != end:
+        if found[phase] != end:
             raise RunFileError(
-                f"{path}: its rows of {phase} end at {found}, and the last checkpoint's at {end}; "
-                "put back the file that belongs there"
+                f"{path}: its rows of {phase} end at {found[phase]}, but the last checkpoint's at "
+                f"{end}; restore the file that belongs there"
             )
-    return [
-        row if phase == "refine" or is_evaluated(config, step) else row | {"closed_loop_rmse": ""}
-        for phase, step, row in kept
-    ]
+    return rows
 
 
 def is_evaluated(config: Config, updates: int) -> bool:
@@ -374,5 +356,5 @@ def _last_row(config: Config, updates: int) -> int:
 
 
 def last_regular_row(config: Config, updates: int) -> int:
-    """Return the last of so many updates at which the metrics of a longer run have a row, too."""
+    """Return the last of so many updates at which the metrics of any longer run have a row, too."""
     return max(updates // every * every for every in row_intervals(config.training))

@@ -1,7 +1,7 @@
 """THE MAIN PATH: prepare an experiment, train it in a run directory, evaluate it, draw it.
 
-Read this file first. It and what it calls to prepare and evaluate, alone unpack a config; the other
-modules take plain numbers and arrays.
+Read this file first. With `preparation` and `evaluating` it unpacks the config; most other modules
+take plain numbers and arrays.
 """
 
 import sys
@@ -25,11 +25,10 @@ from sinernn.checkpointing import (
 from sinernn.config import Config, to_yaml
 from sinernn.engines import Engine, EngineChoice
 from sinernn.errors import InterruptedRunError, UsageError, command_line
-from sinernn.interrupts import Stopped, StopRequest, noting_stop_signals
+from sinernn.interrupts import Stopped, StopSignals
 from sinernn.observers import Observer, Observers, Summary
 from sinernn.preparation import Experiment, prepare
 from sinernn.refine.records import RefineRecord
-from sinernn.refine.stages import Refine
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
 from sinernn.runs.directory import create_run, open_run
@@ -38,7 +37,7 @@ from sinernn.runs.files import to_json
 from sinernn.training import Record, run_updates
 
 START = "start"
-"""The checkpoint of a run that began with another run's weights."""
+"""Name of the checkpoint that a run with another run's weights starts from."""
 
 
 def train(
@@ -50,20 +49,20 @@ def train(
     observers: Sequence[Observer] = (),
     publish_latest: bool = True,
 ) -> Summary:
-    """Train a network, evaluate it and draw it, all in a new run directory.
+    """Train a network in a new run directory, evaluate it and draw it.
 
     Args:
         config: The experiment.
         runs_dir: Folder in which the run directory is made.
-        start_from: A run whose best network to begin with, or its checkpoint; default: a network
-            drawn anew.
+        start_from: A run whose best weights to start from, or its checkpoint; default: random
+            initial weights.
         figures: Whether to draw the overview; `plot` draws the rest.
-        observers: Receive its events.
-        publish_latest: Whether `latest` in `runs_dir` names the run from now on.
+        observers: Receive the events of the training.
+        publish_latest: Whether to point `latest` in `runs_dir` to the run.
 
     Raises:
         SinernnError: The device is absent, a file cannot be written, training diverged or was
-            interrupted by a signal. What was saved before stays.
+            interrupted by a signal. Files saved before that are kept.
     """
     experiment = prepare(config)
     start, origin = _starting_checkpoint(experiment, start_from, runs_dir)
@@ -76,7 +75,7 @@ def train(
     }
     if origin is not None:
         files[f"checkpoints/{START}.safetensors"] = checkpoint_bytes(start)
-    with noting_stop_signals() as stop:
+    with StopSignals() as stop:
         run = create_run(
             Path(runs_dir),
             config.name,
@@ -97,43 +96,49 @@ def resume(
     figures: bool = True,
     observers: Sequence[Observer] = (),
 ) -> Summary:
-    """Go on with a run from its last checkpoint, to the bits of a run that nothing stopped.
+    """Continue a run from its last checkpoint, with the same bits as an uninterrupted run.
 
-    A run that has finished is evaluated and drawn again, as at the end of its training.
+    A finished run is evaluated and drawn again, as at the end of its training.
 
     Args:
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
-        overrides: `training.steps=N`, to train for longer than the run was meant to.
+        overrides: `training.steps=N`, to train for more steps than the run's config has.
         runs_dir: Folder of the run directories.
         figures: See `train`.
-        observers: See `train`; they receive nothing of a run that has finished.
+        observers: See `train`; they receive no events of a finished run.
 
     Raises:
         SinernnError: As in `train`; and if the run diverged, another process is training it, its
-            files are damaged, or an override would make another run of it.
+            files are damaged, or an override would make it a different run.
     """
     run = open_run(run, runs_dir=runs_dir)
-    with noting_stop_signals() as stop, run.held():
+    with StopSignals() as stop, run.held():
         facts = run.read_facts()
         config = resumed_config(run, facts, overrides)
         experiment = prepare(config)
         start, _ = _starting_checkpoint(experiment, recorded_start(run, facts), runs_dir)
         position = find_position(experiment, run, start)
         choice = engines.choose(config.engine, config.device, experiment.network)
-        done = {"steps": config.training.steps, **asdict(choice), **position.counts}
-        facts = facts.model_copy(update=done)
+        state = position.checkpoint.state
+        facts = facts.model_copy(
+            update={
+                **asdict(choice),
+                "steps": config.training.steps,
+                "updates": state.updates,
+                "refine_iterations": state.refine.step if state.refine else 0,
+            }
+        )
         if facts.status == "finished" and position.is_done(config):
             return _evaluate_and_draw(run, facts, stop, figures=figures)
-        state = position.checkpoint.state
         engine = engines.build(choice, experiment.network, state, experiment.objective)
-        everyone = Observers(observers)
+        all_observers = Observers(observers)
         run.remove_evaluation()
         plot_run.erase(run)
         run.write("config.yaml", _resolved(config))
-        facts = _note_resumption(facts, everyone)
+        facts = _note_resumption(facts, all_observers)
         run.write_facts(facts)
         checkpointer = Checkpointer(run, experiment, engine, position, facts)
-        return _run_to_the_end(checkpointer, everyone, stop, figures=figures)
+        return _run_to_the_end(checkpointer, all_observers, stop, figures=figures)
 
 
 def _facts(experiment: Experiment, choice: EngineChoice, origin: Origin | None) -> RunFacts:
@@ -142,22 +147,21 @@ def _facts(experiment: Experiment, choice: EngineChoice, origin: Origin | None) 
         name=experiment.config.name,
         status="running",
         seed=experiment.config.seed,
-        engine=choice.engine,
-        device=choice.device,
         start=origin,
         parameters=experiment.network.parameter_count,
         steps=experiment.config.training.steps,
         started=now(),
+        **asdict(choice),
         **provenance.environment().model_dump(),
     )
 
 
 def _note_resumption(facts: RunFacts, observers: Observers) -> RunFacts:
-    """Record that a run goes on, and report what of the environment may change its bits."""
+    """Record that a run is resumed, and report differences in the environment."""
     changed = provenance.differences(facts, provenance.environment())
     for name, (then, found) in changed.items():
         observers.notify(
-            Observer.remark, f"{name} was {then} and is {found}: the bits may come out otherwise"
+            Observer.remark, f"{name} was {then} and is {found}: the results may differ"
         )
     resumed = [*facts.resumed, Resumption(at=now(), changed=changed)]
     return facts.model_copy(update={"status": "running", "ended": None, "resumed": resumed})
@@ -166,7 +170,7 @@ def _note_resumption(facts: RunFacts, observers: Observers) -> RunFacts:
 def _starting_checkpoint(
     experiment: Experiment, given: Run | Path | str | Checkpoint | None, runs_dir: Path | str
 ) -> tuple[Checkpoint, Origin | None]:
-    """Return the state before the first update, and where its weights come from if not drawn."""
+    """Return the state before the first update, and the origin of its weights if not random."""
     network, config = experiment.network, experiment.config
     state = network.initial_state(config.seed, batch_size=config.windows.batch_size)
     start = Checkpoint(network, state, experiment.scale)
@@ -181,8 +185,8 @@ def _starting_checkpoint(
     if wrong := [name for name in here if name != "dtype" and there[name] != here[name]]:
         differences = [f"{name} is {there[name]} there and {here[name]} here" for name in wrong]
         raise UsageError(
-            f"{source or 'the checkpoint'}: holds another network: {', '.join(differences)}; "
-            "set model and signal to fit it"
+            f"{source or 'the checkpoint'}: contains a different network: "
+            f"{', '.join(differences)}; change model and signal to match it"
         )
     params = {name: value.astype(network.dtype) for name, value in given.state.params.items()}
     origin = Origin(run=source, checkpoint=name, updates=given.state.updates)
@@ -190,7 +194,7 @@ def _starting_checkpoint(
 
 
 def recorded_start(run: Run, facts: RunFacts) -> Checkpoint | None:
-    """Return what a run started from that began with another run's weights, by its run.json.
+    """Return the checkpoint that a run started from; None if it started from random weights.
 
     Raises:
         RunFileError: It is missing or damaged.
@@ -199,16 +203,16 @@ def recorded_start(run: Run, facts: RunFacts) -> Checkpoint | None:
 
 
 def _run_to_the_end(
-    checkpointer: Checkpointer, observers: Observers, stop: StopRequest, *, figures: bool
+    checkpointer: Checkpointer, observers: Observers, stop: StopSignals, *, figures: bool
 ) -> Summary:
-    """Train what is left to train of a run that this process holds, evaluate it and draw it."""
+    """Finish the training of a run that this process holds, evaluate it and draw it."""
     run, experiment, engine = checkpointer.run, checkpointer.experiment, checkpointer.engine
     preloading = _importing_matplotlib() if figures else nullcontext()
     try:
         with checkpointer.closing(), preloading:
             observers.notify(Observer.start, run, checkpointer.facts)
             _compile(experiment, engine, observers)
-            for record in _records(experiment, engine, run, checkpointer.position):
+            for record in _records(checkpointer):
                 is_stopping = stop.signal_number is not None  # read once: it may change at any time
                 checkpointer.save(record, at_once=is_stopping)
                 observers.notify(Observer.record, record, partial(checkpointer.weights, record))
@@ -223,41 +227,31 @@ def _run_to_the_end(
     return summary
 
 
-def _records(
-    experiment: Experiment, engine: Engine, run: Run, position: Position
-) -> Iterator[Record | RefineRecord]:
-    """Run what is left from a position on: the updates, then the refinement of the best network."""
-    yield from _updates(experiment, engine, position)
-    if experiment.config.refine is not None:
-        yield from _refinement(experiment, experiment.config.refine, run, position)
-
-
-def _updates(experiment: Experiment, engine: Engine, position: Position) -> Iterator[Record]:
-    config, series, scale = experiment.config, experiment.series, experiment.scale
-    return run_updates(
+def _records(checkpointer: Checkpointer) -> Iterator[Record | RefineRecord]:
+    """Run the remaining updates, then the refinement of the best network."""
+    run, experiment, engine = checkpointer.run, checkpointer.experiment, checkpointer.engine
+    config, network, series = experiment.config, experiment.network, experiment.series
+    scale, last = experiment.scale, checkpointer.position.checkpoint
+    yield from run_updates(
         engine,
         experiment.plan,
         config.training,
         evaluate=lambda: evaluating.validation_rmse(config, series, scale, engine),
-        losses=position.checkpoint.losses,
+        losses=last.losses,
     )
-
-
-def _refinement(
-    experiment: Experiment, settings: Refine, run: Run, position: Position
-) -> Iterator[RefineRecord]:
+    if config.refine is None:
+        return
     from sinernn.refine import loop
 
-    config, network, series = experiment.config, experiment.network, experiment.series
     training = series.cut(series.observed, experiment.parts.train)
-    return loop.refine(
-        position.refine or loop.start(run.best_checkpoint()[1].state.params, network),
-        [experiment.scale.apply(part) for part in training],
+    yield from loop.refine(
+        last.state.refine or loop.start(run.best_checkpoint()[1].state.params, network),
+        [scale.apply(part) for part in training],
         network=network,
-        stages=settings.stages,
+        stages=config.refine.stages,
         seed=config.seed,
         measure=evaluating.validation_measure(
-            config, series, experiment.scale, network, origins=settings.origins
+            config, series, scale, network, origins=config.refine.origins
         ),
     )
 
@@ -277,7 +271,7 @@ def _importing_matplotlib() -> Generator[None]:
 
 
 def _compile(experiment: Experiment, engine: Engine, observers: Observers) -> None:
-    """Compile what is not compiled yet, before any clock runs."""
+    """Compile the kernels that are not compiled yet, before any time is measured."""
     calls = engine.kernel_calls()
     if experiment.config.refine is not None:
         from sinernn.refine.problem import kernel_calls
@@ -289,8 +283,8 @@ def _compile(experiment: Experiment, engine: Engine, observers: Observers) -> No
         observers.notify(Observer.compiled)
 
 
-def _evaluate_and_draw(run: Run, facts: RunFacts, stop: StopRequest, *, figures: bool) -> Summary:
-    """Evaluate and draw a run that this process holds: nobody trains it further meanwhile."""
+def _evaluate_and_draw(run: Run, facts: RunFacts, stop: StopSignals, *, figures: bool) -> Summary:
+    """Evaluate and draw a run that this process holds, so that no other trains it meanwhile."""
     try:
         with stop.obeyed_at_once():
             scores = evaluating.evaluate(run)
@@ -300,9 +294,9 @@ def _evaluate_and_draw(run: Run, facts: RunFacts, stop: StopRequest, *, figures:
     return Summary(run, facts, scores, drawn)
 
 
-def _interrupted(run: Run, place: str, stop: StopRequest) -> InterruptedRunError:
-    """Return the error of a run that a signal ends, with the command that goes on."""
-    message = f"interrupted {place}; go on with: {command_line('resume', run.path)}"
+def _interrupted(run: Run, place: str, stop: StopSignals) -> InterruptedRunError:
+    """Return the error of a run that a signal ends, with the command to continue."""
+    message = f"interrupted {place}; continue with: {command_line('resume', run.path)}"
     return InterruptedRunError(message, signal_number=stop.signal_number or 0)
 
 

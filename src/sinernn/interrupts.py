@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: noted at once, obeyed where nothing is half done."""
+"""Stop signals (SIGINT, SIGTERM): noted at once, obeyed where no work is left half done."""
 
 import signal
 import threading
@@ -8,31 +8,46 @@ from types import FrameType
 
 
 class Stopped(BaseException):
-    """A signal asked for the end where it is obeyed at once; no `except Exception` catches it."""
+    """A stop signal in a block that obeys it at once; `except Exception` does not catch it."""
 
 
-class StopRequest:
-    """Which signal, if any, asked for the end."""
+class StopSignals:
+    """Notes the first SIGINT or SIGTERM in a `with` block; a second one ends the process.
+
+    A signal that the process ignores, as in the background of a script, stays ignored.
+    Outside the main thread, where Python cannot set handlers, no signal is noted.
+    """
 
     signal_number: int | None = None
+    """The signal that was received, if any."""
+
     _is_obeyed_at_once = False
 
-    def note(self, number: int) -> None:
-        """Remember a signal, and obey it where that is safe.
+    def __enter__(self) -> "StopSignals":
+        is_main = threading.current_thread() is threading.main_thread()
+        numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+        handlers = {number: signal.getsignal(number) for number in numbers}
+        self._before = {n: old for n, old in handlers.items() if old is not signal.SIG_IGN}
+        for number in self._before:
+            signal.signal(number, self._note)
+        return self
 
-        Raises:
-            Stopped: It is.
-        """
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.__exit__()
         self.signal_number = number
         if self._is_obeyed_at_once:
             raise Stopped
 
     @contextmanager
     def obeyed_at_once(self) -> Generator[None]:
-        """End what is done within as soon as a signal asks for it, or asked for it before.
+        """End the body as soon as a stop signal is received, or at once if one has been.
 
         Raises:
-            Stopped: A signal did.
+            Stopped: A signal was received.
         """
         self._is_obeyed_at_once = True
         try:
@@ -41,34 +56,3 @@ class StopRequest:
             yield
         finally:
             self._is_obeyed_at_once = False
-
-
-@contextmanager
-def noting_stop_signals() -> Generator[StopRequest]:
-    """Note the first SIGINT or SIGTERM instead of dying of it; a second one ends the process.
-
-    One that the process was set to ignore, as in the background of a script, stays ignored.
-    Outside the main thread, where Python cannot set handlers, nothing is ever noted.
-    """
-    request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield request
-        return
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        put_back()
-        request.note(number)
-
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = {number: old for number, old in handlers.items() if old is not signal.SIG_IGN}
-
-    def put_back() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield request
-    finally:
-        put_back()

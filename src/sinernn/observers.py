@@ -47,14 +47,14 @@ class Observer:
         """The kernels are compiled."""
 
     def remark(self, text: str) -> None:
-        """Something that may matter to whoever started the training."""
+        """There is a remark that may matter to the user."""
 
     def record(self, record: Record | RefineRecord, weights: Callable[[], Params]) -> None:
-        """A piece of the updates, or an iteration of the refinement that follows, is done.
+        """Some updates, or an iteration of the refinement that follows, are done.
 
         Args:
             record: Its metrics.
-            weights: Returns a copy of the weights at the record; call it before you return.
+            weights: Returns a copy of the weights at the record; valid only during this call.
         """
 
     def finish(self, summary: Summary) -> None:
@@ -79,7 +79,7 @@ class Observers:
         *arguments: P.args,
         **options: P.kwargs,
     ) -> None:
-        """Call the method that `Observer` names like this, of every observer that has not failed.
+        """Call the method of this name of every observer that has not failed.
 
         Example:
             observers.notify(Observer.remark, "a remark")
@@ -91,7 +91,7 @@ class Observers:
                 self._active.remove(observer)
                 what = printable(f"{type(error).__name__}: {error}", 300)
                 logging.getLogger("sinernn").warning(
-                    "observer %s failed and receives no further events; the run goes on: %s",
+                    "observer %s failed and receives no further events; the run continues: %s",
                     type(observer).__name__,
                     what,
                 )

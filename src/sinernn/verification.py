@@ -26,7 +26,7 @@ COMPARED = (
     "metrics.csv", "model.safetensors", "checkpoints/best.safetensors",
     "checkpoints/last.safetensors",
 )  # fmt: skip
-"""All that training leaves behind but its time stamps."""
+"""All files that training writes, without those that contain times."""
 
 
 @dataclass(frozen=True)
@@ -35,21 +35,21 @@ class Verification:
 
     run: str
     files: dict[str, bool]
-    """Whether the bytes of each file agree."""
+    """Whether each file has the same bytes."""
 
     environment: dict[str, tuple[Any, Any]]
-    """What of the environment differs: then, now."""
+    """Differences in the environment: then, now."""
 
     scores: dict[str, tuple[float | None, float | None]]
-    """Scores of both networks, where the bits differ: then, now."""
+    """Scores of both networks, if the files differ: then, now."""
 
     @property
     def agrees(self) -> bool:
-        """Whether every bit does."""
+        """Whether all files are identical."""
         return all(self.files.values())
 
     def report(self) -> dict[str, Any]:
-        """Return it all, for other programs."""
+        """Return the result as JSON-compatible values."""
         return {**asdict(self), "agrees": self.agrees}
 
 
@@ -59,7 +59,7 @@ def verify(
     runs_dir: Path | str = "runs",
     observers: Sequence[Observer] = (),
 ) -> Verification:
-    """Train the recorded config of a finished run again, elsewhere, and compare the files.
+    """Train a finished run's config again, in a temporary folder, and compare the files.
 
     Args:
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
@@ -72,10 +72,10 @@ def verify(
     run = open_run(run, runs_dir=runs_dir)
     facts = run.read_facts()
     if facts.status != "finished":
-        raise UsageError(
-            f"{run.path}: is not finished, its status is {facts.status}; "
-            f"{_way_out(run, facts.status)}"
-        )
+        way_out = f"finish it with: {command_line('resume', run.path)}"
+        if facts.status == TrainingDivergedError.run_status:
+            way_out = "only a finished run can be reproduced"
+        raise UsageError(f"{run.path}: is not finished, its status is {facts.status}; {way_out}")
     config = load_config(run.config_path)
     start = experiment.recorded_start(run, facts)
     with tempfile.TemporaryDirectory(prefix="sinernn-") as folder:
@@ -97,20 +97,14 @@ def verify(
         )
 
 
-def _way_out(run: Run, status: str) -> str:
-    if status == TrainingDivergedError.run_status:
-        return "only a finished run can be reproduced"
-    return f"finish it with: {command_line('resume', run.path)}"
-
-
 @contextmanager
 def _errors_naming(run: Run) -> Generator[None]:
-    """Let errors of the second training name the run, not a temporary folder that is gone then."""
+    """Make errors of the second training name the run instead of the temporary folder."""
     try:
         yield
     except InterruptedRunError as error:
         raise InterruptedRunError(
-            f"interrupted; begin again with: {command_line('verify', run.path)}",
+            f"interrupted; start again with: {command_line('verify', run.path)}",
             signal_number=error.exit_code - 128,
         ) from error
     except TrainingDivergedError as error:
@@ -126,13 +120,10 @@ def _content(run: Run, name: str) -> bytes | None:
 
 
 def _scores(run: Run, again: Scores) -> dict[str, tuple[float | None, float | None]]:
-    """Return the main scores of a run as it is and of its second training."""
+    """Return the main scores of a run and of its second training."""
     then = evaluating.compute_evaluation(run).scores
+    closed_loop = (then.closed_loop_rmse[-1].median, again.closed_loop_rmse[-1].median)
     return {
         "open_loop.rmse": (then.open_loop.rmse, again.open_loop.rmse),
-        "closed_loop_rmse": (_median(then), _median(again)),
+        "closed_loop_rmse": closed_loop,
     }
-
-
-def _median(scores: Scores) -> float | None:
-    return scores.closed_loop_rmse[-1].median

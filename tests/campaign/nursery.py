@@ -235,16 +235,17 @@ def _tell_phases(path: Path) -> None:
         return told
 
     from sinernn import evaluating, experiment, plot_run
+    from sinernn.refine import loop
     from sinernn.runs import Run
 
-    modules: Any = (Run, evaluating, experiment, plot_run)  # whose functions change their types
-    run, evaluate, main, draw = modules
+    modules: Any = (Run, evaluating, experiment, plot_run, loop)  # whose functions change type
+    run, evaluate, main, draw, refinement = modules
     run.write = during("saving", run.write)
     evaluate.validation_rmse = during("evaluation", evaluate.validation_rmse)
     evaluate.evaluate = during("judging", evaluate.evaluate)
     draw.plot = during("drawing", draw.plot)
-    main._updates = while_iterating("updates", main._updates)
-    main._refinement = while_iterating("refinement", main._refinement)
+    main.run_updates = while_iterating("updates", main.run_updates)
+    refinement.refine = while_iterating("refinement", refinement.refine)
 
 
 if __name__ == "__main__":

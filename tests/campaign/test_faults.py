@@ -70,7 +70,7 @@ class Saving:
         self.run: Run = create_run(Path("runs"), "a", now=NOON, files={"run.json": b"{}"})
         position = Position(self.start, [])
         self._checkpointer = Checkpointer(self.run, self.experiment, engine, position, RunFacts())
-        self._records: Iterator[Record] = experiment._updates(self.experiment, engine, position)
+        self._records: Iterator[Record] = experiment._records(self._checkpointer)
         self._go_to(10)
 
     def _go_to(self, step: int) -> None:

@@ -65,7 +65,7 @@ def test_two_processes_on_one_run(bench: kills.Bench, tmp_path: Path):
     (run,) = kills.runs_in(tmp_path)
     assert second.code == 1
     assert second.err == (
-        f"runs/{run.name}: another process is training this run; wait for its end\n"
+        f"runs/{run.name}: another process is training this run; wait until it ends\n"
     )
     first.kill()
     assert first.wait().code == -signal.SIGKILL

@@ -276,7 +276,7 @@ def test_files_before_mutation():
     """What is mutated is valid before."""
     (RUN.path / "evaluation.safetensors").write_bytes(EVIDENCE)
     RUN.write_json("run.json", FACTS)
-    RUN.write_text("metrics.csv", METRICS)
+    RUN.write("metrics.csv", METRICS.encode())
     assert read_evidence(RUN).closed_loop.steps == 30
     assert RUN.read_facts().model_dump().items() >= {"updates": 20, "seconds": 0.25}.items()
     assert RUN.read_metrics()["step"].tolist() == [5, 10]

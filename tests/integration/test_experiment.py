@@ -457,7 +457,7 @@ def test_signal_at_start_or_end(here: Path, when: str, status: str):
     assert facts["status"] == status
     assert facts["ended"] is not None
     assert runs[0].load_checkpoint("last").state.updates == facts["updates"] > 0
-    assert "go on with: sinernn resume runs/" in str(caught.value)
+    assert "continue with: sinernn resume runs/" in str(caught.value)
     evaluating.evaluate(runs[0])
 
 

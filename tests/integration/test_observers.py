@@ -73,7 +73,7 @@ def test_failing_observer(here: Path, caplog: pytest.LogCaptureFixture, event: s
     assert failing.events[-1] == event
     assert other.events[-1] == "finish"
     assert caplog.messages == [
-        "observer Noting failed and receives no further events; the run goes on: "
+        "observer Noting failed and receives no further events; the run continues: "
         "ValueError: no more"
     ]
 

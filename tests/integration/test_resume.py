@@ -127,7 +127,7 @@ def test_interrupted_run_goes_on(here: Path, engine: str, number: signal.Signals
             ],
         )
     assert runs[0].load_checkpoint("last").losses.size == 1
-    command = str(caught.value).split("go on with: ")[1]
+    command = str(caught.value).split("continue with: ")[1]
     assert command == f"sinernn resume {runs[0].path}"
     assert resumed(Run(Path(shlex.split(command)[2]))) == trained(config)
 
@@ -175,9 +175,13 @@ def test_more_steps_that_are_cut_short_go_on_too(here: Path):
 @pytest.mark.parametrize(
     ("make", "overrides", "message"),
     [
-        (tiny, ["training.steps=40"], "its schedule ends at the last update, and every rate"),
-        (refined, ["training.steps=40"], "refinement comes after the last update"),
-        (tiny, ["training.steps=10"], "training.steps is 20 already, more than asked for"),
+        (
+            tiny,
+            ["training.steps=40"],
+            "its schedule ends at the last update, and every learning rate",
+        ),
+        (refined, ["training.steps=40"], "refinement follows the last update"),
+        (tiny, ["training.steps=10"], "training.steps is already 20, more than requested"),
         (tiny, ["seed=3", "dtype=float64"], "seed is 0, not 3; dtype is float32, not float64"),
         (tiny, ["engine=torch"], "engine is fused, not torch"),
     ],
@@ -188,7 +192,7 @@ def test_resume_as_another_run(
     """What would make another run of it is refused with a way out."""
     run = experiment.train(make(), figures=False).run
     before = contents(run)
-    with pytest.raises(UsageError, match=f"would be another run: {message}") as caught:
+    with pytest.raises(UsageError, match=f"would become a different run: {message}") as caught:
         experiment.resume(run, overrides)
     words = shlex.split(str(caught.value).split("with: ")[1])
     assert words[:3] == ["sinernn", "train", str(run.config_path)]
@@ -209,7 +213,7 @@ def test_resume_a_diverged_run(here: Path):
                   "training.learning_rate=10", "training.gradient_clip=null")  # fmt: skip
     with pytest.raises(TrainingDivergedError, match="diverged at update 2: the loss is nan"):
         experiment.train(config, observers=[Watching(start=lambda run: runs.append(run))])
-    with pytest.raises(UsageError, match=r"diverged, and would do so again.*learning_rate=1$"):
+    with pytest.raises(UsageError, match=r"diverged, and would diverge again.*learning_rate=1$"):
         experiment.resume(runs[0])
 
 
@@ -278,7 +282,7 @@ def test_another_environment(here: Path, monkeypatch: pytest.MonkeyPatch):
         provenance, "environment", lambda: now.model_copy(update={"processor": "abacus"})
     )
     facts = experiment.resume(run, figures=False, observers=[Watching(remark=told.append)]).facts
-    assert told == [f"processor was {now.processor} and is abacus: the bits may come out otherwise"]
+    assert told == [f"processor was {now.processor} and is abacus: the results may differ"]
     assert facts.resumed[0].changed == {"processor": (now.processor, "abacus")}
 
 
@@ -314,12 +318,12 @@ def swap_longer(run: Run) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (cut_metrics, r"metrics.csv: its rows of training end at 15, and the last checkpoint's"),
+        (cut_metrics, r"metrics.csv: its rows of training end at 15, but the last checkpoint's"),
         (lose_metrics, r"metrics.csv: is missing"),
         (blur_metrics, r"metrics.csv: is damaged: invalid literal"),
-        (swap_network, r"last.safetensors: is of another network, and does not go with"),
-        (swap_batch, r"last.safetensors: holds 2 rows of a batch, and does not go with"),
-        (swap_longer, r"last.safetensors: has seen 30 updates of 20, and does not go with"),
+        (swap_network, r"last.safetensors: is of another network, and does not belong to"),
+        (swap_batch, r"last.safetensors: holds 2 rows in a batch, and does not belong to"),
+        (swap_longer, r"last.safetensors: is at update 30 of 20, and does not belong to"),
     ],
 )
 def test_files_that_do_not_fit(here: Path, damage: Callable[[Run], None], message: str):
@@ -364,7 +368,8 @@ def test_source_run_is_gone(here: Path):
 def test_another_network_is_not_begun_with(here: Path):
     first = experiment.train(tiny(), figures=False).run
     with pytest.raises(
-        UsageError, match=r"holds another network: cell is rnn_tanh there and gru here, hidden_size"
+        UsageError,
+        match=r"contains a different network: cell is rnn_tanh there and gru here, hidden_size",
     ):
         experiment.train(tiny("model.cell=gru", "model.hidden_size=5"), start_from=first)
     assert len(list(Path("runs").glob("[!.]*"))) == 2  # it, and latest
@@ -378,7 +383,7 @@ def test_the_commands_resume_and_begin_from(sinernn: Callable[..., Outcome], her
     assert ", continues at update 20 of 30" in more.err
     refused = sinernn("resume", "latest", "model.hidden_size=5")
     assert refused.code == 2
-    assert "would be another run: model.hidden_size is 4, not 5" in refused.err
+    assert "would become a different run: model.hidden_size is 4, not 5" in refused.err
     begun = sinernn("train", "a.yaml", "--from", "latest", "--quiet", "--no-figures", "--json")
     assert json.loads(begun.out)["start"]["updates"] == 30
     lost = sinernn("train", "a.yaml", "--from", "nowhere")
@@ -396,7 +401,10 @@ def lose_best(run: Run) -> None:
 @pytest.mark.parametrize(
     ("lose", "message"),
     [
-        (lose_last, r"last.safetensors: is missing, and was there; put it back, or start anew"),
+        (
+            lose_last,
+            r"last.safetensors: is missing, but was written before; restore it, or start again",
+        ),
         (lose_best, r"best.safetensors: is missing"),
     ],
 )
@@ -453,7 +461,7 @@ def test_signal_while_judging(
     runs: list[Run] = []
     with monkeypatch.context() as patch:
         patch.setattr(evaluating, "evaluate", stopped)
-        with pytest.raises(InterruptedRunError, match="when training was done; go on") as caught:
+        with pytest.raises(InterruptedRunError, match="when training was done; continue") as caught:
             experiment.train(tiny(), observers=[Watching(start=lambda run: runs.append(run))])
     assert caught.value.exit_code == code
     assert runs[0].read_json("run.json")["status"] == "finished"
@@ -466,7 +474,7 @@ def test_signal_during_verify(here: Path):
     stop = Watching(start=lambda _: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(InterruptedRunError) as caught:
         sinernn.verify(run, observers=[stop])
-    assert str(caught.value) == f"interrupted; begin again with: sinernn verify {run.path}"
+    assert str(caught.value) == f"interrupted; start again with: sinernn verify {run.path}"
     assert caught.value.exit_code == 130
 
 

@@ -115,7 +115,7 @@ def test_a_name_that_no_file_can_have_is_no_run(here: Path):
 def test_latest_is_a_folder(here: Path):
     """It is reported before anything is made."""
     Path("runs/latest").mkdir(parents=True)
-    with pytest.raises(RunFileError, match="runs/latest: is a folder, and must be free for a link"):
+    with pytest.raises(RunFileError, match="runs/latest: is a folder, but a link needs this name"):
         make_run()
     assert [path.name for path in Path("runs").iterdir()] == ["latest"]
 
@@ -185,7 +185,7 @@ def test_metrics_read_back_to_the_bit(here: Path):
                                   "closed_loop_rmse\ntraining,1,x,0,0\n"])  # fmt: skip
 def test_damaged_metrics_are_told(here: Path, text: str):
     run = make_run()
-    run.write_text("metrics.csv", text)
+    run.write("metrics.csv", text.encode())
     with pytest.raises(RunFileError, match=r"metrics.csv: (is damaged|has no rows)"):
         run.read_metrics()
 

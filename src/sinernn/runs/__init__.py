@@ -5,7 +5,7 @@ import csv
 import io
 import json
 from array import array
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -17,6 +17,7 @@ from safetensors.numpy import save
 
 from sinernn.errors import RunBusyError, RunFileError
 from sinernn.evaluation.results import Scores
+from sinernn.refine.records import MetricsRow
 from sinernn.runs.checkpoints import (
     Checkpoint,
     checkpoint_bytes,
@@ -42,8 +43,8 @@ from sinernn.runs.files import (
 )
 from sinernn.schema import JsonModel
 
-MAX_JSON_BYTES = 4_000_000  # 10,000 origins, the most there are, take a quarter of it
-MAX_LINE = 1000  # characters in a row of the metrics, which has 7 numbers at most
+MAX_JSON_BYTES = 4_000_000  # 10,000 origins, the maximum, take a quarter of it
+MAX_LINE = 1000  # characters in a row of the metrics, which has at most 7 numbers
 METRICS_COLUMNS = (
     "phase", "step", "loss", "learning_rate", "closed_loop_rmse", "stage", "damping",
 )  # fmt: skip
@@ -53,10 +54,10 @@ TRAINED = (
     "checkpoints/last.safetensors", "checkpoints/best.safetensors",
     "checkpoints/best_before_end.safetensors",
 )  # fmt: skip
-"""What training writes, all by the one process that holds the run."""
+"""Files that training writes, always in the one process that holds the run."""
 
 EVALUATED = ("evaluation.json", "evaluation.safetensors")
-"""What an evaluation writes; whoever reads the JSON file finds the arrays that belong to it."""
+"""Files that an evaluation writes."""
 
 
 JsonModelT = TypeVar("JsonModelT", bound=JsonModel)
@@ -75,7 +76,7 @@ class Run:
 
     @contextlib.contextmanager
     def held(self) -> Generator[None]:
-        """Keep every other process from training this run; one that dies lets go of it.
+        """Keep other processes from training this run; the lock ends with the process.
 
         Raises:
             RunBusyError: Another process is training it.
@@ -88,19 +89,17 @@ class Run:
         lock = FileLock(self.path / ".lock", timeout=0)
         with reporting_errors(self.path / ".lock", "cannot be locked"):
             try:
-                lock.acquire()
+                held = lock.acquire()
             except Timeout as error:
                 raise RunBusyError(
-                    f"{self.path}: another process is training this run; wait for its end"
+                    f"{self.path}: another process is training this run; wait until it ends"
                 ) from error
-        try:
+        with held:
             self._sweep()
             yield
-        finally:
-            lock.release()
 
     def _sweep(self) -> None:
-        """Remove what writes of training have left behind when they were killed."""
+        """Remove temporary files left behind by a training that was killed."""
         for name in TRAINED:
             path = self.path / name
             for leftover in path.parent.glob(".*"):
@@ -109,7 +108,7 @@ class Run:
                         leftover.unlink()
 
     def remove_evaluation(self) -> None:
-        """Remove the scores of a network that is trained further."""
+        """Remove the scores, which are out of date once training continues."""
         for name in EVALUATED:
             self.remove(name)
 
@@ -121,7 +120,7 @@ class Run:
             path.unlink(missing_ok=True)
 
     def write(self, name: str, content: bytes) -> Path:
-        """Write a file whole or not at all, making its subfolder; return its path."""
+        """Write a file whole or not at all, in a subfolder that is made if needed."""
         path = self.path / name
         self._require_own(path.parent)
         if path.parent != self.path and not is_there(path.parent):
@@ -132,25 +131,21 @@ class Run:
         return path
 
     def _require_own(self, path: Path) -> None:
-        """Make sure that a link leads nothing that is written or removed out of the directory."""
+        """Check that no file is written or removed outside the run directory through a link."""
         with reporting_errors(path, "cannot be read"):
             is_link = path != self.path and path.is_symlink()
         if is_link:
             raise RunFileError(f"{path}: is a link out of the run directory; remove it")
 
-    def write_text(self, name: str, text: str) -> None:
-        """Write a text file whole or not at all."""
-        self.write(name, text.encode())
-
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file whole or not at all; NaN and infinity are not JSON."""
-        self.write_text(name, to_json(value))
+        self.write(name, to_json(value).encode())
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON file of at most `MAX_JSON_BYTES`.
 
         Raises:
-            RunFileError: It is missing or too large, or not a JSON object, or not a finite one.
+            RunFileError: It is missing or too large, or not a JSON object of finite numbers.
         """
         path = self.path / name
         content = read_bytes(path, most=MAX_JSON_BYTES)
@@ -188,16 +183,16 @@ class Run:
         require_format(path, content.get("format", FORMAT))  # version 0.1 wrote none
         return validated(path, kind, content)
 
-    def write_metrics(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write metrics.csv; a cell without a value is empty, floats read back to the bit."""
+    def write_metrics(self, rows: Iterable[MetricsRow]) -> None:
+        """Write metrics.csv; a missing value is an empty cell, floats are exact when read."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(METRICS_COLUMNS)
         writer.writerows([row.get(name) for name in METRICS_COLUMNS] for row in rows)
-        self.write_text("metrics.csv", text.getvalue())
+        self.write("metrics.csv", text.getvalue().encode())
 
     def metrics_rows(self) -> Generator[dict[str, str]]:
-        """Read metrics.csv, row by row, as the text that stands in it.
+        """Read metrics.csv, row by row, as text.
 
         Raises:
             RunFileError: It is missing or damaged.
@@ -208,7 +203,7 @@ class Run:
             reporting_errors(path, "cannot be read"),
             path.open(encoding="utf-8", errors="replace", newline="") as file,
         ):
-            lines = iter(lambda: file.readline(MAX_LINE), "")  # a longer one comes in pieces
+            lines = iter(lambda: file.readline(MAX_LINE), "")  # a longer line is read in pieces
             try:
                 for row in csv.DictReader(lines):
                     if set(row) != names or None in row.values():
@@ -268,15 +263,15 @@ class Run:
             return load_checkpoint(path)
 
     def checkpoint_path(self, name: str) -> Path:
-        """Return the path of `checkpoints/NAME.safetensors`, which need not be there."""
+        """Return the path of `checkpoints/NAME.safetensors`, which may not exist."""
         return self.path / "checkpoints" / f"{name}.safetensors"
 
     def has_checkpoint(self, name: str) -> bool:
-        """Whether there is `checkpoints/NAME.safetensors`."""
+        """Whether `checkpoints/NAME.safetensors` exists."""
         return is_there(self.checkpoint_path(name))
 
     def set_aside(self, name: str, aside: str) -> None:
-        """Copy a checkpoint, or where there is none remove the copy of an earlier one."""
+        """Copy a checkpoint; if there is none, remove an earlier copy."""
         if self.has_checkpoint(name):
             content = read_bytes(self.checkpoint_path(name))
             write_atomically(self.checkpoint_path(aside), content)
@@ -284,7 +279,7 @@ class Run:
             self.remove(f"checkpoints/{aside}.safetensors")
 
     def put_back(self, aside: str, name: str) -> None:
-        """Undo `set_aside`: what was copied, or that there was nothing."""
+        """Undo `set_aside`: restore the copy, or remove the checkpoint if there is no copy."""
         if not self.has_checkpoint(aside):
             self.remove(f"checkpoints/{name}.safetensors")
             return
@@ -293,7 +288,7 @@ class Run:
             sync_directory(self.checkpoint_path(name).parent)
 
     def best_checkpoint(self) -> tuple[str, Checkpoint]:
-        """Read the best checkpoint, or the last where none was chosen as best; and its name.
+        """Read the best checkpoint, or the last if none was selected as best; and its name.
 
         Raises:
             RunFileError: There is none, or it is damaged.

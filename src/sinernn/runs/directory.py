@@ -1,4 +1,4 @@
-"""Where run directories are: made whole, named by time, and found again."""
+"""Create and find run directories, which are named by time."""
 
 import contextlib
 import re
@@ -14,12 +14,12 @@ from sinernn.runs.files import (
     read_bytes,
     reporting_errors,
     sync_directory,
-    temporary_beside,
+    temporary_path,
     write_atomically,
 )
 
 LATEST = "latest"
-MAX_NAME = 1000  # bytes of a text file that holds the name of the latest
+MAX_NAME = 1000  # bytes of a text file with the name of the latest run
 
 
 def create_run(
@@ -30,11 +30,11 @@ def create_run(
     files: Mapping[str, bytes],
     publish_latest: bool = True,
 ) -> Run:
-    """Make a new directory `<UTC time>-<name>`, with `files` in it, and point `latest` to it.
+    """Make a new directory `<UTC time>-<name>` that contains `files`, and point `latest` to it.
 
-    It is made under another name and renamed when it is whole, so nobody sees a part of it; and
-    two runs that begin in the same second get two directories. `publish_latest=False` leaves
-    `latest` as it is.
+    It is made under a temporary name and renamed when complete, so that no other process sees an
+    incomplete one; two runs of the same second get two directories. `publish_latest=False` leaves
+    `latest` unchanged.
 
     Raises:
         RunFileError: The directory cannot be made.
@@ -44,26 +44,25 @@ def create_run(
     made = Run(runs_dir / f".{stem}.{secrets.token_hex(4)}")
     with reporting_errors(runs_dir, "cannot hold a run directory", "; choose another --runs-dir"):
         if publish_latest and latest.is_dir() and not latest.is_symlink():
-            raise RunFileError(f"{latest}: is a folder, and must be free for a link; rename it")
+            raise RunFileError(f"{latest}: is a folder, but a link needs this name; rename it")
         runs_dir.mkdir(parents=True, exist_ok=True)
         made.path.mkdir()
-    try:
-        for file, content in files.items():
-            made.write(file, content)
-        with reporting_errors(runs_dir, "cannot hold a run directory"):
+        try:
+            for file, content in files.items():
+                made.write(file, content)
             run = Run(_publish(made.path, runs_dir / stem))
-    except BaseException:
-        shutil.rmtree(made.path, ignore_errors=True)
-        raise
+        except BaseException:
+            shutil.rmtree(made.path, ignore_errors=True)
+            raise
     if publish_latest:
         _point_latest(runs_dir, run.path.name)
     return run
 
 
 def open_run(run: Run | Path | str, *, runs_dir: Path | str = "runs") -> Run:
-    """Find a run by its folder, its name in `runs_dir`, or `latest`, also where that link is lost.
+    """Find a run by its folder, its name in `runs_dir`, or `latest`, even if that link is lost.
 
-    A run that is open already is returned as it is.
+    A `Run` is returned unchanged.
 
     Raises:
         RunNotFoundError: There is no such run.
@@ -77,7 +76,7 @@ def open_run(run: Run | Path | str, *, runs_dir: Path | str = "runs") -> Run:
     if found is not None and _is_run(found):
         return Run(found)
     what = "no such run"
-    with contextlib.suppress(OSError):  # of a name that no file can have
+    with contextlib.suppress(OSError):  # an impossible file name
         if found is not None and path.is_dir():
             what = "is not a run directory: it has no run.json"
     newest = _newest(Path(runs_dir))
@@ -88,13 +87,13 @@ def open_run(run: Run | Path | str, *, runs_dir: Path | str = "runs") -> Run:
 
 
 def _slug(name: str) -> str:
-    """Return a name as part of a folder's: letters, digits, dots and dashes, 80 bytes at most."""
+    """Return a name as part of a folder name: letters, digits, dots and dashes, up to 80 bytes."""
     safe = re.sub(r"[^\w.-]+", "-", name).strip(".-")
     return safe.encode()[:80].decode(errors="ignore") or "run"
 
 
 def _publish(made: Path, path: Path) -> Path:
-    """Rename a folder that is whole to a name that is free: `path`, or with a number behind it."""
+    """Rename a complete folder to a free name: `path`, with a number appended if needed."""
     stem, number = path.name, 1
     while True:
         try:
@@ -112,15 +111,15 @@ def _publish(made: Path, path: Path) -> Path:
 def _point_latest(runs_dir: Path, name: str) -> None:
     latest = runs_dir / LATEST
     try:
-        with temporary_beside(latest) as temporary:
+        with temporary_path(latest) as temporary:
             temporary.symlink_to(name, target_is_directory=True)
             temporary.replace(latest)
-    except OSError:  # no links on this file system: a text file holds the name
+    except OSError:  # no links on this file system: write the name to a text file
         write_atomically(latest, f"{name}\n".encode())
 
 
 def _latest(path: Path) -> Path | None:
-    """Return the run beside `path` that a link or a text file names; the newest if that is lost."""
+    """Return the run that the link or text file `path` names, or the newest if there is none."""
     if path.is_symlink():
         name = path.readlink().name
     elif path.is_file():
@@ -139,5 +138,5 @@ def _newest(runs_dir: Path) -> Path | None:
 def _is_run(path: Path) -> bool:
     try:
         return (path / "run.json").is_file()
-    except OSError:  # no file can have such a name
+    except OSError:  # an impossible file name
         return False

@@ -11,28 +11,28 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Origin(JsonModel):
-    """The network that a run began with, where it was not drawn anew."""
+    """The network that a run started from, if not from random weights."""
 
     run: str | None = None
-    """Path of its run; None: it was given as a checkpoint."""
+    """Path of its run; None if it was given as a checkpoint."""
 
     checkpoint: str
     updates: Count | None = None
 
 
 class Resumption(JsonModel):
-    """A time at which a run went on."""
+    """When a run was resumed."""
 
     at: str = ""
     changed: dict[str, Annotated[tuple[Any, Any], Field(strict=False)]] = Field(default={})
-    """What of the environment differed: then, now."""
+    """Differences in the environment: then, now."""
 
 
 class TrainingFacts(JsonModel):
     """What was trained, and how far."""
 
     format: Literal[1] = 1
-    """Version of the keys; version 0.1 wrote none, and the same keys."""
+    """Version of the keys; version 0.1 wrote the same keys without it."""
 
     name: str = ""
     status: str = "unknown"
@@ -46,7 +46,7 @@ class TrainingFacts(JsonModel):
     """Number of trained values."""
 
     steps: Count | None = None
-    """Updates that were asked for."""
+    """Number of updates in the config."""
 
     updates: Count = 0
     refine_iterations: Count = 0
@@ -54,7 +54,7 @@ class TrainingFacts(JsonModel):
     resumed: list[Resumption] = Field(default=[])
     ended: str | None = None
     seconds: Annotated[float, Field(ge=0, le=1e12)] | None = None
-    """Time spent in training, of all parts; None before the end of the first."""
+    """Training time, summed over interruptions; None before the first one or the end."""
 
 
 class RunFacts(Environment, TrainingFacts):

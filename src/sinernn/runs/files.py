@@ -19,39 +19,39 @@ from sinernn.errors import RunFileError, printable
 MAX_HEADER_BYTES = 1_000_000  # of a safetensors file; the largest network has some 30,000
 FORMAT = 1  # of JSON files and checkpoints
 DTYPES = {"F32": "float32", "F64": "float64"}
-"""Types of the arrays that are kept, by safetensors' names."""
+"""Types of stored arrays, by safetensors' names."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: temporary name, flush to the disk, rename.
 
     Raises:
-        RunFileError: The file cannot be written; what stood there before still does.
+        RunFileError: The file cannot be written; an earlier one is unchanged.
     """
-    with reporting_errors(path, "cannot be written"), temporary_beside(path) as temporary:
+    with reporting_errors(path, "cannot be written"), temporary_path(path) as temporary:
         _write_new(temporary, content)
         temporary.replace(path)
         sync_directory(path.parent)
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    """Write a new file and flush it to the disk, by calls that tests can let fail one by one."""
+    """Write a new file and flush it to the disk, by calls that tests can make fail one by one."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)  # Windows has modes
     descriptor = os.open(path, flags, 0o666)
     try:
         left = memoryview(content)
         while left:
-            left = left[os.write(descriptor, left) :]  # a disk that is nearly full takes a part
+            left = left[os.write(descriptor, left) :]  # a nearly full disk writes only a part
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
 def read_bytes(path: Path, *, most: int | None = None) -> bytes:
-    """Read a file of at most so many bytes; a pipe or a device is none, and could have no end.
+    """Read a regular file of at most `most` bytes; a pipe or a device might never end.
 
     Raises:
-        RunFileError: It is missing, no file, or too large, or cannot be read.
+        RunFileError: It is missing, not a regular file, too large, or cannot be read.
     """
     require_file(path, most=most)
     with reporting_errors(path, "cannot be read"):
@@ -59,10 +59,10 @@ def read_bytes(path: Path, *, most: int | None = None) -> bytes:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is a file; if that is not known, an error is the only right answer.
+    """Whether a file exists; unlike `Path.exists`, not false if the system cannot say.
 
     Raises:
-        RunFileError: The operating system does not know.
+        RunFileError: The operating system cannot say.
     """
     with reporting_errors(path, "cannot be read"):
         try:
@@ -73,7 +73,7 @@ def is_there(path: Path) -> bool:
 
 
 def require_file(path: Path, *, most: int | None = None) -> None:
-    """Make sure that there is a file of at most so many bytes.
+    """Check that there is a regular file of at most `most` bytes.
 
     Raises:
         RunFileError: There is none, or it is larger.
@@ -84,15 +84,15 @@ def require_file(path: Path, *, most: int | None = None) -> None:
         except FileNotFoundError as error:
             raise RunFileError(f"{path}: is missing") from error
     if not stat.S_ISREG(status.st_mode):
-        raise RunFileError(f"{path}: is no file, but a folder, a pipe or a device; remove it")
+        raise RunFileError(f"{path}: is a folder, a pipe or a device, not a file; remove it")
     if most is not None and status.st_size > most:
-        raise damaged(path, f"it has {status.st_size} bytes, and {most} at most are right")
+        raise damaged(path, f"it has {status.st_size} bytes, and at most {most} are allowed")
 
 
 def damaged(path: Path, what: object) -> RunFileError:
-    """Return the error of a file that holds what it should not."""
+    """Return the error of a file with wrong content."""
     why = printable(str(what), 300)
-    return RunFileError(f"{path}: is damaged: {why}; put back a copy that is whole")
+    return RunFileError(f"{path}: is damaged: {why}; restore an intact copy")
 
 
 def require_format(path: Path, found: Any) -> None:
@@ -107,7 +107,7 @@ def require_format(path: Path, found: Any) -> None:
 
 
 def to_json(value: Any) -> str:
-    """Return a value as JSON text; NaN and infinity, which JSON has not, raise ValueError."""
+    """Return a value as JSON text; NaN and infinity, which JSON lacks, raise ValueError."""
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
@@ -115,10 +115,10 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def validated(path: Path, model: type[ModelT], facts: Any) -> ModelT:
-    """Return what a file says as a model.
+    """Validate the content of a file.
 
     Raises:
-        RunFileError: A value is missing, or of another type or size than the model's.
+        RunFileError: A value is missing, or has a wrong type or size.
     """
     try:
         return model.model_validate(facts)
@@ -130,13 +130,13 @@ def validated(path: Path, model: type[ModelT], facts: Any) -> ModelT:
 
 
 class ArraysFile:
-    """A safetensors file whose header has been read, and none of its arrays yet."""
+    """A safetensors file of which only the header has been read."""
 
     def __init__(self, path: Path) -> None:
         """Read the header.
 
         Raises:
-            RunFileError: It is missing or damaged, or has what no file of ours has.
+            RunFileError: It is missing or damaged, or its header is too large.
         """
         self._path = path
         require_file(path)
@@ -144,7 +144,7 @@ class ArraysFile:
             length = int.from_bytes(file.read(8), "little")
         if length > MAX_HEADER_BYTES:
             raise damaged(
-                path, f"its header has {length} bytes, and {MAX_HEADER_BYTES} at most are right"
+                path, f"its header has {length} bytes, and at most {MAX_HEADER_BYTES} are allowed"
             )
         with self._damage(), self._opened() as file:
             self.metadata: dict[str, str] = file.metadata() or {}
@@ -178,13 +178,13 @@ class ArraysFile:
 
 
 def contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return arrays as safetensors needs them: it writes memory as it lies, despite strides."""
+    """Return contiguous arrays: safetensors ignores strides when it writes."""
     return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
 
 
 @contextlib.contextmanager
-def temporary_beside(path: Path) -> Generator[Path]:
-    """A name beside `path`, under which nothing is left behind unless the process is killed."""
+def temporary_path(path: Path) -> Generator[Path]:
+    """A temporary path next to `path`, removed at the end unless the process is killed."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         yield temporary
@@ -194,13 +194,13 @@ def temporary_beside(path: Path) -> Generator[Path]:
 
 
 def is_temporary_of(path: Path, name: str) -> bool:
-    """Whether a file is what a write of a file of this name has left behind."""
+    """Whether a file is a temporary one of a killed write to a file of this name."""
     return re.fullmatch(rf"\.{re.escape(name)}\.[0-9a-f]{{8}}", path.name) is not None
 
 
 @contextlib.contextmanager
 def reporting_errors(path: Path, what: str, way_out: str = "") -> Generator[None]:
-    """Raise errors of the operating system as `RunFileError`s of one message."""
+    """Raise errors of the operating system as a `RunFileError`."""
     try:
         yield
     except OSError as error:
