@@ -1,7 +1,8 @@
 """What can go wrong through no fault of the code: one class for each cause a user can meet."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,6 +80,15 @@ class ConfigError(UsageError):
     def __str__(self) -> str:
         """Return every problem as one harmless line."""
         return "\n".join(str(problem) for problem in self.problems)
+
+
+@contextmanager
+def collect_problems(problems: list[Problem]) -> Generator[None]:
+    """Append the problems of a `ConfigError` to a list instead of raising it."""
+    try:
+        yield
+    except ConfigError as error:
+        problems += error.problems
 
 
 class DeviceError(UsageError):

@@ -1,32 +1,36 @@
 import pytest
 
-from sinernn.config import Config, setting_paths
+from sinernn.config import Config, load_config, setting_paths
 from sinernn.config.memory import estimate_memory_gb
-from sinernn.model.network import Network
 from sinernn.refine.stages import Refine
 
-RUN = dict(
-    samples=25_000, evaluated=3750, batch_size=1, length=49, steps=1000, rows=100,
-    forecast_steps=2050, origins=8, attractor_steps=2000,
-)  # fmt: skip
 
-
-def network(hidden_size: int = 16) -> Network:
-    return Network(
-        cell="rnn_tanh", channels=1, hidden_size=hidden_size, num_layers=1, dtype="float64"
-    )
+def memory_gb(*overrides: str) -> dict[str, float]:
+    config = load_config({"refine": Refine(), "dtype": "float64"}, overrides)
+    return estimate_memory_gb(config, config.signal.extent())
 
 
 def test_settings_that_memory_names():
     settings = {".".join(map(str, path)) for path in setting_paths(Config)}
-    assert set(estimate_memory_gb(network(), **RUN)) <= settings
+    assert set(memory_gb()) <= settings
 
 
-@pytest.mark.parametrize("name", [*RUN, "hidden_size"])
-def test_more_of_anything_takes_more_memory(name: str):
-    run, size = dict(RUN), {"hidden_size": 16}
-    before = sum(estimate_memory_gb(network(**size), refine=Refine(), **run).values())
-    target = run if name in run else size
-    target[name] *= 2
-    after = sum(estimate_memory_gb(network(**size), refine=Refine(), **run).values())
-    assert before < after <= 5 * before
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("signal.length=25000", "signal.length=50000"),
+        ("split.train=0.7", "split.train=0.55"),  # twice the test part
+        ("windows.batch_size=1", "windows.batch_size=2"),
+        ("windows.length=49", "windows.length=98"),
+        ("model.hidden_size=16", "model.hidden_size=32"),
+        ("model.num_layers=1", "model.num_layers=2"),
+        ("training.steps=20000", "training.steps=40000"),
+        ("training.log_every=100", "training.log_every=50"),
+        ("evaluation.horizon=2000", "evaluation.horizon=4000"),
+        ("evaluation.origins=8", "evaluation.origins=16"),
+        ("evaluation.attractor_steps=2000", "evaluation.attractor_steps=4000"),
+    ],
+)
+def test_more_of_anything_takes_more_memory(before: str, after: str):
+    less, more = (sum(memory_gb(override).values()) for override in (before, after))
+    assert less < more <= 5 * less

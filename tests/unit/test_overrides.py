@@ -13,9 +13,7 @@ from sinernn.errors import ConfigError, Place
 
 def override(text: str, *overrides: str) -> Document:
     document = parse_yaml(text, source="a.yaml")
-    apply_overrides(
-        document, parse_overrides(overrides), replaces_section=frozenset({("signal", "kind")})
-    )
+    apply_overrides(document, parse_overrides(overrides))
     return document
 
 

@@ -7,7 +7,7 @@ import typer
 
 from sinernn.cli.output import print_json, print_line
 from sinernn.cli.parsing import Command, ConfigArgument, Overrides
-from sinernn.errors import ConfigError, Problem, UsageError
+from sinernn.errors import ConfigError, Problem, UsageError, collect_problems
 
 config_app = typer.Typer(help="Write, check and explain configs.", no_args_is_help=True)
 
@@ -69,11 +69,9 @@ def validate_command(
 
     problems: list[Problem] = []
     for config in configs:
-        try:
+        with collect_problems(problems):
             prepare(load_config(config))
             print_line(f"{config}: valid")
-        except ConfigError as error:
-            problems += error.problems
     if problems:
         raise ConfigError(problems)
 

@@ -7,7 +7,6 @@ from sinernn.config.messages import to_error
 from sinernn.config.sections import MAX_MEMORY_GB, Config
 from sinernn.data.series import Extent
 from sinernn.data.windows import Parts, count_origins, whole_windows
-from sinernn.model.network import Network
 from sinernn.refine.stages import Refine
 from sinernn.schema import Conflict
 
@@ -49,7 +48,7 @@ def find_conflicts(config: Config, *, training: bool = True) -> list[Conflict]:
             *_refine(config, extent, parts),
         ]
     found += [*_evaluation(config, parts), *_device(config)]
-    return found or list(_memory(config, extent, parts))
+    return found or list(_memory(config, extent))
 
 
 _SIZES = ("split.train", "signal.length")
@@ -148,7 +147,7 @@ def _refine(config: Config, extent: Extent, parts: Parts) -> Iterator[Conflict]:
     if config.model.num_layers > 1:
         message = f"refine supports one layer, got {config.model.num_layers}; use 1, or {off}"
         yield Conflict(("model.num_layers", "refine"), message)
-    elif (count := _network(config, extent).parameter_count) > MAX_REFINED_PARAMETERS:
+    elif (count := config.network(extent.channels).parameter_count) > MAX_REFINED_PARAMETERS:
         message = (
             f"the network has {count} parameters, and refine supports at most "
             f"{MAX_REFINED_PARAMETERS}, since its time and memory grow with their square; decrease "
@@ -218,22 +217,8 @@ def _stages(refine: Refine, cell: str, parts: Parts) -> Iterator[Conflict]:
             yield Conflict((f"{here}.redraw_every", f"{here}.warmup_noise"), message)
 
 
-def _memory(config: Config, extent: Extent, parts: Parts) -> Iterator[Conflict]:
-    training, evaluation = config.training, config.evaluation
-    intervals = (training.log_every, training.evaluate_every, training.checkpoint_every)
-    sizes = estimate_memory_gb(
-        _network(config, extent),
-        samples=extent.samples,
-        evaluated=sum(map(len, parts.named(evaluation.part))),
-        batch_size=config.windows.batch_size,
-        length=config.windows.length,
-        steps=training.steps,
-        rows=sum(-(-training.steps // every) for every in intervals if every is not None),
-        forecast_steps=evaluation.warmup + evaluation.horizon,
-        origins=evaluation.origins,
-        attractor_steps=evaluation.attractor_steps,
-        refine=config.refine,
-    )
+def _memory(config: Config, extent: Extent) -> Iterator[Conflict]:
+    sizes = estimate_memory_gb(config, extent)
     total, largest = sum(sizes.values()), max(sizes, key=lambda setting: sizes[setting])
     limit = config.limits.memory_gb
     if total <= limit:
@@ -256,17 +241,6 @@ _CAUSES = {
     "refine.origins": ("evaluation.origins", "evaluation.horizon"),
 }
 """Other settings that make the same thing large."""
-
-
-def _network(config: Config, extent: Extent) -> Network:
-    model = config.model
-    return Network(
-        cell=model.cell,
-        channels=extent.channels,
-        hidden_size=model.hidden_size,
-        num_layers=model.num_layers,
-        dtype=config.dtype,
-    )
 
 
 def _samples(part: Sequence[range]) -> str:

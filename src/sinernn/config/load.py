@@ -5,7 +5,7 @@ keys, types and bounds. Settings are compared with each other and with the data 
 an experiment is prepared.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -16,7 +16,7 @@ from sinernn.config.overrides import apply_overrides, parse_overrides
 from sinernn.config.places import Document, Places
 from sinernn.config.sections import REMOVED, Config
 from sinernn.config.yaml import dump_yaml, read_yaml
-from sinernn.errors import ConfigError, KeyPath, Place, Problem, printable
+from sinernn.errors import KeyPath, Place, Problem, collect_problems, printable
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -29,15 +29,17 @@ def load_config(source: Path | str | Mapping[str, Any], overrides: Sequence[str]
         overrides: `key=value` texts.
 
     Raises:
-        ConfigError: With every problem of the text, or else of keys, types and bounds. Settings
-            against each other are the business of `check`.
+        ConfigError: With every problem of the text, or else of keys, types and bounds. `check`
+            compares settings with each other.
     """
     problems: list[Problem] = []
-    document = _collect(lambda: _read(source), problems)
-    parsed = _collect(lambda: parse_overrides(overrides), problems)
-    if document is None or parsed is None:
+    with collect_problems(problems):
+        document = _read(source)
+    with collect_problems(problems):
+        parsed = parse_overrides(overrides)
+    if problems:
         raise to_error(problems)
-    apply_overrides(document, parsed, replaces_section=frozenset({("signal", "kind")}))
+    apply_overrides(document, parsed)
     return validate(document, Config)
 
 
@@ -110,11 +112,3 @@ def _plain(value: Any, path: KeyPath, places: Places) -> Any:
 def _is_of_run(path: Path) -> bool:
     """Whether a file is the config that a run directory keeps."""
     return path.name == "config.yaml" and path.with_name("run.json").exists()
-
-
-def _collect(read: Callable[[], Any], problems: list[Problem]) -> Any:
-    try:
-        return read()
-    except ConfigError as error:
-        problems += error.problems
-        return None

@@ -8,14 +8,16 @@ from typing import Any, cast
 
 from sinernn.config.places import Document, Places
 from sinernn.config.yaml import describe, parse_value
-from sinernn.errors import ConfigError, KeyPath, Place, Problem
+from sinernn.errors import ConfigError, KeyPath, Place, Problem, collect_problems
+
+REPLACES_SECTION: KeyPath = ("signal", "kind")
+"""Path whose override first removes the section that contains it."""
 
 
 @dataclass(frozen=True)
 class Override:
     """One setting changed on the command line."""
 
-    text: str
     path: KeyPath
     value: Any
     places: Places
@@ -30,43 +32,35 @@ def parse_overrides(texts: Sequence[str]) -> list[Override]:
     problems: list[Problem] = []
     parsed: dict[KeyPath, Override] = {}
     for text in texts:
-        try:
+        with collect_problems(problems):
             new = _parse(text)
-        except ConfigError as error:
-            problems += error.problems
-            continue
-        for path, other in parsed.items():
-            shared = min(len(path), len(new.path))
-            if path[:shared] == new.path[:shared]:
-                message = f"conflicts with {other.places.top}; keep one"
-                problems.append(Problem(Place(text), new.path, message))
-        parsed[new.path] = new
+            for path, other in parsed.items():
+                shared = min(len(path), len(new.path))
+                if path[:shared] == new.path[:shared]:
+                    message = f"conflicts with {other.places.top}; keep one"
+                    problems.append(Problem(Place(text), new.path, message))
+            parsed[new.path] = new
     if problems:
         raise ConfigError(problems)
     return list(parsed.values())
 
 
-def apply_overrides(
-    document: Document, overrides: Sequence[Override], *, replaces_section: frozenset[KeyPath]
-) -> None:
+def apply_overrides(document: Document, overrides: Sequence[Override]) -> None:
     """Apply overrides to a document, in place.
 
     Args:
         document: The tree to change.
         overrides: What to set; their order does not matter.
-        replaces_section: Paths whose override first empties the section around them.
 
     Raises:
         ConfigError: An override sets a key of something that is not a section.
     """
     problems: list[Problem] = []
-    for override in sorted(overrides, key=lambda override: override.path not in replaces_section):
-        if override.path in replaces_section:
+    for override in sorted(overrides, key=lambda override: override.path != REPLACES_SECTION):
+        if override.path == REPLACES_SECTION:
             document.remove(override.path[:-1])
-        try:
+        with collect_problems(problems):
             _set(document, override)
-        except ConfigError as error:
-            problems += error.problems
     if problems:
         raise ConfigError(problems)
 
@@ -116,7 +110,7 @@ def _parse(text: str) -> Override:
         message += "; a # needs quotes" if "#" in value else ""
         raise ConfigError([Problem(place, (), message)])
     places.keys[path] = place
-    return Override(text, path, parsed, places)
+    return Override(path, parsed, places)
 
 
 def _malformed(text: str, path: tuple[str, ...], equals: str) -> str | None:

@@ -10,6 +10,7 @@ from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines
 from sinernn.data.windows import Parts, split_by_time
 from sinernn.errors import KeyPath, Place, Problem
 from sinernn.model.cells import CellName
+from sinernn.model.network import Network
 from sinernn.refine.stages import Refine
 from sinernn.schema import Conflict, Section, Whole, default_kind, whole
 
@@ -169,6 +170,11 @@ class Config(Section):
     limits: Limits = Limits()
 
     _places: Places = PrivateAttr(default_factory=lambda: Places(Place("config")))
+
+    def network(self, channels: int) -> Network:
+        """Return the architecture, for a series of so many channels."""
+        model = self.model
+        return Network(model.cell, channels, model.hidden_size, model.num_layers, self.dtype)
 
     def flat(self) -> dict[str, Any]:
         """Return every setting by its dotted name, as in `model.hidden_size`; lists are values."""
