@@ -4,21 +4,19 @@ import json
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
 from typing import Any
 
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
 from rich.text import Text
 
 from sinernn.cli.output import print_json, print_line
 from sinernn.config import Config
 from sinernn.errors import Problem, printable
 from sinernn.evaluation.results import Scores
-from sinernn.evaluation.scores import METRICS
 from sinernn.model.network import Params
 from sinernn.observers import Observer, Summary
 from sinernn.refine.records import RefineRecord
@@ -26,11 +24,6 @@ from sinernn.runs import Run
 from sinernn.runs.facts import RunFacts
 from sinernn.training import Record
 from sinernn.verification import Verification
-
-FORMATTED = {
-    "open_loop", "closed_loop_rmse", "baselines", "skill", "valid_time", "oscillation", "dynamics",
-}  # fmt: skip
-"""Metrics with words or a table of their own; others are printed by name."""
 
 COMPILING = "compiling kernels for this network; takes some seconds, once"
 
@@ -67,26 +60,26 @@ class TrainingProgress(Observer):
         self._console = console or ProgressConsole()
         self._mark = (0, time.perf_counter())  # updates done at the last row, and when
         self._rate = 0.0  # updates a second
-        self._bar: Progress | None = None
-        if self._console.is_terminal:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.completed}/{task.total} {task.fields[unit]}"),
-                TextColumn("{task.fields[news]}"),
-                TimeRemainingColumn(),
-                console=self._console,
-            )
-            self._task = self._bar.add_task("training", total=steps, unit="updates", news="")
-            self._refine_task: TaskID | None = None
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} {task.fields[unit]}"),
+            TextColumn("{task.fields[news]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+        self._task = self._bar.add_task("training", total=steps, unit="updates", news="")
+        self._refine_task = self._bar.add_task(
+            "refining", total=sum(iterations), unit="iterations", news="", visible=False
+        )
 
     def __enter__(self) -> "TrainingProgress":
-        if self._bar:
+        if self._console.is_terminal:  # a bar that is not started draws nothing
             self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar:
+        if self._console.is_terminal:
             self._bar.stop()
 
     def start(self, run: Run, facts: RunFacts) -> None:
@@ -96,22 +89,20 @@ class TrainingProgress(Observer):
             line += f", continues at update {facts.updates} of {self._steps}"
         self._print(line)
         self._mark = (facts.updates, time.perf_counter())
-        if self._bar:
-            self._bar.update(self._task, completed=facts.updates)
+        self._bar.update(self._task, completed=facts.updates)
 
     def remark(self, text: str) -> None:
         """Print a remark."""
         self._print(text)
 
     def compiling(self) -> None:
-        """Print that kernels are compiled."""
-        if self._bar:
-            self._bar.update(self._task, news=COMPILING)
-        else:
+        """Print that kernels are being compiled."""
+        self._bar.update(self._task, news=COMPILING)
+        if not self._console.is_terminal:
             self._print(COMPILING)
 
     def compiled(self) -> None:
-        """Exclude the time that it took from the rate."""
+        """Exclude the time of compilation from the rate."""
         self._mark = (self._mark[0], time.perf_counter())
 
     def record(self, record: Record | RefineRecord, weights: Callable[[], Params]) -> None:
@@ -125,9 +116,8 @@ class TrainingProgress(Observer):
         if record.is_row:
             self._mark = (record.step, time.perf_counter())
         news = f"{self._rate:.0f}/s, loss {record.loss:.2e}"
-        if self._bar:
-            self._bar.update(self._task, completed=record.step, news=news)
-        elif record.is_row:
+        self._bar.update(self._task, completed=record.step, news=news)
+        if record.is_row and not self._console.is_terminal:
             line = f"update {record.step}/{self._steps}: {news}"
             if record.closed_loop_rmse is not None:
                 line += f", closed-loop RMSE {record.closed_loop_rmse:.2e} (validation)"
@@ -136,24 +126,20 @@ class TrainingProgress(Observer):
     def _show_refinement(self, record: RefineRecord) -> None:
         # A stage may end early: its remaining iterations then count as done.
         done = sum(self._iterations[: record.stage]) + record.iteration + 1
-        total = sum(self._iterations)
         if record.is_stage_end:
             done = sum(self._iterations[: record.stage + 1])
         news = f"stage {record.stage + 1}/{len(self._iterations)}"
         if record.iteration >= 0:
             news += f", loss {record.loss:.2e}"
-        if self._bar:
-            if self._refine_task is None:
-                self._refine_task = self._bar.add_task("refining", unit="iterations", news="")
-            self._bar.update(self._refine_task, completed=done, total=total, news=news)
-        elif record.closed_loop_rmse is not None:
+        self._bar.update(self._refine_task, completed=done, news=news, visible=True)
+        if record.closed_loop_rmse is not None and not self._console.is_terminal:
             self._print(
-                f"refine {done}/{total}: {news}, "
+                f"refine {done}/{sum(self._iterations)}: {news}, "
                 f"closed-loop RMSE {record.closed_loop_rmse:.2e} (validation)"
             )
 
     def _print(self, line: str) -> None:
-        _print_line(self._console, line)
+        self._console.print(printable(line, 2000), soft_wrap=True)
 
 
 @contextmanager
@@ -168,7 +154,7 @@ def training_progress(config: Config, *, quiet: bool) -> Generator[list[Observer
 
 
 def compiling() -> AbstractContextManager[None]:
-    """Print that kernels are compiled, for commands without progress."""
+    """Print that kernels are being compiled, for commands without progress."""
     ProgressConsole().print(COMPILING, soft_wrap=True)
     return nullcontext()
 
@@ -193,47 +179,34 @@ def print_problems(problems: Sequence[Problem], console: Console | None = None) 
         console.print(Text(" " * (len(margin) + cell_len(before)) + "^", "bold red"))
 
 
-def _results_console() -> Console:
-    """Return the console of stdout."""
-    return Console(highlight=False, markup=False, emoji=False)
-
-
-def _print_line(console: Console, line: str) -> None:
-    """Print one line; names and values in it may contain any character."""
-    console.print(printable(line, 2000), soft_wrap=True)
-
-
 def print_scores(result: Scores) -> None:
     """Print scores: a table, then the conclusions in words."""
     scores = result.model_dump()
-    console = _results_console()
-    say = partial(_print_line, console)
     trained = f"{scores['updates']} updates"
     if scores["refine_iterations"]:
         trained += f" and {scores['refine_iterations']} iterations of refinement"
-    say(
+    print_line(
         f"{scores['config']}, {scores['part']} part: {scores['checkpoint']} checkpoint, "
         f"after {trained}; errors in signal units"
     )
     open_loop = scores["open_loop"]
-    say(
+    print_line(
         f"one step ahead: RMSE {_error(open_loop['rmse'])}, "
         f"NRMSE {_number(open_loop['nrmse'], '.2e')}, R² {_number(open_loop['r2'], '.6g')}"
     )
-    console.print(_closed_loop_table(scores))
+    Console(highlight=False, markup=False, emoji=False).print(_closed_loop_table(scores))
     for line in (_valid_time(scores), _oscillation(scores), _dynamics(scores)):
         if line:
-            say(line)
-    for name in METRICS:
-        if name not in FORMATTED:
-            say(f"{name}: {json.dumps(scores[name])}")
-    say(f"skill: {scores['skill']['words']}")
+            print_line(line)
+    for name, value in (result.model_extra or {}).items():
+        print_line(f"{name}: {json.dumps(value)}")
+    print_line(f"skill: {scores['skill']['words']}")
     for hint in scores["hints"]:
-        say(f"hint: try {hint['override']}: {hint['because']}")
+        print_line(f"hint: try {hint['override']}: {hint['because']}")
     count = len(scores["origins"])
     for number, origin in enumerate(scores["origins"], start=1):
         if origin["diverged_at"] is not None:
-            say(f"origin {number} of {count} diverged at step {origin['diverged_at']}")
+            print_line(f"origin {number} of {count} diverged at step {origin['diverged_at']}")
 
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
@@ -254,36 +227,33 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
 
 def print_verification(verification: Verification) -> None:
     """Print whether the results agree; otherwise the differences and possible reasons."""
-    say = partial(_print_line, _results_console())
     if verification.agrees:
-        say(f"{verification.run}: reproduced bit for bit")
+        print_line(f"{verification.run}: reproduced bit for bit")
         return
     wrong = ", ".join(name for name, agrees in verification.files.items() if not agrees)
-    say(f"{verification.run}: not reproduced; these files differ: {wrong}")
+    print_line(f"{verification.run}: not reproduced; these files differ: {wrong}")
     for name, (then, now) in verification.scores.items():
         after = "unchanged" if then == now else f"now {_number(now, '.6e')}"
-        say(f"{name}: was {_number(then, '.6e')}, {after}")
+        print_line(f"{name}: was {_number(then, '.6e')}, {after}")
     for name, (then, now) in verification.environment.items():
-        say(f"{name}: was {then}, now {now}")
+        print_line(f"{name}: was {then}, now {now}")
     if not verification.environment:
-        say("the environment is unchanged; were files of the run or this package edited?")
+        print_line("the environment is unchanged; were files of the run or this package edited?")
 
 
 def _closed_loop_table(scores: dict[str, Any]) -> Table:
     """Return a table of the errors of network and baselines, one row per horizon."""
     count, baselines = len(scores["origins"]), scores["baselines"]
+    worst = f"worst of {count} origin{'s' if count > 1 else ''}"
+    names = ["steps", "network", worst, *(baseline["name"] for baseline in baselines)]
     table = Table(
+        *(Column(name, justify="right") for name in names),
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         title="closed loop: median RMSE up to a horizon",
         title_justify="left",
         title_style="",
     )
-    table.add_column("steps", justify="right")
-    table.add_column("network", justify="right")
-    table.add_column(f"worst of {count} origin{'s' if count > 1 else ''}", justify="right")
-    for baseline in baselines:
-        table.add_column(baseline["name"], justify="right")
     ladders = [baseline["closed_loop_rmse"] for baseline in baselines]
     for row, *others in zip(scores["closed_loop_rmse"], *ladders, strict=True):
         medians = [_error(other["median"]) for other in others]
@@ -305,12 +275,11 @@ def _valid_time(scores: dict[str, Any]) -> str | None:
         return f"{beyond}{steps:g} steps ({valid['time_units'][which]:.4g} time units{periods})"
 
     what = f"valid time (error below {valid['threshold']:g} standard deviations)"
-    if valid["outlasted"] == count:
+    outlasted = valid["outlasted"]
+    if outlasted == count:
         return f"{what}: {duration('median')}, all origins"
-    outlasted = (
-        f"; {valid['outlasted']} of {count} outlasted the horizon" if valid["outlasted"] else ""
-    )
-    return f"{what}: median {duration('median')}, worst {duration('worst')}{outlasted}"
+    beyond = f"; {outlasted} of {count} outlasted the horizon" if outlasted else ""
+    return f"{what}: median {duration('median')}, worst {duration('worst')}{beyond}"
 
 
 def _oscillation(scores: dict[str, Any]) -> str | None:
@@ -320,9 +289,8 @@ def _oscillation(scores: dict[str, Any]) -> str | None:
     frequency, drift = found["frequency_error"], found["phase_drift_rad_per_1000_steps"]
     if not found["of"]:
         return "oscillation: no free run fits a sinusoid"
-    some = (
-        "" if found["of"] == found["count"] else f" ({found['of']} of {found['count']} free runs)"
-    )
+    fitted, count = found["of"], found["count"]
+    some = "" if fitted == count else f" ({fitted} of {count} free runs)"
     return (
         f"oscillation{some}: frequency error {frequency['median']:+.1e} (relative), phase drift "
         f"{drift['median']:+.1e} rad per 1000 steps, amplitude "
@@ -333,14 +301,11 @@ def _oscillation(scores: dict[str, Any]) -> str | None:
 def _dynamics(scores: dict[str, Any]) -> str:
     found = scores["dynamics"]
     places = ", ".join(f"{place} ({count})" for place, count in found["settles"].items())
-    exponent, resolution = (
-        found["lyapunov_exponent_per_step"],
-        found["lyapunov_resolution_per_step"],
-    )
+    exponent = found["lyapunov_exponent_per_step"]
     if exponent is None:
         return f"long-term behaviour: {places}"
     meaning = "nearby trajectories keep their distance"
-    if abs(exponent) > resolution:
+    if abs(exponent) > found["lyapunov_resolution_per_step"]:
         meaning = "nearby trajectories diverge" if exponent > 0 else "nearby trajectories converge"
     return (
         f"long-term behaviour: {places}; largest Lyapunov exponent {exponent:+.1e} per step "
