@@ -30,26 +30,17 @@ from sinernn.errors import (
 )
 
 if TYPE_CHECKING:
-    from sinernn.config import load_config as load_config
-    from sinernn.config.sections import Config as Config
-    from sinernn.config.sections import Evaluation as Evaluation
-    from sinernn.config.sections import Limits as Limits
-    from sinernn.config.sections import Model as Model
-    from sinernn.config.sections import Split as Split
-    from sinernn.config.sections import Training as Training
-    from sinernn.config.sections import Windows as Windows
-    from sinernn.data.series import Series as Series
-    from sinernn.data.synthetic import MackeyGlass as MackeyGlass
-    from sinernn.data.synthetic import Sine as Sine
-    from sinernn.data.synthetic import SumOfSines as SumOfSines
-    from sinernn.evaluating import evaluate as evaluate
-    from sinernn.experiment import resume as resume
-    from sinernn.experiment import train as train
-    from sinernn.observers import Observer as Observer
-    from sinernn.plot_run import plot as plot
-    from sinernn.refine.stages import Refine as Refine
-    from sinernn.runs import Run as Run
-    from sinernn.verification import verify as verify
+    from sinernn.config import load_config
+    from sinernn.config.sections import Config, Evaluation, Limits, Model, Split, Training, Windows
+    from sinernn.data.series import Series
+    from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines
+    from sinernn.evaluating import evaluate
+    from sinernn.experiment import resume, train
+    from sinernn.observers import Observer
+    from sinernn.plot_run import plot
+    from sinernn.refine.stages import Refine
+    from sinernn.runs import Run
+    from sinernn.verification import verify
 
     __version__: str
 

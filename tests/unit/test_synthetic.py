@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines, Tone, integrate_mackey_glass
+from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines, Tone
 
 
 def test_the_tutorial_series_is_linspace_and_sin():
@@ -160,12 +160,14 @@ def test_mackey_glass_stretches(delay, step, decay):
 
     Tolerance: a stretch divides by powers down to 1e-6, of rounding 1e-16.
     """
-    settings = dict(
-        delay=delay, step=step, decay=decay, growth=0.2, exponent=10.0, initial_value=1.2
+    signal = MackeyGlass(
+        kind="mackey_glass", delay=delay * step, integration_step=step, decay=decay
     )
-    expected = mackey_glass_step_by_step(200, **settings)
+    expected = mackey_glass_step_by_step(
+        200, delay=delay, step=step, decay=decay, growth=0.2, exponent=10.0, initial_value=1.2
+    )
     for count in (1, 2, 3, 39, 200):
-        actual = integrate_mackey_glass(count, **settings)
+        actual = signal.integrate(count)
         np.testing.assert_allclose(actual, expected[: count + 1], rtol=1e-9)
 
 
@@ -176,10 +178,8 @@ def test_mackey_glass_order():
     """
 
     def to_time_60(steps: int) -> np.ndarray:
-        return integrate_mackey_glass(
-            60 * steps, delay=17 * steps, step=1 / steps,
-            growth=0.2, decay=0.1, exponent=10.0, initial_value=1.2,
-        )[::steps]  # fmt: skip
+        signal = MackeyGlass(kind="mackey_glass", integration_step=1 / steps)
+        return signal.integrate(60 * steps)[::steps]
 
     best = to_time_60(80)
     coarse, fine = (np.abs(to_time_60(steps) - best).max() for steps in (5, 10))

@@ -73,16 +73,10 @@ class Synthetic(Section):
         time = np.asarray(self.starts)[:, None] + self.time_step * np.arange(self.length)
         clean = (self.offset + self.values(time)).reshape(-1, 1)
         # One stream for each segment: its noise does not depend on how many there are.
-        noise = self.noise_std * np.concatenate(
-            [
-                stream(self.noise_seed, Purpose.NOISE, block=segment).standard_normal(
-                    (self.length, 1)
-                )
-                for segment in range(len(self.starts))
-            ]
-        )
+        streams = [stream(self.noise_seed, Purpose.NOISE, block) for block in range(len(time))]
+        noise = np.concatenate([each.standard_normal(self.length) for each in streams])
         return Series(
-            observed=clean + noise,
+            observed=clean + self.noise_std * noise[:, None],
             clean=clean,
             time=time.ravel(),
             lengths=self.extent().lengths,
@@ -114,7 +108,7 @@ class Tone(Section):
     phase: float = Field(default=0.0, ge=-1e6, le=1e6)
     """Phase at time 0, in rad; a larger one loses its digits."""
 
-    def wave(self, time: Values) -> Values:
+    def values(self, time: Values) -> Values:
         """Return the wave at these times."""
         return self.amplitude * np.sin(2 * np.pi / self.period * time + self.phase)
 
@@ -124,10 +118,6 @@ class Sine(Tone, Synthetic):
 
     kind: Literal["sine"] = "sine"
     """Kind of signal."""
-
-    def values(self, time: Values) -> Values:
-        """Return the wave at these times."""
-        return self.wave(time)
 
     @property
     def oscillation(self) -> float:
@@ -150,11 +140,14 @@ class SumOfSines(Synthetic):
 
     def values(self, time: Values) -> Values:
         """Return the sum of the waves at these times."""
-        return np.sum([tone.wave(time) for tone in self.tones], axis=0)
+        return np.sum([tone.values(time) for tone in self.tones], axis=0)
 
 
 MAX_INTEGRATION_STEPS = 3_000_000  # a second or so, and the memory of a small laptop
 MAX_STRETCHES = 100_000  # of integration steps taken at once: a few seconds
+
+_BESIDE_END = np.array([1, -5, 15, 5]) / 16
+"""A cubic through four values, in the middle of the last two."""
 
 
 class MackeyGlass(Synthetic):
@@ -206,37 +199,72 @@ class MackeyGlass(Synthetic):
         return round(time / self.integration_step)
 
     @property
+    def decay_in_a_step(self) -> float:
+        """Factor of x in a Runge-Kutta step without the delayed term."""
+        z = self.decay * self.integration_step
+        return 1 - z + z**2 / 2 - z**3 / 6 + z**4 / 24
+
+    @property
     def stretch(self) -> int:
         """How many integration steps are taken at once; time grows with the number of stretches."""
-        return stretch_of(self.steps(self.delay), self.decay * self.integration_step)
+        # Powers of the factor must keep their digits when a sum over a stretch is divided by them.
+        kept = math.floor(math.log(1e-6) / math.log(self.decay_in_a_step))
+        return min(self.steps(self.delay) - 2, kept)
 
     def values(self, time: Values) -> Values:
         """Integrate once, and take every segment from the trajectory."""
         first = [self.steps(self.transient + start) for start in self.starts]
         every = self.steps(self.time_step)
-        trajectory = integrate_mackey_glass(
-            max(first) + every * (self.length - 1),
-            delay=self.steps(self.delay),
-            step=self.integration_step,
-            growth=self.growth,
-            decay=self.decay,
-            exponent=self.exponent,
-            initial_value=self.initial_value,
-        )
+        trajectory = self.integrate(max(first) + every * (self.length - 1))
         return trajectory[np.array(first)[:, None] + every * np.arange(self.length)]
+
+    def integrate(self, count: int) -> Float[np.ndarray, " step"]:
+        """Return the values from time 0 on, at every one of `count` integration steps.
+
+        Within less than a delay the delayed term is known beforehand, and a Runge-Kutta step is
+        then linear in x: each such stretch is a few array operations.
+        """
+        step, delay = self.integration_step, self.steps(self.delay)
+        z, stretch = self.decay * step, self.stretch
+        x = np.full(delay + 1 + count, self.initial_value)  # x[delay] is time 0
+        for begin in range(1, count + 1, stretch):
+            n = min(stretch, count + 1 - begin)
+            known = x[begin - 2 : begin + n + 1] if begin > 1 else np.append(x[0], x[: n + 2])
+            middle = (-known[:-3] + 9 * known[1:-2] + 9 * known[2:-1] - known[3:]) / 16
+            # x' jumps at time 0, x'' after one delay: the cubic there uses values of one side only.
+            for jump in (delay, 2 * delay):
+                at = jump - begin + 1
+                if 1 <= at <= n:
+                    middle[at - 1] = _BESIDE_END @ x[jump - 3 : jump + 1]
+                if 0 <= at < n:
+                    middle[at] = _BESIDE_END[::-1] @ x[jump : jump + 4]
+            with np.errstate(over="ignore"):  # then the term is 0
+                from_known, from_middle = (
+                    self.growth * y / (1 + y**self.exponent) for y in (known[1:-1], middle)
+                )
+            # x' = f - decay x by Runge-Kutta: the weights of f at the step's begin, middle and end.
+            added = (step / 6) * (
+                (1 - z + z**2 / 2 - z**3 / 4) * from_known[:-1]
+                + (4 - 2 * z + z**2 / 2) * from_middle
+                + from_known[1:]
+            )
+            powers = self.decay_in_a_step ** np.arange(1, n + 1)
+            at = delay + begin
+            x[at : at + n] = powers * (x[at - 1] + np.cumsum(added / powers))
+        return x[delay:]
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield what is wrong with the settings together."""
         step = self.integration_step
+        times = [
+            ("delay", self.delay),
+            ("time_step", self.time_step),
+            ("transient", self.transient),
+            *(("starts", start) for start in self.starts),
+        ]
         fractional = [
             (setting, time)
-            for setting, times in {
-                "delay": (self.delay,),
-                "time_step": (self.time_step,),
-                "transient": (self.transient,),
-                "starts": self.starts,
-            }.items()
-            for time in times
+            for setting, time in times
             if abs(time / step - round(time / step)) > 1e-6 * max(1.0, abs(time / step))
         ]
         length = self.transient + max(self.starts) + self.length * self.time_step
@@ -266,77 +294,3 @@ class MackeyGlass(Synthetic):
             yield Conflict(("delay", "integration_step", *sizes), message)
         else:
             yield from super().conflicts()
-
-
-def stretch_of(delay: int, z: float) -> int:
-    """Return how many integration steps can be taken at once.
-
-    Args:
-        delay: In steps, at least 4.
-        z: Decay in a step, at most 1.
-    """
-    # Powers of the factor must keep their digits when a sum over a stretch is divided by them.
-    return min(delay - 2, math.floor(math.log(1e-6) / math.log(_decay_in_a_step(z))))
-
-
-def _decay_in_a_step(z: float) -> float:
-    return 1 - z + z**2 / 2 - z**3 / 6 + z**4 / 24
-
-
-_BESIDE_END = np.array([1, -5, 15, 5]) / 16
-"""A cubic through four values, in the middle of the last two."""
-
-
-def integrate_mackey_glass(
-    count: int,
-    *,
-    delay: int,
-    step: float,
-    growth: float,
-    decay: float,
-    exponent: float,
-    initial_value: float,
-) -> Float[np.ndarray, " step"]:
-    """Return the series from time 0 on, at every step.
-
-    Within less than a delay the delayed term is known beforehand, and a Runge-Kutta step is then
-    linear in x: `count` of them are a few array operations for each such stretch.
-
-    Args:
-        count: Steps.
-        delay: In steps, at least 4.
-        step: In time units; times `decay` at most 1.
-        growth: See `MackeyGlass`.
-        decay: See `MackeyGlass`.
-        exponent: See `MackeyGlass`.
-        initial_value: The constant history.
-    """
-    z = decay * step
-    factor = _decay_in_a_step(z)
-    stretch = stretch_of(delay, z)
-    x = np.full(delay + 1 + count, initial_value)  # x[delay] is time 0
-    for begin in range(1, count + 1, stretch):
-        n = min(stretch, count + 1 - begin)
-        known = x[begin - 2 : begin + n + 1] if begin > 1 else np.append(x[0], x[: n + 2])
-        middle = (-known[:-3] + 9 * known[1:-2] + 9 * known[2:-1] - known[3:]) / 16
-        # x' jumps at time 0, x'' after one delay: the cubic there uses values of one side only.
-        for jump in (delay, 2 * delay):
-            at = jump - begin + 1
-            if 1 <= at <= n:
-                middle[at - 1] = _BESIDE_END @ x[jump - 3 : jump + 1]
-            if 0 <= at < n:
-                middle[at] = _BESIDE_END[::-1] @ x[jump : jump + 4]
-        with np.errstate(over="ignore"):  # then the term is 0
-            from_known, from_middle = (
-                growth * y / (1 + y**exponent) for y in (known[1:-1], middle)
-            )
-        # x' = f - decay x by Runge-Kutta: the weights of f at the step's begin, middle and end.
-        added = (step / 6) * (
-            (1 - z + z**2 / 2 - z**3 / 4) * from_known[:-1]
-            + (4 - 2 * z + z**2 / 2) * from_middle
-            + from_known[1:]
-        )
-        powers = factor ** np.arange(1, n + 1)
-        at = delay + begin
-        x[at : at + n] = powers * (x[at - 1] + np.cumsum(added / powers))
-    return x[delay:]

@@ -232,9 +232,8 @@ def spread_origins(stretches: Sequence[range], *, warmup: int, horizon: int, cou
         shares[segment] = min(fitting[segment], -(-left // (len(fitting) - done)))
         left -= shares[segment]
     samples = [
-        np.linspace(first, first + fits - 1, share).round().astype(int)
-        for first, fits, share in zip(
-            [stretch.start + warmup for stretch in stretches], fitting, shares, strict=True
-        )
+        np.linspace(stretch.start + warmup, stretch.start + warmup + fits - 1, share)
+        for stretch, fits, share in zip(stretches, fitting, shares, strict=True)
     ]
-    return Origins(np.repeat(np.arange(len(stretches)), shares), np.concatenate(samples))
+    segments = np.repeat(np.arange(len(stretches)), shares)
+    return Origins(segments, np.concatenate(samples).round().astype(int))
