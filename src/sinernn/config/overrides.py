@@ -98,7 +98,7 @@ def _parse(text: str) -> Override:
         raise ConfigError([Problem(place, (), message)])
     places = Places(place)
     try:
-        parsed = parse_value(value, path, places, lambda _line, _column: place)
+        parsed = parse_value(value, path, places, lambda _mark: place)
     except ConfigError as error:
         hint = ""
         if value.count("[") > value.count("]") or value.count("{") > value.count("}"):

@@ -34,8 +34,8 @@ _CORE_SCHEMA = (
 
 _NO_CHARACTER = "invalid character escape; write the character itself"
 
-PlaceAt = Callable[[int, int], Place]
-"""(line, column), both from 1 -> the place to show in a message."""
+PlaceAt = Callable[[yaml.Mark], Place]
+"""PyYAML's mark, which counts from 0 -> the place to show in a message."""
 
 
 def read_yaml(path: Path) -> Document:
@@ -45,8 +45,7 @@ def read_yaml(path: Path) -> Document:
         ConfigError: The file cannot be read, or is not one plain YAML mapping.
     """
     source = str(path)
-    data = _read(path)
-    data = data.removeprefix(codecs.BOM_UTF8)
+    data = _read(path).removeprefix(codecs.BOM_UTF8)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -82,8 +81,9 @@ def parse_yaml(text: str, *, source: str) -> Document:
     """
     lines = text.splitlines()  # splits at the same characters as PyYAML
 
-    def place_at(line: int, column: int) -> Place:
-        return Place(source, line, column, lines[line - 1] if line <= len(lines) else "")
+    def place_at(mark: yaml.Mark) -> Place:
+        line = lines[mark.line] if mark.line < len(lines) else ""
+        return Place(source, mark.line + 1, mark.column + 1, line)
 
     places = Places(Place(source, 1, 1))
     value = parse_value(text, (), places, place_at)
@@ -105,7 +105,7 @@ def parse_value(text: str, path: KeyPath, places: Places, place_at: PlaceAt) -> 
         text: YAML.
         path: Path of the value in the config.
         places: Receives the places.
-        place_at: Maps a position in the text to the place to show in a message.
+        place_at: Maps a mark in the text to the place to show in a message.
 
     Raises:
         ConfigError: With every problem of the text, or its first syntax error.
@@ -117,19 +117,16 @@ def parse_value(text: str, path: KeyPath, places: Places, place_at: PlaceAt) -> 
         builder = _Builder(places, place_at, loader.problems)
         value = None if node is None else builder.build(node, path)
     except yaml.MarkedYAMLError as error:
-        (line, column), message = _in_plain_english(error)
-        raise _failure(place_at(line, column), message) from error
+        mark, message = _in_plain_english(error)
+        raise _failure(place_at(mark), message) from error
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        column = error.position - text.rfind("\n", 0, error.position)
+        *before, last = text[: error.position].split("\n")
+        mark = yaml.Mark("", error.position, len(before), len(last), None, 0)
         code = int(error.character)
-        message = (
-            "contains a NUL byte" if code == 0 else f"contains the control character U+{code:04X}"
-        )
-        raise _failure(place_at(line, column), f"{message}; remove it") from error
+        what = f"the control character U+{code:04X}" if code else "a NUL byte"
+        raise _failure(place_at(mark), f"contains {what}; remove it") from error
     except ValueError as error:  # PyYAML does not check escapes such as "\U00110000"
-        mark = cast(Any, loader).get_mark()
-        raise _failure(place_at(mark.line + 1, mark.column + 1), _NO_CHARACTER) from error
+        raise _failure(place_at(cast(Any, loader).get_mark()), _NO_CHARACTER) from error
     finally:
         if loader is not None:
             loader.dispose()
@@ -177,7 +174,7 @@ class _Loader(yaml.SafeLoader):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.problems: list[tuple[Any, str]] = []  # mark, message
+        self.problems: list[tuple[yaml.Mark, str]] = []
         self._values = self._depth = 0
 
     def fetch_directive(self) -> None:
@@ -196,23 +193,16 @@ class _Loader(yaml.SafeLoader):
             message = f"nested deeper than {MAX_DEPTH} levels; is a bracket missing?"
             raise _NotAllowed(problem=message, problem_mark=event.start_mark)
         if getattr(event, "anchor", None) is not None:  # an alias has one, too
-            sign = "*" if isinstance(event, yaml.AliasEvent) else "&"
-            self.problems.append(
-                (
-                    event.start_mark,
-                    f"{sign}{event.anchor}: anchors and aliases are not allowed; write the value "
-                    "out",
-                )
-            )
-            if isinstance(event, yaml.AliasEvent):
+            is_alias = isinstance(event, yaml.AliasEvent)
+            message = "anchors and aliases are not allowed; write the value out"
+            self._report(event, f"{'*' if is_alias else '&'}{event.anchor}: {message}")
+            if is_alias:
                 self.get_event()
                 mark = cast(Any, event.start_mark)
                 return yaml.ScalarNode(_TAG + "str", "", mark, mark)
             event.anchor = None
         if getattr(event, "tag", None) is not None:
-            tag = event.tag.replace(_TAG, "!!")
-            message = f"{tag}: tags are not allowed; remove it"
-            self.problems.append((event.start_mark, message))
+            self._report(event, f"{event.tag.replace(_TAG, '!!')}: tags are not allowed; remove it")
             event.tag = None
         self._depth += 1
         node = super().compose_node(parent, index)
@@ -221,8 +211,11 @@ class _Loader(yaml.SafeLoader):
             try:  # JSON, which is YAML, may write a character as two surrogates
                 node.value = node.value.encode("utf-16", "surrogatepass").decode("utf-16")
             except UnicodeDecodeError:
-                self.problems.append((node.start_mark, _NO_CHARACTER))
+                self._report(node, _NO_CHARACTER)
         return node
+
+    def _report(self, found: Any, message: str) -> None:
+        self.problems.append((found.start_mark, message))
 
 
 class _Dumper(yaml.SafeDumper):
@@ -249,13 +242,14 @@ for _class in (_Loader, _Dumper):
 class _Builder:
     """Turns nodes into values, and collects places and problems."""
 
-    def __init__(self, places: Places, place_at: PlaceAt, found: Sequence[tuple[Any, str]]) -> None:
-        self.places = places
-        self._place_at = place_at
-        self.problems = [Problem(self._place(mark), (), message) for mark, message in found]
+    def __init__(
+        self, places: Places, place_at: PlaceAt, found: Sequence[tuple[yaml.Mark, str]]
+    ) -> None:
+        self.places, self.place_at = places, place_at
+        self.problems = [Problem(place_at(mark), (), message) for mark, message in found]
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
-        self.places.values[path] = self._place(node.start_mark)
+        self.places.values[path] = self.place_at(node.start_mark)
         if isinstance(node, yaml.MappingNode):
             return self._build_mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -265,7 +259,7 @@ class _Builder:
     def _build_mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            place = self._place(key_node.start_mark)
+            place = self.place_at(key_node.start_mark)
             if key_node.tag != _TAG + "str":
                 message = f"keys must be text, got {describe(self.build(key_node, path))}"
                 if value_node.value == "":  # of `{starts: 0, 1}`, or of `{learning_rate: 0,01}`
@@ -300,11 +294,6 @@ class _Builder:
             case _:
                 pass
         return text
-
-    def _place(self, mark: Any) -> Place:
-        return self._place_at(
-            mark.line + 1, mark.column + 1
-        )  # PyYAML counts from 0, editors from 1
 
 
 def _failure(place: Place, message: str) -> ConfigError:
@@ -354,14 +343,15 @@ class _NotAllowed(yaml.MarkedYAMLError):
     """YAML that configs do not allow; the message is our own."""
 
 
-def _in_plain_english(error: yaml.MarkedYAMLError) -> tuple[tuple[int, int], str]:
-    """Return the line and column (from 1) of an error, and a message for someone who edits YAML."""
-    original = f"{error.context or ''}: {error.problem or ''}"
-    found = [(at_start, ours) for theirs, at_start, ours in _MESSAGES if theirs in original]
+def _in_plain_english(error: yaml.MarkedYAMLError) -> tuple[yaml.Mark, str]:
+    """Return the mark of an error, and a message for someone who edits YAML."""
+    there = cast(yaml.Mark, error.problem_mark or error.context_mark)
     if isinstance(error, _NotAllowed):
-        found = [(False, str(error.problem))]
-    at_start, message = next(iter(found), (False, f"invalid YAML: {error.problem}"))
-    there: Any = error.problem_mark or error.context_mark
-    mark: Any = error.context_mark if at_start and error.context_mark else there
-    message = message.replace("<there>", f"line {there.line + 1}, column {there.column + 1}")
-    return (mark.line + 1, mark.column + 1), message
+        return there, str(error.problem)
+    original = f"{error.context or ''}: {error.problem or ''}"
+    for theirs, at_start, ours in _MESSAGES:
+        if theirs in original:
+            place = f"line {there.line + 1}, column {there.column + 1}"
+            mark = error.context_mark if at_start and error.context_mark else there
+            return mark, ours.replace("<there>", place)
+    return there, f"invalid YAML: {error.problem}"
