@@ -1,4 +1,4 @@
-"""What can go wrong through no fault of the code: one class for each cause a user can meet."""
+"""Exceptions for failures that a user can cause, and the problems of a config."""
 
 import shlex
 from collections.abc import Generator, Sequence
@@ -12,7 +12,7 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Where something was said: a file's line and column (both from 1), or an override's text."""
+    """Where something is written: a file's line and column (both from 1), or an override."""
 
     source: str
     line: int | None = None
@@ -27,7 +27,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a config, and where."""
+    """An error in a config, and its place."""
 
     place: Place
     path: KeyPath
@@ -50,35 +50,35 @@ def printable(text: str, limit: int) -> str:
 
 
 def command_line(name: str, path: Path) -> str:
-    """Return a command on a path as one that can be copied into a shell."""
+    """Return a command for a path, quoted so that it can be copied into a shell."""
     return f"sinernn {name} {shlex.quote(str(path))}"
 
 
 class SinernnError(Exception):
-    """Anything a user can cause; the command line prints it as one message, without a traceback."""
+    """An error that a user can cause; the command line prints its message without a traceback."""
 
     exit_code = 1
 
     def __str__(self) -> str:
-        """Return the message as one harmless line, whatever names and values stand in it."""
+        """Return the message as one line, with control codes in names and values escaped."""
         return printable(super().__str__(), 5000)
 
 
 class UsageError(SinernnError):
-    """What was asked for cannot be done as it was asked."""
+    """The request itself is wrong: its arguments, its config or what it refers to."""
 
     exit_code = 2
 
 
 class ConfigError(UsageError):
-    """A config, or an override of one, that cannot be used; holds every problem found at once."""
+    """A config or an override is invalid; contains every problem found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(problems)
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
 
     def __str__(self) -> str:
-        """Return every problem as one harmless line."""
+        """Return one line for each problem."""
         return "\n".join(str(problem) for problem in self.problems)
 
 
@@ -92,15 +92,15 @@ def collect_problems(problems: list[Problem]) -> Generator[None]:
 
 
 class DeviceError(UsageError):
-    """The device asked for is not present, or cannot do what the config asks."""
+    """The requested device is not available, or does not support the config."""
 
 
 class RunNotFoundError(UsageError):
-    """No run directory goes by this name."""
+    """No run directory has this name."""
 
 
 class RunFileError(SinernnError):
-    """A file of a run directory is missing, damaged or from the future, or cannot be written."""
+    """A file of a run is missing, damaged, from a newer version, or cannot be written."""
 
 
 class RunBusyError(SinernnError):
@@ -115,7 +115,7 @@ class TrainingDivergedError(SinernnError):
 
 
 class InterruptedRunError(SinernnError):
-    """Training was asked to stop by a signal, and has saved what it had."""
+    """A signal stopped the training, after a checkpoint was saved."""
 
     run_status = "interrupted"
 

@@ -25,7 +25,7 @@ class Section(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
-        """Describe every setting in the JSON Schema by what is written below it."""
+        """Add the description of every setting to the JSON Schema."""
         reference = handler(core_schema)
         properties = handler.resolve_ref_schema(reference).get("properties", {})
         for name, text in descriptions(cls).items():
@@ -34,34 +34,27 @@ class Section(BaseModel):
 
 
 class JsonModel(BaseModel):
-    """A JSON file of a run, or a part of one: what is missing has a default, what is new stays."""
+    """A JSON file of a run, or a part of one: missing keys have defaults, unknown ones are kept."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
 
 
 @cache
 def descriptions(section: type[Section]) -> dict[str, str]:
-    """Return what each setting of a section is: `Field(description=...)`, or the text below it.
+    """Return the description of each setting: `Field(description=...)`, or the docstring below it.
 
-    Read from the source when somebody asks. (Pydantic's `use_attribute_docstrings` does it whenever
-    a class is made, which takes longer than all else about the config.)
+    Docstrings are read from the source on the first call. (Pydantic's `use_attribute_docstrings`
+    reads them when a class is created, which would delay the start of every command.)
     """
     found = {
         name: field.description for name, field in section.model_fields.items() if field.description
     }
-    for kind in reversed(section.__mro__):
-        if not issubclass(kind, Section) or kind is Section:
-            continue
+    for kind in reversed(section.__mro__[: section.__mro__.index(Section)]):
         body = cast(ast.ClassDef, ast.parse(dedent(inspect.getsource(kind))).body[0]).body
         for statement, below in pairwise(body):
-            match statement, below:
-                case (
-                    ast.AnnAssign(target=ast.Name(id=name)),
-                    ast.Expr(value=ast.Constant(value=str(text))),
-                ):
-                    found[name] = inspect.cleandoc(text)
-                case _:
-                    pass
+            if isinstance(statement, ast.AnnAssign) and isinstance(below, ast.Expr):
+                text = ast.literal_eval(below.value)
+                found[ast.unparse(statement.target)] = inspect.cleandoc(text)
     return {name: text for name, text in found.items() if name in section.model_fields}
 
 
@@ -69,24 +62,24 @@ def _whole_float_to_int(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-whole = BeforeValidator(_whole_float_to_int)  # 1e5 is a fine way to write 100000
-"""In an `Annotated`, put it after the bounds, or they are missing in the JSON Schema."""
+whole = BeforeValidator(_whole_float_to_int)  # accepts 1e5 for 100000
+"""In an `Annotated`, put it after the bounds; otherwise the JSON Schema lacks them."""
 
 Whole = Annotated[int, whole]
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """Settings that do not go together."""
+    """Settings that contradict each other."""
 
     settings: tuple[str, ...]
-    """Dotted names; the message is about the first, and the others have a part in it."""
+    """Dotted names; the message is about the first, the others are involved."""
 
     message: str
 
 
 def sections_in(annotation: Any) -> list[type[Section]]:
-    """Return the sections that a value of this type can be, without those in lists."""
+    """Return the sections that a value of this type can be, except those in lists."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     arguments = get_args(annotation)
@@ -98,7 +91,7 @@ def sections_in(annotation: Any) -> list[type[Section]]:
 
 
 def kinds_of(annotation: Any) -> dict[str, type[Section]]:
-    """Return the sections of a union over `kind`, by kind; nothing for any other type."""
+    """Return the sections of a union over `kind`, by kind; empty for any other type."""
     sections = sections_in(annotation)
     if len(sections) < 2:
         return {}
@@ -106,7 +99,7 @@ def kinds_of(annotation: Any) -> dict[str, type[Section]]:
 
 
 def default_kind(kind: str) -> BeforeValidator:
-    """Return a validator that gives a section without a `kind` this one.
+    """Return a validator that sets the `kind` of a section that has none.
 
     A union is written `Annotated[A | B, Field(discriminator="kind"), default_kind("a")]`; of its
     sections only the default has a default for `kind`.

@@ -67,10 +67,10 @@ def main() -> None:
             else:
                 typer.echo(error, err=True)
         sys.exit(error.exit_code)
-    except OSError as error:  # files of a run have messages of their own: this is the output
+    except OSError as error:  # stdout or stderr: files of a run raise RunFileError
         place = "the output" if error.filename is None else printable(str(error.filename), 300)
         if isinstance(error, FileNotFoundError) and error.filename is None:
-            place = "the working directory"  # nothing else is missing without a file name
+            place = "the working directory"  # the only thing that can be missing without a name
         silence_output(f"{place}: {error.strerror or error}; everything saved so far is kept")
         sys.exit(1)
     except SystemExit as ended:

@@ -28,7 +28,7 @@ def init_command(
     target = to or Path(f"{name}.yaml")
     try:
         text = shipped[name].read_text(encoding="utf-8")
-        # A shipped config names the schema beside it; elsewhere the whole path is needed.
+        # A shipped config refers to the schema next to it; a copy needs its full path.
         schema = (folder / "schema.json").absolute().as_uri()
         with target.open("x", encoding="utf-8") as file:
             file.write(text.replace("$schema=schema.json", f"$schema={schema}", 1))
@@ -88,6 +88,6 @@ def schema_command() -> None:
 
 
 def _shipped_configs() -> Path:
-    """Return the folder of shipped configs: package data, or beside `src` in a checkout."""
+    """Return the folder of shipped configs: package data, or next to `src` in a checkout."""
     installed = Path(__file__).parents[1] / "configs"
     return installed if installed.is_dir() else Path(__file__).parents[3] / "configs"

@@ -32,7 +32,7 @@ def eval_command(
     result = evaluating.compute_evaluation(opened, overrides or [], data=data, on_compile=compiling)
     failure = None
     try:
-        result.write(opened)  # before printing: a reader such as `head` may leave early
+        result.write(opened)  # before printing, since a reader such as `head` may close the pipe
     except RunFileError as error:
         failure = error  # a read-only run can still be evaluated
     if as_json:

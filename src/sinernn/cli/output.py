@@ -25,6 +25,6 @@ def silence_output(message: str) -> None:
     with suppress(OSError):
         typer.echo(message, err=True)
     with suppress(OSError, ValueError):  # a stream that is not a file cannot be redirected
-        nowhere = os.open(os.devnull, os.O_WRONLY)
+        devnull = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):
-            os.dup2(nowhere, stream.fileno())
+            os.dup2(devnull, stream.fileno())

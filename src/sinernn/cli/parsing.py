@@ -28,12 +28,12 @@ class CommandGroup(TyperGroup):
     """A group of commands whose error messages contain no control codes."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse the words before the command."""
+        """Parse the arguments before the command."""
         with _escaped_messages():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        """Parse the words after the command, and run it."""
+        """Parse the arguments after the command, and run it."""
         with _escaped_messages():
             return super().invoke(ctx)
 
@@ -51,10 +51,10 @@ def _escaped_messages() -> Generator[None]:
 
 
 class Command(TyperCommand):
-    """A command; a setting typed as an option gets a message with the right form."""
+    """A command that explains the right form of a setting typed as an option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the words after the command.
+        """Parse the arguments after the command.
 
         Raises:
             ConfigError: An option is a setting.

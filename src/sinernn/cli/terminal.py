@@ -29,13 +29,13 @@ COMPILING = "compiling kernels for this network; takes some seconds, once"
 
 
 class ProgressConsole(Console):
-    """The console of stderr, on which a failed write does not end the training."""
+    """A console on stderr where a failed write does not stop the training."""
 
     def __init__(self) -> None:
         super().__init__(stderr=True, highlight=False, markup=False, emoji=False)
 
     def _write_buffer(self) -> None:
-        """Write the buffer; print nothing more once that fails, as on a full disk."""
+        """Write the buffer; stop printing if that fails, as on a full disk."""
         try:
             super()._write_buffer()
         except OSError:
@@ -44,7 +44,7 @@ class ProgressConsole(Console):
 
 
 class TrainingProgress(Observer):
-    """Progress: a bar on a terminal, elsewhere a line for every row of the metrics."""
+    """Progress: a bar on a terminal, otherwise a line for every row of the metrics."""
 
     def __init__(
         self, steps: int, iterations: Sequence[int] = (), console: Console | None = None

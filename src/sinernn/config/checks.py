@@ -14,10 +14,10 @@ MAX_REFINED_PARAMETERS = 1500  # time and memory of an iteration grow with their
 
 
 def check(config: Config, *, training: bool = True) -> None:
-    """Check that the settings go together.
+    """Check that the settings are consistent.
 
     Args:
-        config: From a file, or made by a program.
+        config: From a file or a program.
         training: Also check what only training needs.
 
     Raises:
@@ -107,7 +107,7 @@ def _evaluation(config: Config, parts: Parts) -> Iterator[Conflict]:
     sizes = ("split.train", "split.validation", "signal.length")
     longest = max(map(len, part))
     if longest == 0:
-        if evaluation.part != "train":  # else no window fits, which is reported
+        if evaluation.part != "train":  # an empty training part is reported by `_windows`
             message = "the test part is empty; decrease split.train, or use train"
             yield Conflict(("evaluation.part", *sizes), message)
         return
@@ -240,11 +240,11 @@ _CAUSES = {
     "refine.stages": ("refine", "model.hidden_size"),
     "refine.origins": ("evaluation.origins", "evaluation.horizon"),
 }
-"""Other settings that make the same thing large."""
+"""Other settings on which the same memory depends."""
 
 
 def _samples(part: Sequence[range]) -> str:
-    """Return the size of a part, in words."""
+    """Describe the size of a part."""
     lengths = {len(stretch) for stretch in part}
     size = f"{max(lengths)} samples"
     if len(part) == 1:

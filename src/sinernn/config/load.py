@@ -66,7 +66,7 @@ def to_yaml(config: Config, *, sources: bool = False) -> str:
 
     Args:
         config: What to write.
-        sources: Add a comment to each value: where it was written, or `default`.
+        sources: Add a comment to each value: where it is set, or `default`.
     """
 
     def source(path: KeyPath) -> str:
@@ -96,7 +96,7 @@ def _read(source: Path | str | Mapping[str, Any]) -> Document:
 
 
 def _plain(value: Any, path: KeyPath, places: Places) -> Any:
-    """Return a copy made of dicts, lists and scalars, whose places are noted."""
+    """Return a copy made of dicts, lists and scalars, and record their places."""
     places.keys[path] = places.values[path] = places.top
     if isinstance(value, BaseModel):
         value = value.model_dump()
@@ -110,5 +110,5 @@ def _plain(value: Any, path: KeyPath, places: Places) -> Any:
 
 
 def _is_of_run(path: Path) -> bool:
-    """Whether a file is the config that a run directory keeps."""
+    """Whether a file is the config of a run directory."""
     return path.name == "config.yaml" and path.with_name("run.json").exists()

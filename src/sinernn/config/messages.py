@@ -143,28 +143,17 @@ def _about_section(location: _Location, given: Any) -> tuple[str, str]:
 
 def _about_value(details: Any, location: _Location) -> tuple[str, str]:
     """Return what a value must be, and what to write instead."""
-    given, context = details["input"], details.get("ctx", {})
+    given, kind = details["input"], details["type"]
     advice = ""
     or_null = _null_of(location)
-    why = f" ({' '.join(location.description.split()).rstrip('.')})"
-    match details["type"]:
-        case "greater_than":
-            expected = f"must be greater than {_number(context['gt'])}"
-        case "greater_than_equal":
-            expected = f"must be at least {_number(context['ge'])}"
-        case "less_than":
-            expected = f"must be less than {_number(context['lt'])}"
-        case "less_than_equal":
-            expected = f"must be at most {_number(context['le'])}{why}"
+    match kind:
         case "literal_error":
             allowed = [str(value) for value in get_args(location.annotation)]
             expected, advice = f"must be {_one_of(allowed)}", _guess(given, allowed)
-        case "int_type" | "int_from_float" | "int_parsing":
+        case "int_type":
             expected, advice = f"must be a whole number{or_null}", _about_number(given, or_null)
-        case "float_type" | "float_parsing":
+        case "float_type":
             expected, advice = f"must be a number{or_null}", _about_number(given, or_null)
-        case "finite_number":
-            expected = "must be finite"
         case "bool_type":
             expected, advice = "must be true or false", _about_bool(given)
         case "string_type":
@@ -172,22 +161,32 @@ def _about_value(details: Any, location: _Location) -> tuple[str, str]:
             advice = "; put it in quotes" if isinstance(given, int | float | dict) else ""
         case "string_pattern_mismatch" if location.path == ("device",):
             expected = "must be auto, cpu, cuda, cuda:N or mps"
-        case "string_too_short" | "too_short":
-            expected = "must not be empty"
-        case "string_too_long":
-            expected = f"must be at most {context['max_length']} characters"
-        case "too_long":
-            expected = f"must have at most {context['max_length']} entries{why}"
         case "tuple_type":
             items = sections_in(next(iter(get_args(location.annotation)), None))
             keys = ", ".join(key for section in items for key in list(section.model_fields)[:4])
             expected = "must be a list"
             expected += f" of sections with keys such as {keys}" if keys else ", such as [0, 1]"
-        case "invalid_key":
-            expected = "must have keys that are text"
         case _:
-            expected = details["msg"]
+            why = f" ({' '.join(location.description.split()).rstrip('.')})"
+            bounds = {name: _number(bound) for name, bound in details.get("ctx", {}).items()}
+            template = _EXPECTED.get(kind, "{msg}")
+            expected = template.format(msg=details["msg"], why=why, **bounds)
     return expected, advice
+
+
+_EXPECTED = {
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}{why}",
+    "finite_number": "must be finite",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must be at most {max_length} characters",
+    "too_short": "must not be empty",
+    "too_long": "must have at most {max_length} entries{why}",
+    "invalid_key": "must have keys that are text",
+}
+"""Messages by pydantic's type of error, for those that need only the bound that was exceeded."""
 
 
 def _null_of(location: _Location) -> str:
@@ -227,5 +226,5 @@ def _one_of(words: list[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def _number(value: float | int) -> str:
-    return str(value) if isinstance(value, int) else f"{value:g}"
+def _number(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -27,7 +27,7 @@ def parse_overrides(texts: Sequence[str]) -> list[Override]:
     """Parse overrides such as `model.hidden_size=32`; the value is YAML.
 
     Raises:
-        ConfigError: With every one that is malformed, or sets what another one sets.
+        ConfigError: With every override that is malformed or conflicts with another.
     """
     problems: list[Problem] = []
     parsed: dict[KeyPath, Override] = {}
@@ -66,11 +66,11 @@ def apply_overrides(document: Document, overrides: Sequence[Override]) -> None:
 
 
 def override_for_option(words: Sequence[str], known: Sequence[KeyPath]) -> str | None:
-    """Return the override that a mistaken option stands for, or None if it is not a setting.
+    """Return the override for a setting typed as an option, or None if there is no such setting.
 
     Args:
-        words: The option as it was typed, such as `--model.hidden_size` or `--steps=3`, and what
-            followed it.
+        words: The option, such as `--model.hidden_size` or `--steps=3`, and the arguments after
+            it.
         known: Paths of all settings.
     """
     name, equals, value = words[0].lstrip("-").partition("=")
@@ -83,7 +83,7 @@ def override_for_option(words: Sequence[str], known: Sequence[KeyPath]) -> str |
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:
-    """Return the known word most similar to `word`, else one that it abbreviates, else None."""
+    """Return the known word most similar to `word`, or one that it abbreviates, or None."""
     word = word[:100].lower()
     similar = get_close_matches(word, known, n=1, cutoff=0.6)
     longer = [each for each in known if len(word) > 2 and each.startswith(word)]
@@ -116,7 +116,7 @@ def _parse(text: str) -> Override:
 def _malformed(text: str, path: tuple[str, ...], equals: str) -> str | None:
     """Return what is wrong with the form of an override, or None."""
     key = ".".join(path)
-    if any("\ud800" <= char <= "\udfff" for char in text):  # how Python keeps undecodable bytes
+    if any("\ud800" <= char <= "\udfff" for char in text):  # undecodable bytes
         return "is not UTF-8 text"
     if not equals and all(part.isidentifier() for part in path):
         return f"has no value; write {key}=VALUE"

@@ -16,11 +16,11 @@ class Places:
     values: dict[KeyPath, Place] = field(default_factory=dict[KeyPath, Place])
 
     def __eq__(self, other: object) -> bool:
-        """Two configs are equal wherever they were written."""
+        """Always true, since equal configs may be written in different places."""
         return isinstance(other, Places)
 
     def find(self, path: KeyPath, *, of_key: bool = False) -> Place:
-        """Return the place of `path`, or that of the innermost section written around it."""
+        """Return the place of `path`, or of the innermost section around it that has one."""
         first, second = (self.keys, self.values) if of_key else (self.values, self.keys)
         for end in range(len(path), 0, -1):
             for places in (first, second):
@@ -30,7 +30,7 @@ class Places:
         return self.top
 
     def find_first(self, paths: Sequence[KeyPath]) -> Place:
-        """Return the place of the first override among `paths`, else of the first in the file."""
+        """Return the place of the first override among `paths`, or of the first in the file."""
         written = [self.values[path] for path in paths if path in self.values]
         overrides = [place for place in written if place.line is None]
         return next(iter([*overrides, *written]), self.find(paths[0]))

@@ -24,8 +24,8 @@ Signal = Annotated[
 MAX_MEMORY_GB = 100_000
 
 REMOVED: dict[KeyPath, str] = {("limits", "hours"): "run time is no longer estimated"}
-"""Settings of earlier versions, and why they went: ignored in the config of a run directory, an
-error elsewhere."""
+"""Settings of earlier versions, and why they were removed: ignored in the config of a run, an error
+elsewhere."""
 
 
 class Windows(Section):
@@ -194,7 +194,7 @@ class Config(Section):
         return self._places
 
     def problem(self, conflict: Conflict) -> Problem:
-        """Return a conflict with its place, which is that of an override if one is involved."""
+        """Return a conflict with its place: that of an override, if one is involved."""
         paths: list[KeyPath] = [
             tuple(int(part) if part.isdecimal() else part for part in name.split("."))
             for name in conflict.settings

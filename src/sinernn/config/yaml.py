@@ -340,7 +340,7 @@ _MESSAGES = (
 
 
 class _NotAllowed(yaml.MarkedYAMLError):
-    """YAML that configs do not allow; the message is our own."""
+    """YAML that configs do not allow; its message is shown unchanged."""
 
 
 def _in_plain_english(error: yaml.MarkedYAMLError) -> tuple[yaml.Mark, str]:

@@ -106,14 +106,14 @@ class Source(Protocol):
         ...
 
     def conflicts(self) -> Iterable[Conflict]:
-        """Yield what is wrong with its settings together."""
+        """Yield contradictions between its settings."""
         ...
 
 
 def locate(
     counts: Sequence[int], index: Int[np.ndarray, "*any"]
 ) -> tuple[Int[np.ndarray, "*any"], Int[np.ndarray, "*any"]]:
-    """Find items that are numbered through all segments.
+    """Locate items that are numbered consecutively over all segments.
 
     Args:
         counts: Items in each segment.

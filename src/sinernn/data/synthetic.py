@@ -17,8 +17,8 @@ TimeStep = Annotated[
     Field(
         ge=1e-12,
         le=1e12,
-        description="Spacing of the samples, in time units; its sum over a segment must keep its "
-        "digits.",
+        description="Spacing of the samples, in time units; within the bounds, sampling times keep "
+        "their precision.",
     ),
 ]
 
@@ -85,7 +85,7 @@ class Synthetic(Section):
         )
 
     def conflicts(self) -> Iterator[Conflict]:
-        """Yield what is wrong with the settings together."""
+        """Yield contradictions between the settings."""
         latest = max(map(abs, self.starts)) + self.length * self.time_step
         resolution = latest * 2.0**-52  # largest spacing of floats there
         if self.time_step <= 1000 * resolution:
@@ -106,7 +106,7 @@ class Tone(Section):
     """Length of one oscillation, in time units; a longer one would look constant."""
 
     phase: float = Field(default=0.0, ge=-1e6, le=1e6)
-    """Phase at time 0, in rad; a larger one loses its digits."""
+    """Phase at time 0, in rad; a larger one loses precision."""
 
     def values(self, time: Values) -> Values:
         """Return the wave at these times."""
@@ -146,8 +146,8 @@ class SumOfSines(Synthetic):
 MAX_INTEGRATION_STEPS = 3_000_000  # a second or so, and the memory of a small laptop
 MAX_STRETCHES = 100_000  # of integration steps taken at once: a few seconds
 
-_BESIDE_END = np.array([1, -5, 15, 5]) / 16
-"""A cubic through four values, in the middle of the last two."""
+_LAST_MIDPOINT = np.array([1, -5, 15, 5]) / 16
+"""Weights of four equidistant values in their cubic, midway between the last two."""
 
 
 class MackeyGlass(Synthetic):
@@ -207,7 +207,7 @@ class MackeyGlass(Synthetic):
     @property
     def stretch(self) -> int:
         """How many integration steps are taken at once; time grows with the number of stretches."""
-        # Powers of the factor must keep their digits when a sum over a stretch is divided by them.
+        # A sum over a stretch is divided by powers of the factor: tiny ones would lose precision.
         kept = math.floor(math.log(1e-6) / math.log(self.decay_in_a_step))
         return min(self.steps(self.delay) - 2, kept)
 
@@ -235,9 +235,9 @@ class MackeyGlass(Synthetic):
             for jump in (delay, 2 * delay):
                 at = jump - begin + 1
                 if 1 <= at <= n:
-                    middle[at - 1] = _BESIDE_END @ x[jump - 3 : jump + 1]
+                    middle[at - 1] = _LAST_MIDPOINT @ x[jump - 3 : jump + 1]
                 if 0 <= at < n:
-                    middle[at] = _BESIDE_END[::-1] @ x[jump : jump + 4]
+                    middle[at] = _LAST_MIDPOINT[::-1] @ x[jump : jump + 4]
             with np.errstate(over="ignore"):  # then the term is 0
                 from_known, from_middle = (
                     self.growth * y / (1 + y**self.exponent) for y in (known[1:-1], middle)
@@ -254,7 +254,7 @@ class MackeyGlass(Synthetic):
         return x[delay:]
 
     def conflicts(self) -> Iterator[Conflict]:
-        """Yield what is wrong with the settings together."""
+        """Yield contradictions between the settings."""
         step = self.integration_step
         times = [
             ("delay", self.delay),

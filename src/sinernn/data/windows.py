@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from sinernn.data.series import first_rows, locate
 from sinernn.randomness import Purpose, stream
 
-_RANDOM_BLOCK = 65_536  # windows drawn at once: a plan from any update on draws one block too many
+_RANDOM_BLOCK = 65_536  # windows drawn at once; a plan draws whole blocks
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ def split_by_time(lengths: Sequence[int], *, train: float, validation: float) ->
         for end, length in zip(ends, lengths, strict=True)
     ]
     return Parts(
-        train=tuple(range(end) for end in ends),
-        validation=tuple(range(*both) for both in zip(ends, stops, strict=True)),
-        test=tuple(range(*both) for both in zip(stops, lengths, strict=True)),
+        train=tuple(map(range, ends)),
+        validation=tuple(map(range, ends, stops)),
+        test=tuple(map(range, stops, lengths)),
     )
 
 
@@ -124,7 +124,7 @@ def whole_windows(samples: int, length: int) -> int:
 def contiguous_planner(
     segments: Sequence[int], *, length: int, batch_size: int, carry_state: bool
 ) -> Planner:
-    """Windows end to end along every segment; each row of the batch starts at another place.
+    """Windows end to end along every segment; each row of the batch starts at a different place.
 
     Row b sees window (b W // B + u) mod W at update u, of W windows in all; its state is reset at
     the first update and before the first window of any segment, or always without `carry_state`.
@@ -164,7 +164,7 @@ def random_planner(
         length: Inputs in a window, less than the samples of the longest part.
         batch_size: Rows B.
         carry_state: Whether the next window starts from a row's hidden state, although it is
-            somewhere else in the series.
+            elsewhere in the series.
         seed: Seed of the draws.
 
     Raises:
