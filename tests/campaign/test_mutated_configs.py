@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from examples import CONFIGS
 from fuzzing import Mutation, config_mutations, empty_folder, fuzzed, read, tokens
-from sinernn.config import Config, load_config, setting_paths, to_yaml
+from sinernn.config import Config, load_config, setting_names, to_yaml
 from sinernn.errors import ConfigError
 from sinernn.preparation import prepare
 
 FILE = empty_folder() / "a.yaml"
 TEXTS = [to_yaml(Config()), *(path.read_text(encoding="utf-8") for path in CONFIGS)]
-KEYS = [".".join(map(str, path)) for path in setting_paths(Config)]
+KEYS = list(setting_names(Config))
 overrides = st.one_of(
     st.builds(
         "{}{}{}".format,

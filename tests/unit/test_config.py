@@ -16,7 +16,7 @@ from pydantic import Field
 
 from campaign import times
 from examples import CONFIGS
-from sinernn.config import Config, check, json_schema, load_config, setting_paths, to_yaml, validate
+from sinernn.config import Config, check, json_schema, load_config, setting_names, to_yaml, validate
 from sinernn.config.checks import find_conflicts
 from sinernn.config.places import Places
 from sinernn.config.sections import Limits
@@ -137,7 +137,7 @@ def test_messages_about_lists(text: str, message: str):
     with pytest.raises(ConfigError) as caught:
         validate(parse_yaml(f"refine: {text}\n", source="a.yaml"), WithLists)
     assert str(caught.value) == f"a.yaml:1:{message}"
-    assert ("refine", "stages") in set(setting_paths(WithLists))
+    assert "refine.stages" in set(setting_names(WithLists))
 
 
 def test_default_kind():

@@ -45,7 +45,7 @@ def test_value_is_not_a_section():
         override("a: 1\nb: [1]\n", "a.x=1", "b.x=1")
 
 
-KNOWN = [("seed",), ("signal", "length"), ("windows", "length"), ("windows", "batch_size")]
+KNOWN = ["seed", "signal.length", "windows.length", "windows.batch_size"]
 
 
 @pytest.mark.parametrize(

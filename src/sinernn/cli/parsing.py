@@ -70,12 +70,12 @@ class Command(TyperCommand):
 
 
 def _explain_setting(option: str, words: list[str]) -> None:
-    from sinernn.config import Config, setting_paths
+    from sinernn.config import Config, setting_names
     from sinernn.config.overrides import override_for_option
 
     for at, word in enumerate(words):
         if word.split("=")[0] != option:
             continue
-        if meant := override_for_option(words[at:], list(setting_paths(Config))):
+        if meant := override_for_option(words[at:], setting_names(Config)):
             message = f"not an option; write settings without dashes: {meant}"
             raise ConfigError([Problem(Place(word), (), message)])

@@ -2,7 +2,7 @@
 
 from sinernn.config.checks import check
 from sinernn.config.load import json_schema, load_config, to_yaml, validate
-from sinernn.config.messages import setting_paths
+from sinernn.config.messages import setting_names
 from sinernn.config.sections import Config
 
-__all__ = ["Config", "check", "json_schema", "load_config", "setting_paths", "to_yaml", "validate"]
+__all__ = ["Config", "check", "json_schema", "load_config", "setting_names", "to_yaml", "validate"]

@@ -79,14 +79,14 @@ def to_error(problems: Sequence[Problem]) -> ConfigError:
     return ConfigError(shown)
 
 
-def setting_paths(section: type[Section], path: KeyPath = ()) -> Iterator[KeyPath]:
-    """Yield the path of every setting, of every kind."""
+def setting_names(section: type[Section], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted name of every setting, of every kind."""
     for name, field in section.model_fields.items():
         inner = sections_in(field.annotation)
         for kind in inner:
-            yield from setting_paths(kind, (*path, name))
+            yield from setting_names(kind, f"{prefix}{name}.")
         if not inner:
-            yield (*path, name)
+            yield f"{prefix}{name}"
 
 
 def _locate(config: type[Section], loc: tuple[str | int, ...]) -> _Location:
@@ -122,10 +122,9 @@ def _about_unknown_key(location: _Location, config: type[Section]) -> str:
         return f"in a file, write {key.replace('.', ': {')}: ...}}"
     if key in config.model_fields:
         return f"it belongs to the top level, not to {parents}"
-    elsewhere = dict.fromkeys(path for path in setting_paths(config) if path[-1] == key)
+    elsewhere = [name for name in setting_names(config) if name.split(".")[-1] == key]
     if elsewhere:
-        names = _one_of([".".join(str(part) for part in path) for path in elsewhere])
-        return f"did you mean {names}?"
+        return f"did you mean {_one_of(list(dict.fromkeys(elsewhere)))}?"
     guess = nearest(key, known)
     return f"did you mean {guess}?" if guess else f"valid keys: {', '.join(known)}"
 

@@ -1,6 +1,6 @@
 """Parse `key=value` overrides and apply them to a config."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import takewhile
@@ -65,19 +65,19 @@ def apply_overrides(document: Document, overrides: Sequence[Override]) -> None:
         raise ConfigError(problems)
 
 
-def override_for_option(words: Sequence[str], known: Sequence[KeyPath]) -> str | None:
+def override_for_option(words: Sequence[str], known: Iterable[str]) -> str | None:
     """Return the override for a setting typed as an option, or None if there is no such setting.
 
     Args:
         words: The option, such as `--model.hidden_size` or `--steps=3`, and the arguments after
             it.
-        known: Paths of all settings.
+        known: Dotted names of all settings.
     """
     name, equals, value = words[0].lstrip("-").partition("=")
     name = name.replace("-", "_")
     if not equals:
         value = words[1] if len(words) > 1 and "=" not in words[1] else "VALUE"
-    named = [".".join(str(part) for part in path) for path in known if path[-1] == name]
+    named = [each for each in known if each.split(".")[-1] == name]
     keys = [name] if "." in name else list(dict.fromkeys(named))
     return " or ".join(f"{key}={value}" for key in keys) or None
 
