@@ -57,7 +57,7 @@ FILES: list[tuple[str | bytes, str]] = [
     ('name: a: b\n',
      'a.yaml:1:8: unexpected `:`; check the indentation and the `:` of the line above, or quote text that contains one'),
     ("name: 'a' b\n",
-     'a.yaml:1:11: unexpected text after the value; put all of it in quotes'),
+     'a.yaml:1:11: unexpected text after the value; put the whole value in quotes'),
     ('name: &x a\nseed: *x\n',
      'a.yaml:1:7: &x: anchors and aliases are not allowed; write the value out\n'
      'a.yaml:2:7: *x: anchors and aliases are not allowed; write the value out'),

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
 
 from rich import box
 from rich.cells import cell_len
@@ -179,34 +178,33 @@ def print_problems(problems: Sequence[Problem], console: Console | None = None) 
         console.print(Text(" " * (len(margin) + cell_len(before)) + "^", "bold red"))
 
 
-def print_scores(result: Scores) -> None:
+def print_scores(scores: Scores) -> None:
     """Print scores: a table, then the conclusions in words."""
-    scores = result.model_dump()
-    trained = f"{scores['updates']} updates"
-    if scores["refine_iterations"]:
-        trained += f" and {scores['refine_iterations']} iterations of refinement"
+    trained = f"{scores.updates} updates"
+    if scores.refine_iterations:
+        trained += f" and {scores.refine_iterations} iterations of refinement"
     print_line(
-        f"{scores['config']}, {scores['part']} part: {scores['checkpoint']} checkpoint, "
+        f"{scores.config}, {scores.part} part: {scores.checkpoint} checkpoint, "
         f"after {trained}; errors in signal units"
     )
-    open_loop = scores["open_loop"]
+    open_loop = scores.open_loop
     print_line(
-        f"one step ahead: RMSE {_error(open_loop['rmse'])}, "
-        f"NRMSE {_number(open_loop['nrmse'], '.2e')}, R² {_number(open_loop['r2'], '.6g')}"
+        f"one step ahead: RMSE {_error(open_loop.rmse)}, "
+        f"NRMSE {_number(open_loop.nrmse, '.2e')}, R² {_number(open_loop.r2, '.6g')}"
     )
     Console(highlight=False, markup=False, emoji=False).print(_closed_loop_table(scores))
     for line in (_valid_time(scores), _oscillation(scores), _dynamics(scores)):
         if line:
             print_line(line)
-    for name, value in (result.model_extra or {}).items():
+    for name, value in scores.model_dump(include=set(scores.model_extra or {})).items():
         print_line(f"{name}: {json.dumps(value)}")
-    print_line(f"skill: {scores['skill']['words']}")
-    for hint in scores["hints"]:
-        print_line(f"hint: try {hint['override']}: {hint['because']}")
-    count = len(scores["origins"])
-    for number, origin in enumerate(scores["origins"], start=1):
-        if origin["diverged_at"] is not None:
-            print_line(f"origin {number} of {count} diverged at step {origin['diverged_at']}")
+    print_line(f"skill: {scores.skill.words}")
+    for hint in scores.hints:
+        print_line(f"hint: try {hint.override}: {hint.because}")
+    count = len(scores.origins)
+    for number, origin in enumerate(scores.origins, start=1):
+        if origin.diverged_at is not None:
+            print_line(f"origin {number} of {count} diverged at step {origin.diverged_at}")
 
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
@@ -241,11 +239,11 @@ def print_verification(verification: Verification) -> None:
         print_line("the environment is unchanged; were files of the run or this package edited?")
 
 
-def _closed_loop_table(scores: dict[str, Any]) -> Table:
+def _closed_loop_table(scores: Scores) -> Table:
     """Return a table of the errors of network and baselines, one row per horizon."""
-    count, baselines = len(scores["origins"]), scores["baselines"]
+    count, baselines = len(scores.origins), scores.baselines
     worst = f"worst of {count} origin{'s' if count > 1 else ''}"
-    names = ["steps", "network", worst, *(baseline["name"] for baseline in baselines)]
+    names = ["steps", "network", worst, *(baseline.name for baseline in baselines)]
     table = Table(
         *(Column(name, justify="right") for name in names),
         box=box.SIMPLE_HEAD,
@@ -254,58 +252,57 @@ def _closed_loop_table(scores: dict[str, Any]) -> Table:
         title_justify="left",
         title_style="",
     )
-    ladders = [baseline["closed_loop_rmse"] for baseline in baselines]
-    for row, *others in zip(scores["closed_loop_rmse"], *ladders, strict=True):
-        medians = [_error(other["median"]) for other in others]
-        table.add_row(str(row["horizon"]), _error(row["median"]), _error(row["worst"]), *medians)
+    ladders = [baseline.closed_loop_rmse for baseline in baselines]
+    for row, *others in zip(scores.closed_loop_rmse, *ladders, strict=True):
+        medians = [_error(other.median) for other in others]
+        table.add_row(str(row.horizon), _error(row.median), _error(row.worst), *medians)
     return table
 
 
-def _valid_time(scores: dict[str, Any]) -> str | None:
-    valid = scores["valid_time"]
+def _valid_time(scores: Scores) -> str | None:
+    valid = scores.valid_time
     if valid is None:
         return None
-    horizon, count = scores["closed_loop_rmse"][-1]["horizon"], len(scores["origins"])
+    horizon, count = scores.closed_loop_rmse[-1].horizon, len(scores.origins)
 
     def duration(which: str) -> str:
-        steps = valid["steps"][which]
-        periods = f", {valid['periods'][which]:.3g} periods" if valid["periods"] else ""
-        is_bound = valid["outlasted"] > (count // 2 if which == "median" else count - 1)
+        steps, units = getattr(valid.steps, which), getattr(valid.time_units, which)
+        periods = f", {getattr(valid.periods, which):.3g} periods" if valid.periods else ""
+        is_bound = valid.outlasted > (count // 2 if which == "median" else count - 1)
         beyond = "more than " if steps == horizon and is_bound else ""
-        return f"{beyond}{steps:g} steps ({valid['time_units'][which]:.4g} time units{periods})"
+        return f"{beyond}{steps:g} steps ({units:.4g} time units{periods})"
 
-    what = f"valid time (error below {valid['threshold']:g} standard deviations)"
-    outlasted = valid["outlasted"]
+    what = f"valid time (error below {valid.threshold:g} standard deviations)"
+    outlasted = valid.outlasted
     if outlasted == count:
         return f"{what}: {duration('median')}, all origins"
     beyond = f"; {outlasted} of {count} outlasted the horizon" if outlasted else ""
     return f"{what}: median {duration('median')}, worst {duration('worst')}{beyond}"
 
 
-def _oscillation(scores: dict[str, Any]) -> str | None:
-    found = scores["oscillation"]
+def _oscillation(scores: Scores) -> str | None:
+    found = scores.oscillation
     if found is None:
         return None
-    frequency, drift = found["frequency_error"], found["phase_drift_rad_per_1000_steps"]
-    if not found["of"]:
+    frequency, drift = found.frequency_error, found.phase_drift_rad_per_1000_steps
+    ratio = found.amplitude_ratio
+    if frequency is None or drift is None or ratio is None:
         return "oscillation: no free run fits a sinusoid"
-    fitted, count = found["of"], found["count"]
-    some = "" if fitted == count else f" ({fitted} of {count} free runs)"
+    some = "" if found.of == found.count else f" ({found.of} of {found.count} free runs)"
     return (
-        f"oscillation{some}: frequency error {frequency['median']:+.1e} (relative), phase drift "
-        f"{drift['median']:+.1e} rad per 1000 steps, amplitude "
-        f"{found['amplitude_ratio']['median']:.4g} x the true one"
+        f"oscillation{some}: frequency error {frequency.median:+.1e} (relative), phase drift "
+        f"{drift.median:+.1e} rad per 1000 steps, amplitude {ratio.median:.4g} x the true one"
     )
 
 
-def _dynamics(scores: dict[str, Any]) -> str:
-    found = scores["dynamics"]
-    places = ", ".join(f"{place} ({count})" for place, count in found["settles"].items())
-    exponent = found["lyapunov_exponent_per_step"]
+def _dynamics(scores: Scores) -> str:
+    found = scores.dynamics
+    places = ", ".join(f"{place} ({count})" for place, count in found.settles.items())
+    exponent = found.lyapunov_exponent_per_step
     if exponent is None:
         return f"long-term behaviour: {places}"
     meaning = "nearby trajectories keep their distance"
-    if abs(exponent) > found["lyapunov_resolution_per_step"]:
+    if abs(exponent) > found.lyapunov_resolution_per_step:
         meaning = "nearby trajectories diverge" if exponent > 0 else "nearby trajectories converge"
     return (
         f"long-term behaviour: {places}; largest Lyapunov exponent {exponent:+.1e} per step "

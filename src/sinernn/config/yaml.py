@@ -331,7 +331,7 @@ _MESSAGES = (
     ("found '<block sequence start>'", False,
      "unexpected indentation; align this list with the other lines of its section"),
     ("<block end>, but found '<scalar>'", False,
-     "unexpected text after the value; put all of it in quotes"),
+     "unexpected text after the value; put the whole value in quotes"),
     ("expected <block end>", False, "unexpected text; remove it"),
     ("content, but found '<stream end>'", False, "the text ends inside [ or {; close the bracket"),
     ("expected the node content", False,
