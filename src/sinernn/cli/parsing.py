@@ -24,20 +24,6 @@ Figures = Annotated[bool, typer.Option(help="Draw the overview figure at the end
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 
 
-class CommandGroup(TyperGroup):
-    """A group of commands whose error messages contain no control codes."""
-
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse the arguments before the command."""
-        with _escaped_messages():
-            return super().make_context(*args, **kwargs)
-
-    def invoke(self, ctx: Any) -> Any:
-        """Parse the arguments after the command, and run it."""
-        with _escaped_messages():
-            return super().invoke(ctx)
-
-
 @contextmanager
 def _escaped_messages() -> Generator[None]:
     """Escape control codes in the messages of typer's errors."""
@@ -48,6 +34,20 @@ def _escaped_messages() -> Generator[None]:
         if isinstance(message, str):
             cast("Any", error).message = printable(message, 1000)
         raise
+
+
+class CommandGroup(TyperGroup):
+    """A group of commands whose error messages contain no control codes."""
+
+    @_escaped_messages()
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the arguments before the command."""
+        return super().make_context(*args, **kwargs)
+
+    @_escaped_messages()
+    def invoke(self, ctx: Any) -> Any:
+        """Parse the arguments after the command, and run it."""
+        return super().invoke(ctx)
 
 
 class Command(TyperCommand):

@@ -89,7 +89,7 @@ def _read(source: Path | str | Mapping[str, Any]) -> Document:
     path = Path(source)
     document = read_yaml(path)
     document.tree.setdefault("name", printable(path.stem, 200))
-    if _is_of_run(path):
+    if path.name == "config.yaml" and path.with_name("run.json").exists():  # of a run directory
         for key_path in REMOVED:
             document.remove(key_path)
     return document
@@ -107,8 +107,3 @@ def _plain(value: Any, path: KeyPath, places: Places) -> Any:
         items = enumerate(cast("Sequence[Any]", value))
         return [_plain(inner, (*path, index), places) for index, inner in items]
     return value
-
-
-def _is_of_run(path: Path) -> bool:
-    """Whether a file is the config of a run directory."""
-    return path.name == "config.yaml" and path.with_name("run.json").exists()
