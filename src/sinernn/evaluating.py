@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
 
 from sinernn import compilation, engines
+from sinernn.arrays import Float, Int
 from sinernn.config import Config, check, load_config
 from sinernn.data.series import Series
 from sinernn.data.windows import Origins, Scale, count_origins, spread, spread_origins
@@ -188,6 +188,7 @@ def compute_evaluation(
         with on_compile():
             compilation.compile_kernels(checkpoint.network, missing)
     evidence = _gather_evidence(config, engine, series, rows, checkpoint)
+    own = load_config(run.config_path) if overrides or data else config
     scores = Scores(
         config=", ".join([config.name, *changes]),
         judged=config.model_dump(mode="json", include={"signal", "split", "evaluation"}),
@@ -198,7 +199,7 @@ def compute_evaluation(
         warmup=config.evaluation.warmup,
         initial_state=config.evaluation.initial_state,
         **score(evidence),
-        hints=advise(evidence, _setting(run)),
+        hints=advise(evidence, _setting(run, own)),
         origins=[
             ForecastOrigin(segment=int(segment), sample=int(sample), diverged_at=diverged_at)
             for segment, sample, diverged_at in zip(
@@ -277,9 +278,8 @@ def _choosing_samples(
     return None
 
 
-def _setting(run: Run) -> Setting:
-    """Return the settings of a run's training that may explain a poor score."""
-    config = load_config(run.config_path)
+def _setting(run: Run, config: Config) -> Setting:
+    """Return the settings of a run's training, of this config, that may explain a poor score."""
     series = config.signal.read()
     training = series.cut(series.observed, config.split.parts(series.lengths).train)
     try:

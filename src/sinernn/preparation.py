@@ -62,13 +62,7 @@ def prepare(config: Config) -> Experiment:
         series=series,
         parts=parts,
         scale=scale,
-        network=Network(
-            cell=config.model.cell,
-            channels=channels,
-            hidden_size=config.model.hidden_size,
-            num_layers=config.model.num_layers,
-            dtype=config.dtype,
-        ),
+        network=config.network(channels),
         objective=Objective(
             samples=scale.apply(training).astype(config.dtype),
             length=config.windows.length,

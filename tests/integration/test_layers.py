@@ -12,7 +12,7 @@ from examples import REPOSITORY, TINY
 
 SOURCE = REPOSITORY / "src" / "sinernn"
 MODULES_IN_ORDER = (
-    "errors", "randomness", "schema", "data", "data.series", "data.synthetic", "data.windows",
+    "arrays", "errors", "randomness", "schema", "data", "data.series", "data.synthetic", "data.windows",
     "blas", "model", "model.functions", "model.cells", "model.network", "model.linearization", "engines", "refine", "refine.stages", "refine.records",
     "config.places", "config.yaml", "config.overrides", "config.sections", "config.messages", "config.memory",
     "config.checks", "config.load", "config",

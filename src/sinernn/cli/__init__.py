@@ -4,6 +4,7 @@ Each command is a function in a file of this package, registered in `COMMANDS`. 
 inside it, so that `--help` is instant.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -56,6 +57,8 @@ def global_options(
 
 def main() -> None:
     """Run the command line; any error that a user can cause is one message and an exit code."""
+    # Pydantic would read the metadata of every installed package to look for plugins.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         app(prog_name="sinernn")
     except SinernnError as error:

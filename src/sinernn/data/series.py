@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float, Int
 
+from sinernn.arrays import Float, Int
 from sinernn.schema import Conflict
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from jaxtyping import Float
 from pydantic import Field
 
+from sinernn.arrays import Float
 from sinernn.data.series import Extent, Series
 from sinernn.randomness import Purpose, stream
 from sinernn.schema import Conflict, Section, Whole

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
+from sinernn.arrays import Bool, Float, Int
 from sinernn.data.series import first_rows, locate
 from sinernn.randomness import Purpose, stream
 

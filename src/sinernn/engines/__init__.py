@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from sinernn import blas as blas  # first of all that computes
+from sinernn.arrays import Bool, Float, Int
 from sinernn.model.cells import CELLS
 from sinernn.model.network import Hidden, Network, TrainState
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from sinernn.arrays import Bool, Float, Int
 from sinernn.engines import (
     KernelCall,
     Objective,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from jaxtyping import Float
 
+from sinernn.arrays import Float
 from sinernn.evaluation.periodic import fit_sinusoid, least_squares
 from sinernn.model.linearization import StateMap
 from sinernn.model.network import Hidden

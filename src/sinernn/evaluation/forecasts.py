@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 import numpy as np
-from jaxtyping import Float, jaxtyped  # pyright: ignore[reportUnknownVariableType]
 
+from sinernn.arrays import Float
 from sinernn.errors import printable
 from sinernn.evaluation.dynamics import Dynamics
 from sinernn.evaluation.metrics import rmse
@@ -170,11 +170,23 @@ def _require_shapes(arrays: dict[str, np.ndarray]) -> None:
     kinds |= {"std": Float[np.ndarray, " channel"], "times": Float[np.ndarray, " 2"]}
     if wrong := sorted(arrays.keys() ^ kinds.keys()):
         raise ValueError(f"array {printable(wrong[0], 60)} is missing or unknown")
-    with jaxtyped("context"):  # a dimension has one size in all arrays
-        for name, kind in kinds.items():
-            if not isinstance(arrays[name], kind):
-                shape = f"{list(arrays[name].shape)}, and should be [{kind.dim_str}]"
-                raise ValueError(f"array {printable(name, 60)} is {shape}")
+    sizes: dict[str, int] = {}  # a dimension has one size in all arrays
+    for name, kind in kinds.items():
+        if not _fits(arrays[name], kind.dim_str.split(), sizes):
+            shape = f"{list(arrays[name].shape)}, and should be [{kind.dim_str}]"
+            raise ValueError(f"array {printable(name, 60)} is {shape}")
+
+
+def _fits(array: np.ndarray, dimensions: list[str], sizes: dict[str, int]) -> bool:
+    """Whether an array of floats has these dimensions: numbers, or names of `sizes` or new ones."""
+    return (
+        np.issubdtype(array.dtype, np.floating)
+        and array.ndim == len(dimensions)
+        and all(
+            size == (int(name) if name.isdigit() else sizes.setdefault(name, size))
+            for name, size in zip(dimensions, array.shape, strict=True)
+        )
+    )
 
 
 def _require_measurements(arrays: dict[str, np.ndarray]) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
+from sinernn.arrays import Float
 from sinernn.evaluation.results import Hint
 
 POOR = 0.1

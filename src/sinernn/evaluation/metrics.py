@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+
+from sinernn.arrays import Float
 
 HORIZON_LADDER = (1, 2, 5, 10, 20, 49, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
 """Steps ahead at which closed-loop error is reported; 49 is the tutorial's own horizon."""

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+
+from sinernn.arrays import Float
 
 _ITERATIONS = 20  # Gauss-Newton from a periodogram's peak converges in about 6
 _STILL = 1e-9  # of the largest sample: an oscillation below it is rounding

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from sinernn import blas as blas  # imported before anything computes
+from sinernn.arrays import Float
 from sinernn.model.cells import CELLS
 from sinernn.model.network import Hidden, Network, Params
 

@@ -1,9 +1,9 @@
 """Figures that compare the free run with the baselines, and its spectrum with the truth's."""
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from sinernn.arrays import Float
 from sinernn.evaluation.metrics import count_steps
 from sinernn.plotting.style import (
     BASELINE_LINES,

@@ -9,12 +9,12 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation, NullFormatter
 
+from sinernn.arrays import Float
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.metrics import VALID_FRACTION
 

@@ -1,13 +1,13 @@
 """Figures of the training: updates, and iterations of refinement."""
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from sinernn.arrays import Float
 from sinernn.plotting.style import ACCENT, FAINT, MODEL, PURPLE, TRUTH, Story, marker_for, use_log
 
 

@@ -1,12 +1,12 @@
 """Figures of waveforms: the network's predictions one step ahead and in closed loop."""
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import MaxNLocator
 
+from sinernn.arrays import Float
 from sinernn.evaluation.forecasts import Evidence, Forecasts
 from sinernn.evaluation.metrics import count_steps
 from sinernn.plotting.style import (

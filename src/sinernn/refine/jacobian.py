@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
+from sinernn.arrays import Float
 from sinernn.engines.fused.buffers import aligned_zeros
 from sinernn.engines.fused.layout import Layout
 from sinernn.engines.fused.native import Kernel

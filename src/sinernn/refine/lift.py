@@ -11,8 +11,8 @@ continues it exactly.
 """
 
 import numpy as np
-from jaxtyping import Float
 
+from sinernn.arrays import Float
 from sinernn.model.network import Network, Params, Theta
 from sinernn.refine.problem import flatten, unflatten
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
 
+from sinernn.arrays import Float
 from sinernn.model.network import Network, Params, RefineState, Theta
 from sinernn.refine.lift import lifted
 from sinernn.refine.problem import Problem, flatten, stage_samples, with_noise

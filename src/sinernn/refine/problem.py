@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
+from sinernn.arrays import Float
 from sinernn.blas import usable_cores
 from sinernn.data.series import locate
 from sinernn.engines import KernelCall

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
 
+from sinernn.arrays import Float
 from sinernn.engines.fused.native import Kernel
 from sinernn.model.network import Theta
 

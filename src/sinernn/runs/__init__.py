@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from jaxtyping import Float
 from pydantic_core import from_json
 from safetensors.numpy import save
 
+from sinernn.arrays import Float
 from sinernn.errors import RunBusyError, RunFileError
 from sinernn.evaluation.results import Scores
 from sinernn.refine.records import MetricsRow

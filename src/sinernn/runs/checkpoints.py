@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from jaxtyping import Float
 from pydantic import Field
 from pydantic_core import from_json
 from safetensors.numpy import save
 
+from sinernn.arrays import Float
 from sinernn.data.windows import Scale
 from sinernn.errors import RunFileError, printable
 from sinernn.evaluation.metrics import finite

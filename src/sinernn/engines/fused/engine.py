@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
+from sinernn.arrays import Bool, Float, Int
 from sinernn.engines import (
     KernelCall,
     Objective,

@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
+from sinernn.arrays import Float
 from sinernn.engines.fused.buffers import Buffers, Sizes, aligned_zeros, plain
 from sinernn.engines.fused.layout import Flat, Layout
 from sinernn.engines.fused.native import Kernel
