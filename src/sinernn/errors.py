@@ -55,7 +55,15 @@ def command_line(name: str, path: Path) -> str:
 
 
 class SinernnError(Exception):
-    """An error that a user can cause; the command line prints its message without a traceback."""
+    """An error that a user can cause; the command line prints its message without a traceback.
+
+    Example:
+        >>> try:
+        ...     sinernn.evaluate("no-such-run")
+        ... except sinernn.SinernnError as error:
+        ...     error.exit_code
+        2
+    """
 
     exit_code = 1
 
@@ -65,13 +73,29 @@ class SinernnError(Exception):
 
 
 class UsageError(SinernnError):
-    """The request itself is wrong: its arguments, its config or what it refers to."""
+    """The request itself is wrong: its arguments, its config or what it refers to.
+
+    Example:
+        >>> try:
+        ...     sinernn.plot("latest", names=["sine"])
+        ... except sinernn.UsageError as error:
+        ...     print(str(error).split(";")[0])
+        no figure is called sine
+    """
 
     exit_code = 2
 
 
 class ConfigError(UsageError):
-    """A config or an override is invalid; contains every problem found."""
+    """A config or an override is invalid; contains every problem found.
+
+    Example:
+        >>> try:
+        ...     sinernn.load_config({"seed": -1})
+        ... except sinernn.ConfigError as error:
+        ...     print(error.problems[0].message)
+        must be at least 0, got -1
+    """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(problems)
@@ -92,30 +116,86 @@ def collect_problems(problems: list[Problem]) -> Generator[None]:
 
 
 class DeviceError(UsageError):
-    """The requested device is not available, or does not support the config."""
+    """The requested device is not available, or does not support the config.
+
+    Example:
+        >>> config = sinernn.load_config("tiny.yaml", ["device=cuda:99"])
+        >>> try:
+        ...     sinernn.train(config)
+        ... except sinernn.DeviceError as error:
+        ...     print(str(error).split(";")[0])
+        device: cuda:99 is not present
+    """
 
 
 class RunNotFoundError(UsageError):
-    """No run directory has this name."""
+    """No run directory has this name.
+
+    Example:
+        >>> try:
+        ...     sinernn.plot("no-such-run")
+        ... except sinernn.RunNotFoundError as error:
+        ...     print(str(error).split(";")[0])
+        runs/no-such-run: no such run
+    """
 
 
 class RunFileError(SinernnError):
-    """A file of a run is missing, damaged, from a newer version, or cannot be written."""
+    """A file of a run is missing, damaged, from a newer version, or cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> try:
+        ...     sinernn.Run(Path("runs/latest")).read_arrays("nothing.safetensors")
+        ... except sinernn.RunFileError as error:
+        ...     print(str(error).split(":")[0])
+        runs/latest/nothing.safetensors
+    """
 
 
 class RunBusyError(SinernnError):
-    """Another process is training this run."""
+    """Another process is training this run.
+
+    Example:
+        >>> from pathlib import Path
+        >>> run = sinernn.Run(Path("runs/latest"))
+        >>> with run.held():
+        ...     try:
+        ...         sinernn.resume(run)
+        ...     except sinernn.RunBusyError as error:
+        ...         print(str(error).split(";")[0])
+        runs/latest: another process is training this run
+    """
 
 
 class TrainingDivergedError(SinernnError):
-    """The loss or a weight is no longer finite."""
+    """The loss or a weight is no longer finite.
+
+    Example:
+        >>> settings = ["signal.amplitude=1e6", "windows.normalize=false", "model.cell=rnn_relu"]
+        >>> settings += ["training.learning_rate=10", "training.gradient_clip=null"]
+        >>> config = sinernn.load_config("tiny.yaml", [*settings, "training.steps=2000"])
+        >>> try:
+        ...     sinernn.train(config)
+        ... except sinernn.TrainingDivergedError as error:
+        ...     error.exit_code
+        3
+    """
 
     exit_code = 3
     run_status = "diverged"
 
 
 class InterruptedRunError(SinernnError):
-    """A signal stopped the training, after a checkpoint was saved."""
+    """A signal stopped the training, after a checkpoint was saved.
+
+    Example:
+        >>> config = sinernn.load_config("tiny.yaml")
+        >>> try:
+        ...     summary = sinernn.train(config, figures=False)
+        ... except sinernn.InterruptedRunError as error:
+        ...     print(error)  # with the command that resumes the run
+    """
 
     run_status = "interrupted"
 

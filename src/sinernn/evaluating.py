@@ -129,6 +129,11 @@ def evaluate(
     Raises:
         SinernnError: The run or the data cannot be read, or do not go together; or the run cannot
             be written to.
+
+    Example:
+        >>> scores = sinernn.evaluate("latest", ["evaluation.horizon=30"])
+        >>> scores.closed_loop_rmse[-1].horizon
+        30
     """
     run = open_run(run, runs_dir=runs_dir)
     result = compute_evaluation(run, overrides, data=data)

@@ -63,6 +63,12 @@ def train(
     Raises:
         SinernnError: The device is absent, a file cannot be written, training diverged or was
             interrupted by a signal. Files saved before that are kept.
+
+    Example:
+        >>> config = sinernn.load_config("tiny.yaml")
+        >>> summary = sinernn.train(config, figures=False)
+        >>> summary.facts.status
+        'finished'
     """
     experiment = prepare(config)
     start, origin = _starting_checkpoint(experiment, start_from, runs_dir)
@@ -110,6 +116,10 @@ def resume(
     Raises:
         SinernnError: As in `train`; and if the run diverged, another process is training it, its
             files are damaged, or an override would make it a different run.
+
+    Example:
+        >>> sinernn.resume("latest", figures=False).facts.status
+        'finished'
     """
     run = open_run(run, runs_dir=runs_dir)
     with StopSignals() as stop, run.held():

@@ -32,9 +32,15 @@ class Observer:
     and its bits stay the same. `KeyboardInterrupt` ends the run.
 
     Example:
-        class Losses(sinernn.Observer):
-            def record(self, record, weights):
-                print(record.step, record.loss, weights()["readout.bias"])
+        >>> class Counter(sinernn.Observer):
+        ...     records = 0
+        ...     def record(self, record, weights):
+        ...         self.records += 1
+        ...     def finish(self, summary):
+        ...         print(self.records > 0, summary.facts.status)
+        >>> config = sinernn.load_config("tiny.yaml")
+        >>> summary = sinernn.train(config, figures=False, observers=[Counter()])
+        True finished
     """
 
     def start(self, run: Run, facts: RunFacts) -> None:

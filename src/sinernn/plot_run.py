@@ -32,6 +32,10 @@ def plot(
 
     Raises:
         SinernnError: The run cannot be read, or a figure cannot be drawn from it.
+
+    Example:
+        >>> [path.name for path in sinernn.plot("latest", names=["horizon"])]
+        ['horizon.png']
     """
     preload()
     from sinernn import plotting

@@ -25,11 +25,13 @@ class Section(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
-        """Add the description of every setting to the JSON Schema."""
+        """Describe the section and every setting in the JSON Schema."""
         reference = handler(core_schema)
-        properties = handler.resolve_ref_schema(reference).get("properties", {})
+        schema = handler.resolve_ref_schema(reference)
+        if "description" in schema:
+            schema["description"] = schema["description"].partition("\n\nExample:")[0]
         for name, text in descriptions(cls).items():
-            properties[name]["description"] = text
+            schema["properties"][name]["description"] = text
         return reference
 
 

@@ -68,6 +68,10 @@ def verify(
 
     Raises:
         SinernnError: The run is not finished or cannot be read, or training fails.
+
+    Example:
+        >>> sinernn.verify("latest").agrees
+        True
     """
     run = open_run(run, runs_dir=runs_dir)
     facts = run.read_facts()

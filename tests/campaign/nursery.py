@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PHASES = ("around", "updates", "evaluation", "refinement", "saving", "judging", "drawing")
+PHASES = ("around", "updates", "validation", "refinement", "saving", "evaluation", "plotting")
 """What a child may be at when it is killed."""
 
 
@@ -241,9 +241,9 @@ def _tell_phases(path: Path) -> None:
     modules: Any = (Run, evaluating, experiment, plot_run, loop)  # whose functions change type
     run, evaluate, main, draw, refinement = modules
     run.write = during("saving", run.write)
-    evaluate.validation_rmse = during("evaluation", evaluate.validation_rmse)
-    evaluate.evaluate = during("judging", evaluate.evaluate)
-    draw.plot = during("drawing", draw.plot)
+    evaluate.validation_rmse = during("validation", evaluate.validation_rmse)
+    evaluate.evaluate = during("evaluation", evaluate.evaluate)
+    draw.plot = during("plotting", draw.plot)
     main.run_updates = while_iterating("updates", main.run_updates)
     refinement.refine = while_iterating("refinement", refinement.refine)
 

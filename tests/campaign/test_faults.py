@@ -240,13 +240,13 @@ def test_read_only_disk(here: Path):
         do sinernn $words > out; echo "ended with $?, $(grep -c ahead out) tables" >&2
         done"""
     outcome = in_a_namespace(script, here)
-    train, one, resume, two, plot, three, judge, four = outcome.err.splitlines()
+    train, one, resume, two, plot, three, evaluate, four = outcome.err.splitlines()
     assert train == (
         "disk/runs: cannot hold a run directory: Read-only file system; choose another --runs-dir"
     )
     assert resume.endswith("-tiny/.lock: cannot be locked: Read-only file system")
     assert plot.endswith("figures/overview.png: cannot be written: Read-only file system")
-    assert judge.endswith("evaluation.safetensors: cannot be written: Read-only file system")
+    assert evaluate.endswith("evaluation.safetensors: cannot be written: Read-only file system")
     assert [one, two, three, four] == [*["ended with 1, 0 tables"] * 3, "ended with 1, 1 tables"]
 
 

@@ -42,10 +42,10 @@ def test_the_main_job_from_config_to_figures(installed):
     assert "skill: " in trained.out
     assert "worst of 3 origins" in trained.out
 
-    judged = installed("eval", "runs/latest")
-    assert judged.code == 0
-    assert judged.err == ""
-    assert judged.out.splitlines() == trained.out.splitlines()[: len(judged.out.splitlines())]
+    evaluated = installed("eval", "runs/latest")
+    assert evaluated.code == 0
+    assert evaluated.err == ""
+    assert evaluated.out.splitlines() == trained.out.splitlines()[: len(evaluated.out.splitlines())]
 
     drawn = installed("plot", "runs/latest", "--format", "pdf")
     assert [Path(line).name for line in drawn.out.splitlines()] == [
@@ -81,10 +81,10 @@ def test_eval_of_a_read_only_run(sinernn, trained: Run, monkeypatch: pytest.Monk
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr("sinernn.runs.files.os.fsync", refuse)
-    judged = sinernn("eval", "latest")
-    assert judged.code == 1
-    assert "one step ahead: RMSE" in judged.out
-    assert "evaluation.safetensors: cannot be written: Read-only file system" in judged.err
+    evaluated = sinernn("eval", "latest")
+    assert evaluated.code == 1
+    assert "one step ahead: RMSE" in evaluated.out
+    assert "evaluation.safetensors: cannot be written: Read-only file system" in evaluated.err
 
 
 def test_one_figure(sinernn, trained: Run):
@@ -128,7 +128,7 @@ def test_text_latest_and_moved_run(sinernn):
     assert sinernn("plot", "moved", "--figure", "loss").code == 0
 
 
-def test_a_run_is_judged_on_another_configs_data(sinernn, trained: Run):
+def test_evaluation_on_another_configs_data(sinernn, trained: Run):
     data = REPOSITORY / "configs" / "default.yaml"
     scores = json.loads(sinernn("eval", "latest", "--data", data, "--json").out)
     assert scores["config"] == "default"

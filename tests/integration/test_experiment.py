@@ -177,7 +177,7 @@ def test_every_shipped_config_trains_as_it_is(here: Path, path: Path):
 
 
 @pytest.mark.parametrize("cell", ["rnn_relu", "gru", "lstm"])
-def test_every_cell_trains_is_judged_and_drawn(here: Path, cell: str):
+def test_every_cell_trains_is_evaluated_and_drawn(here: Path, cell: str):
     summary = experiment.train(
         tiny(f"model.cell={cell}", "dtype=float64", "model.num_layers=2", "windows.batch_size=2",
              "windows.length=20", "windows.washout=3", "evaluation.initial_state=carried")
@@ -292,7 +292,7 @@ def test_carried_initial_state(here: Path):
     assert carried_scores.closed_loop_rmse[0] != scores.closed_loop_rmse[0]
 
 
-def test_a_run_can_be_judged_on_another_config(trained: Run):
+def test_a_run_can_be_evaluated_on_another_config(trained: Run):
     Path("slow.yaml").write_text(
         TINY.read_text().replace("kind: sine", "kind: sine, period: 20"),
         encoding="utf-8",
@@ -316,7 +316,7 @@ def test_overrides_of_training_in_eval(trained: Run):
         evaluating.evaluate(trained, ["training.steps=9", "split.train=0.2"])
 
 
-def test_judged_settings_are_written(trained: Run):
+def test_evaluated_settings_are_written(trained: Run):
     """What a run was evaluated on is written beside its scores."""
     scores = evaluating.evaluate(trained, ["signal.period=20", "engine=torch"])
     assert scores.config == "tiny, signal.period=20"
@@ -527,8 +527,8 @@ def test_tutorial_scores_and_hints(here: Path):
         summary = experiment.train(config, figures=False)
         assert 1e-4 < summary.run.read_metrics()["loss"][-1] < 5e-4  # mean of the last 100
         errors.append(summary.scores.closed_loop_rmse[-1].median)
-        judged = evaluating.evaluate(summary.run, ["device=cpu"], data=shipped("default"))
-        for scores in (summary.scores, judged):
+        evaluated = evaluating.evaluate(summary.run, ["device=cpu"], data=shipped("default"))
+        for scores in (summary.scores, evaluated):
             told = [hint.override for hint in scores.hints]
             assert told == ["windows.order=contiguous", "training.schedule=cosine"]
     assert 0.1 < np.median(errors) < 1

@@ -2,12 +2,12 @@
 
 import doctest
 import shutil
-from pathlib import Path
 
 import pytest
 
 import sinernn
 from examples import TINY
+from sinernn import Run
 
 
 @pytest.mark.parametrize("name", sinernn.__all__)
@@ -17,10 +17,13 @@ def test_public_name(name: str):
 
 
 @pytest.mark.parametrize("name", ["", *sinernn.__all__])
-def test_examples_run(here: Path, name: str):
-    """The examples of a docstring run in a folder that holds the smoke test's config."""
+def test_examples_run(trained: Run, name: str):
+    """Every docstring has an example, which runs where the smoke test's config was trained."""
+    if name == "__version__":
+        return  # a text, which cannot have one
     shutil.copy(TINY, "tiny.yaml")
     documented = getattr(sinernn, name) if name else sinernn
     text = documented.__doc__ or ""
     example = doctest.DocTestParser().get_doctest(text, {"sinernn": sinernn}, name, None, None)
+    assert example.examples
     assert doctest.DocTestRunner().run(example).failed == 0

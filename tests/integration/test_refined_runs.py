@@ -39,7 +39,7 @@ def test_refinement_is_a_phase_of_the_metrics(here: Path):
     assert summary.run.read_metrics()["step"].tolist() == [5, 10, 15, 20]
 
 
-def test_what_is_judged_is_the_best_of_refinement(here: Path):
+def test_the_best_of_refinement_is_evaluated(here: Path):
     run = experiment.train(refined(), figures=False).run
     best, metrics = run.load_checkpoint("best"), run.read_metrics("refine")
     assert best.closed_loop_rmse == np.nanmin(metrics["closed_loop_rmse"])

@@ -435,28 +435,28 @@ def test_other_files_among_figures(here: Path):
     assert sorted(path.name for path in mine.parent.iterdir()) == ["notes.txt", "sub"]
 
 
-def test_run_is_held_while_judged(here: Path, monkeypatch: pytest.MonkeyPatch):
+def test_run_is_held_while_evaluated(here: Path, monkeypatch: pytest.MonkeyPatch):
     """Nobody trains a run further while it is evaluated."""
 
-    def judged_while_held(run: Run) -> Scores:
+    def evaluated_while_held(run: Run) -> Scores:
         with pytest.raises(RunBusyError, match="another process is training this run"):
             experiment.resume(run)
         return Scores()
 
-    monkeypatch.setattr(evaluating, "evaluate", judged_while_held)
+    monkeypatch.setattr(evaluating, "evaluate", evaluated_while_held)
     run = experiment.train(tiny(), figures=False).run
     experiment.resume(run, figures=False)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signal_while_judging(
+def test_signal_while_evaluating(
     here: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
 ):
     """A stop signal ends the evaluation at once, and the message says how to go on."""
 
     def stopped(_: Run) -> Scores:
         os.kill(os.getpid(), number)
-        raise AssertionError("judging went on")
+        raise AssertionError("the evaluation continued")
 
     runs: list[Run] = []
     with monkeypatch.context() as patch:

@@ -89,7 +89,7 @@ def test_other_engine_goes_on(
     assert engine.state.updates == expected.updates == 20
 
 
-def test_a_run_is_judged_alike_by_both_engines(here: Path):
+def test_a_run_is_evaluated_alike_by_both_engines(here: Path):
     run = experiment.train(tiny("dtype=float64"), figures=False).run
     scores = [evaluating.evaluate(run, [f"engine={name}"]) for name in NAMES]
     for one, other in zip(*(score.closed_loop_rmse for score in scores), strict=True):

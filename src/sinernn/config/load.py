@@ -31,6 +31,12 @@ def load_config(source: Path | str | Mapping[str, Any], overrides: Sequence[str]
     Raises:
         ConfigError: With every problem of the text, or else of keys, types and bounds. `check`
             compares settings with each other.
+
+    Example:
+        >>> sinernn.load_config("tiny.yaml", ["training.steps=20"]).training.steps
+        20
+        >>> sinernn.load_config({"model": {"hidden_size": 8}}).model.hidden_size
+        8
     """
     problems: list[Problem] = []
     with collect_problems(problems):

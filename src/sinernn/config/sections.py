@@ -29,7 +29,12 @@ elsewhere."""
 
 
 class Windows(Section):
-    """Windows of the series that updates train on."""
+    """Windows of the series that updates train on.
+
+    Example:
+        >>> sinernn.Windows(length=20, batch_size=4).order
+        'contiguous'
+    """
 
     length: Whole = Field(default=49, ge=1, le=100_000)
     """Input samples in a window, and how many steps gradients reach back in time; the backward pass
@@ -54,7 +59,12 @@ class Windows(Section):
 
 
 class Split(Section):
-    """Parts of every segment in time order, never shuffled; the rest is the test part."""
+    """Parts of every segment in time order, never shuffled; the rest is the test part.
+
+    Example:
+        >>> sinernn.Split(train=0.6, validation=0.2).parts([100]).test
+        (range(80, 100),)
+    """
 
     train: float = Field(default=0.7, gt=0, le=1)
     """Fraction to train on, rounded to whole samples."""
@@ -68,7 +78,12 @@ class Split(Section):
 
 
 class Model(Section):
-    """Network: recurrent layers and a linear readout at every step."""
+    """Network: recurrent layers and a linear readout at every step.
+
+    Example:
+        >>> sinernn.Model(cell="gru", hidden_size=8).num_layers
+        1
+    """
 
     cell: CellName = "rnn_tanh"
     """Kind of recurrent unit; rnn_* are Elman networks."""
@@ -81,7 +96,12 @@ class Model(Section):
 
 
 class Training(Section):
-    """First-order training: Adam on the mean squared one-step error."""
+    """First-order training: Adam on the mean squared one-step error.
+
+    Example:
+        >>> sinernn.Training(steps=500, schedule="cosine").steps
+        500
+    """
 
     steps: Whole = Field(default=20_000, ge=1, le=1_000_000_000)
     """Updates; a billion take an hour on the fused engine, months on torch."""
@@ -108,7 +128,12 @@ class Training(Section):
 
 
 class Evaluation(Section):
-    """Evaluation of the trained network: far ahead, in closed loop."""
+    """Evaluation of the trained network: far ahead, in closed loop.
+
+    Example:
+        >>> sinernn.Evaluation(horizon=500).part
+        'test'
+    """
 
     warmup: Whole = Field(default=50, ge=1, le=1_000_000)
     """True samples that a forecast reads before it starts; memory grows with them."""
@@ -132,14 +157,25 @@ class Evaluation(Section):
 
 
 class Limits(Section):
-    """Limits of a run; one that is estimated to exceed them is refused before it starts."""
+    """Limits of a run; one that is estimated to exceed them is refused before it starts.
+
+    Example:
+        >>> sinernn.Limits(memory_gb=2.5).memory_gb
+        2.5
+    """
 
     memory_gb: float = Field(default=8.0, gt=0, le=MAX_MEMORY_GB)
     """Memory in GB, estimated to a factor of about three; no machine has more than the bound."""
 
 
 class Config(Section):
-    """One experiment."""
+    """One experiment.
+
+    Example:
+        >>> config = sinernn.Config(model=sinernn.Model(hidden_size=8), seed=3)
+        >>> config.model.hidden_size
+        8
+    """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "run"
     """Name of the run; default: the config file's stem."""

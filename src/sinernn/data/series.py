@@ -39,7 +39,13 @@ class Extent:
 
 @dataclass(frozen=True)
 class Series:
-    """Samples of one or more segments, end to end; the segments may have different lengths."""
+    """Samples of one or more segments, end to end; the segments may have different lengths.
+
+    Example:
+        >>> series = sinernn.Sine(length=100).read()
+        >>> series.lengths, series.observed.shape
+        ((100,), (100, 1))
+    """
 
     observed: Float[np.ndarray, "sample channel"]
     """Samples as recorded, with noise, in signal units."""

@@ -114,7 +114,12 @@ class Tone(Section):
 
 
 class Sine(Tone, Synthetic):
-    """A sine wave: offset + amplitude sin(2 pi t / period + phase)."""
+    """A sine wave: offset + amplitude sin(2 pi t / period + phase).
+
+    Example:
+        >>> sinernn.Sine(period=10, length=100).extent().samples
+        100
+    """
 
     kind: Literal["sine"] = "sine"
     """Kind of signal."""
@@ -126,7 +131,13 @@ class Sine(Tone, Synthetic):
 
 
 class SumOfSines(Synthetic):
-    """A sum of sine waves; without a common period it never repeats itself."""
+    """A sum of sine waves; without a common period it never repeats itself.
+
+    Example:
+        >>> signal = sinernn.SumOfSines(kind="sum_of_sines", length=100)
+        >>> signal.read().observed.shape
+        (100, 1)
+    """
 
     kind: Literal["sum_of_sines"]
     """Kind of signal."""
@@ -163,6 +174,11 @@ class MackeyGlass(Synthetic):
         section 6.1, who takes Euler steps and squashes the series by tanh(x - 1), unlike this one.
         Our own: the constant history, and classical Runge-Kutta steps, for which a delayed value at
         mid-step comes from the cubic through the four values around it.
+
+    Example:
+        >>> signal = sinernn.MackeyGlass(kind="mackey_glass", length=100)
+        >>> signal.read().observed.shape
+        (100, 1)
     """
 
     kind: Literal["mackey_glass"]

@@ -73,6 +73,10 @@ class Refine(Section):
 
     In float64 on the CPU, whatever the engine; keeps the network with the lowest closed-loop error
     on the validation part.
+
+    Example:
+        >>> [stage.loop for stage in sinernn.Refine().stages]
+        ['closed', 'closed', 'open', 'closed', 'closed']
     """
 
     stages: Annotated[tuple[Stage, ...], Field(strict=False)] = Field(

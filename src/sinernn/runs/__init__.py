@@ -65,7 +65,14 @@ JsonModelT = TypeVar("JsonModelT", bound=JsonModel)
 
 @dataclass(frozen=True)
 class Run:
-    """A run directory."""
+    """A run directory.
+
+    Example:
+        >>> from pathlib import Path
+        >>> run = sinernn.Run(Path("runs/latest"))
+        >>> run.read_facts().status
+        'finished'
+    """
 
     path: Path
 
