@@ -1,14 +1,12 @@
-"""Typer extensions: argument types, `key=value` overrides and safe error messages."""
+"""Typer extensions: argument types and `key=value` overrides."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
-from sinernn.errors import ConfigError, Place, Problem, printable
+from sinernn.errors import ConfigError, Place, Problem
 
 ConfigArgument = Annotated[Path, typer.Argument(help="YAML file of the experiment.")]
 RunArgument = Annotated[str, typer.Argument(help="Run directory, its name, or latest.")]
@@ -22,32 +20,6 @@ RunsDir = Annotated[Path, typer.Option(help="Folder of the run directories.")]
 Quiet = Annotated[bool, typer.Option(help="Show no progress.")]
 Figures = Annotated[bool, typer.Option(help="Draw the overview figure at the end.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
-
-
-@contextmanager
-def _escaped_messages() -> Generator[None]:
-    """Escape control codes in the messages of typer's errors."""
-    try:
-        yield
-    except Exception as error:  # typer's classes have no public names
-        message = getattr(error, "message", None)
-        if isinstance(message, str):
-            cast("Any", error).message = printable(message, 1000)
-        raise
-
-
-class CommandGroup(TyperGroup):
-    """A group of commands whose error messages contain no control codes."""
-
-    @_escaped_messages()
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse the arguments before the command."""
-        return super().make_context(*args, **kwargs)
-
-    @_escaped_messages()
-    def invoke(self, ctx: Any) -> Any:
-        """Parse the arguments after the command, and run it."""
-        return super().invoke(ctx)
 
 
 class Command(TyperCommand):
