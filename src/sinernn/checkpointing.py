@@ -25,7 +25,7 @@ from sinernn.errors import (
     command_line,
 )
 from sinernn.evaluation.metrics import finite
-from sinernn.model.network import Params, RefineState, Theta, TrainState
+from sinernn.model.network import Network, Params, RefineState, Theta, TrainState
 from sinernn.preparation import Experiment
 from sinernn.refine.records import MetricsRow, RefineRecord
 from sinernn.runs import Run
@@ -70,11 +70,20 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
             f"{again} {calmer_settings(recorded)[0]}"
         )
     if reason := _why_different(recorded, wanted):
-        raise UsageError(
-            f"{run.path}: would become a different run: {reason}; start one from its weights with: "
-            f"{again} {shlex.join(overrides)} --from {shlex.quote(str(run.path))}"
-        )
+        way_out = f"train one from random weights with: {again} {shlex.join(overrides)}"
+        if _network(recorded) == _network(wanted):
+            way_out = (
+                f"start one from its weights with: {again} {shlex.join(overrides)} "
+                f"--from {shlex.quote(str(run.path))}"
+            )
+        raise UsageError(f"{run.path}: would become a different run: {reason}; {way_out}")
     return wanted
+
+
+def _network(config: Config) -> Network:
+    """Return the network of a config, in one precision: weights of another one can be used."""
+    network = config.network(config.signal.extent().channels)
+    return replace(network, dtype="float64")
 
 
 def _why_different(recorded: Config, wanted: Config) -> str | None:

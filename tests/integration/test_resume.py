@@ -17,7 +17,7 @@ import sinernn
 from commands import Outcome
 from examples import Watching, refined, tiny
 from sinernn import checkpointing, evaluating, experiment, provenance
-from sinernn.config import Config, to_yaml
+from sinernn.config import Config, load_config, to_yaml
 from sinernn.errors import (
     InterruptedRunError,
     RunBusyError,
@@ -27,6 +27,7 @@ from sinernn.errors import (
 )
 from sinernn.evaluation.results import Scores
 from sinernn.runs import Run
+from sinernn.runs.directory import open_run
 
 COMPARED = (
     "metrics.csv", "model.safetensors", "evaluation.json", "evaluation.safetensors",
@@ -388,6 +389,21 @@ def test_the_commands_resume_and_begin_from(sinernn: Callable[..., Outcome], her
     assert json.loads(begun.out)["start"]["updates"] == 30
     lost = sinernn("train", "a.yaml", "--from", "nowhere")
     assert (lost.code, "runs/nowhere: no such run" in lost.err) == (2, True)
+
+
+@pytest.mark.parametrize("override", ["seed=3", "model.hidden_size=5", "dtype=float64"])
+def test_the_command_that_a_refusal_proposes(
+    sinernn: Callable[..., Outcome], trained: Run, override: str
+):
+    """It trains what was asked for: from the run's weights, if they fit the network."""
+    refused = sinernn("resume", "latest", override)
+    assert refused.code == 2
+    proposed = shlex.split(refused.err.replace("\n", "").split("with: ")[1])
+    begun = sinernn(*proposed[1:], "--quiet", "--no-figures", "--json")
+    assert begun.code == 0, begun.err
+    name, _, value = override.partition("=")
+    assert str(load_config(open_run("latest").config_path).flat()[name]) == value
+    assert (json.loads(begun.out)["start"] is None) == (name == "model.hidden_size")
 
 
 def lose_last(run: Run) -> None:
