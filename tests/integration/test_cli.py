@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -152,10 +153,29 @@ def drawn_text(sinernn) -> str:
     return Path(path).read_text(encoding="utf-8")
 
 
+def test_a_config_that_is_not_there(sinernn, here: Path):
+    """The command that the message proposes writes it; a file with the other ending is named."""
+    for name in ("tiny.yaml", "configs of mine/tiny.yaml"):
+        Path(name).parent.mkdir(exist_ok=True)
+        missing = sinernn("train", name)
+        assert missing.code == 2
+        command = shlex.split(missing.err.replace("\n", " ").split("write it with: ")[1])
+        assert sinernn(*command[1:]).code == 0
+        assert Path(name).exists()
+    Path("tiny.yaml").rename("tiny.yml")
+    assert "did you mean tiny.yml?" in sinernn("train", "tiny.yaml").err
+    assert (
+        "did you mean configs of mine/tiny.yaml?"
+        in sinernn("train", "configs of mine/tiny.yml").err
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["train", "no.yaml"], 2, "no.yaml: cannot be read: No such file or directory\n"),
+        (["train", "no.yaml"], 2, "no.yaml: no such file; write one to start from with: sinernn config init\n"),
+        (["train", "noisy.yaml"], 2, "noisy.yaml: no such file; write it with: sinernn config init noisy\n"),
+        (["train", "no/noisy.yaml"], 2, "no/noisy.yaml: no such file; write it with: sinernn config init noisy\n"),
         (["train", TINY, "training.stepz=3"], 2,
          "training.stepz=3: unknown key; did you mean steps?\n"),
         (["train", TINY, "device=cuda:99"], 2, "device: cuda:99 is not present; present: "),
@@ -163,7 +183,7 @@ def drawn_text(sinernn) -> str:
         (["plot", "x"], 2, "runs/x: no such run; there are none in runs\n"),
         (["config", "init", "defualt"], 2,
          "defualt: not a shipped config; choose one of default, mackey_glass, noisy, tiny, tutorial, two_tones\n"),
-        (["config", "validate", TINY, "no.yaml"], 2, "no.yaml: cannot be read"),
+        (["config", "validate", TINY, "no.yaml"], 2, "no.yaml: no such file"),
     ],
 )  # fmt: skip
 def test_user_errors(sinernn, arguments: list[object], code: int, message: str):
@@ -309,7 +329,8 @@ def test_the_version_is_told(sinernn):
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_help_has_an_example(sinernn, command: list[str]):
     """Every command explains itself with an example."""
-    outcome = sinernn(*command, "--help")
+    outcome = sinernn(*command, "-h")
+    assert outcome.out == sinernn(*command, "--help").out
     assert outcome.code == 0
     assert f"Usage: sinernn {' '.join(command)}" in outcome.out
     assert f"Example: sinernn {' '.join(command)}" in outcome.out

@@ -35,6 +35,7 @@ app = typer.Typer(
     help="Train and evaluate small recurrent networks on time series: one YAML file per "
     "experiment.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 for _name, _function in COMMANDS.items():

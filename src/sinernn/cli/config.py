@@ -21,15 +21,16 @@ def init_command(
 
     Example: sinernn config init tutorial
     """
-    folder = _shipped_configs()
-    shipped = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    from sinernn.config.load import shipped_configs
+
+    shipped = shipped_configs()
     if name not in shipped:
         raise UsageError(f"{name}: not a shipped config; choose one of {', '.join(shipped)}")
     target = to or Path(f"{name}.yaml")
     try:
         text = shipped[name].read_text(encoding="utf-8")
         # A shipped config refers to the schema next to it; a copy needs its full path.
-        schema = (folder / "schema.json").absolute().as_uri()
+        schema = shipped[name].with_name("schema.json").absolute().as_uri()
         with target.open("x", encoding="utf-8") as file:
             file.write(text.replace("$schema=schema.json", f"$schema={schema}", 1))
     except FileExistsError as error:
@@ -85,9 +86,3 @@ def schema_command() -> None:
     from sinernn.config import json_schema
 
     print_json(json_schema())
-
-
-def _shipped_configs() -> Path:
-    """Return the folder of shipped configs: package data, or next to `src` in a checkout."""
-    installed = Path(__file__).parents[1] / "configs"
-    return installed if installed.is_dir() else Path(__file__).parents[3] / "configs"

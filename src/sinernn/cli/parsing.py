@@ -17,7 +17,7 @@ Overrides = Annotated[
     ),
 ]
 RunsDir = Annotated[Path, typer.Option(help="Folder of the run directories.")]
-Quiet = Annotated[bool, typer.Option(help="Show no progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Figures = Annotated[bool, typer.Option(help="Draw the overview figure at the end.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 

@@ -5,6 +5,7 @@ keys, types and bounds. Settings are compared with each other and with the data 
 an experiment is prepared.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -16,7 +17,7 @@ from sinernn.config.overrides import apply_overrides, parse_overrides
 from sinernn.config.places import Document, Places
 from sinernn.config.sections import REMOVED, Config
 from sinernn.config.yaml import dump_yaml, read_yaml
-from sinernn.errors import KeyPath, Place, Problem, collect_problems, printable
+from sinernn.errors import ConfigError, KeyPath, Place, Problem, collect_problems, printable
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -93,12 +94,37 @@ def _read(source: Path | str | Mapping[str, Any]) -> Document:
         places = Places(Place("config"))
         return Document(_plain(source, (), places), places)
     path = Path(source)
-    document = read_yaml(path)
+    try:
+        document = read_yaml(path)
+    except ConfigError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            problem = Problem(Place(str(path)), (), f"no such file; {_way_out(path)}")
+            raise ConfigError([problem]) from error
+        raise
     document.tree.setdefault("name", printable(path.stem, 200))
     if path.name == "config.yaml" and path.with_name("run.json").exists():  # of a run directory
         for key_path in REMOVED:
             document.remove(key_path)
     return document
+
+
+def _way_out(path: Path) -> str:
+    """Return what to do about a config that is not there."""
+    other = path.with_suffix(".yml" if path.suffix == ".yaml" else ".yaml")
+    if other.exists():
+        return f"did you mean {other}?"
+    if path.stem in shipped_configs():
+        is_elsewhere = str(path) != f"{path.stem}.yaml" and path.parent.is_dir()
+        to = f" --to {shlex.quote(str(path))}" if is_elsewhere else ""
+        return f"write it with: sinernn config init {path.stem}{to}"
+    return "write one to start from with: sinernn config init"
+
+
+def shipped_configs() -> dict[str, Path]:
+    """Return the shipped configs by name: of the installed package, or next to `src`."""
+    installed = Path(__file__).parents[1] / "configs"
+    folder = installed if installed.is_dir() else Path(__file__).parents[3] / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def _plain(value: Any, path: KeyPath, places: Places) -> Any:
