@@ -136,7 +136,6 @@ class Checkpointer:
 
     def __post_init__(self) -> None:
         self._saved_updates = self.position.checkpoint.state.updates
-        self._best_rmse = _best_rmse(self.run, self.experiment.config)
         self._began = time.perf_counter() - (self.facts.seconds or 0.0)  # None: it was killed
 
     @contextmanager
@@ -147,6 +146,7 @@ class Checkpointer:
             SinernnError: The training's own error.
         """
         try:
+            self._best_rmse = _best_rmse(self.run, self.experiment.config)
             yield
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -339,12 +339,16 @@ def _rows_until(run: Run, config: Config, state: TrainState) -> list[MetricsRow]
             step = int(row["step"])
         except ValueError as error:
             raise damaged(path, error) from error
-        if step > ends.get(phase, -1) or (phase == "training" and step != _last_row(config, step)):
+        if (
+            phase not in ends
+            or step > ends[phase]
+            or (phase == "training" and step != _last_row(config, step))
+        ):
             continue
         if phase == "training" and not is_evaluated(config, step):
             row["closed_loop_rmse"] = ""
         rows.append(row)
-        found[phase] = step
+        found[phase] = max(found[phase], step)
     for phase, end in ends.items():
         if found[phase] != end:
             raise RunFileError(

@@ -1,17 +1,18 @@
 """THE MAIN PATH: prepare an experiment, train it in a run directory, evaluate it, draw it.
 
-Read this file first. With `preparation` and `evaluating` it unpacks the config; most other modules
-take plain numbers and arrays.
+Read this file first. With `preparation`, `checkpointing` and `evaluating` it unpacks the config;
+most other modules take plain numbers and arrays.
 """
 
 import sys
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sinernn import compilation, engines, evaluating, plot_run, provenance
 from sinernn.checkpointing import (
@@ -22,7 +23,7 @@ from sinernn.checkpointing import (
     place_in_training,
     resumed_config,
 )
-from sinernn.config import Config, to_yaml
+from sinernn.config import Config, load_config, to_yaml
 from sinernn.engines import Engine, EngineChoice
 from sinernn.errors import InterruptedRunError, UsageError, command_line
 from sinernn.interrupts import Stopped, StopSignals
@@ -41,7 +42,7 @@ START = "start"
 
 
 def train(
-    config: Config,
+    config: Config | Path | str | Mapping[str, Any],
     *,
     runs_dir: Path | str = "runs",
     start_from: Run | Path | str | Checkpoint | None = None,
@@ -52,7 +53,7 @@ def train(
     """Train a network in a new run directory, evaluate it and draw it.
 
     Args:
-        config: The experiment.
+        config: The experiment, or what `load_config` reads one from.
         runs_dir: Folder in which the run directory is made.
         start_from: A run whose best weights to start from, or its checkpoint; default: random
             initial weights.
@@ -61,15 +62,15 @@ def train(
         publish_latest: Whether to point `latest` in `runs_dir` to the run.
 
     Raises:
-        SinernnError: The device is absent, a file cannot be written, training diverged or was
-            interrupted by a signal. Files saved before that are kept.
+        SinernnError: The config is wrong, the device is absent, a file cannot be written, training
+            diverged or was interrupted by a signal. Files saved before that are kept.
 
     Example:
-        >>> config = sinernn.load_config("tiny.yaml")
-        >>> summary = sinernn.train(config, figures=False)
+        >>> summary = sinernn.train("tiny.yaml", figures=False)
         >>> summary.facts.status
         'finished'
     """
+    config = config if isinstance(config, Config) else load_config(config)
     experiment = prepare(config)
     start, origin = _starting_checkpoint(experiment, start_from, runs_dir)
     choice = engines.choose(config.engine, config.device, experiment.network)

@@ -40,6 +40,9 @@ def plot(
     preload()
     from sinernn import plotting
 
+    if format not in plotting.FORMATS:
+        known = ", ".join(plotting.FORMATS)
+        raise UsageError(f"figures cannot be saved as {format}; choose one of {known}")
     run = open_run(run, runs_dir=runs_dir)
     name, evidence = run.read_facts().name or run.path.name, None
     title = printable(name, 40)

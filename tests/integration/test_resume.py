@@ -406,6 +406,26 @@ def test_the_command_that_a_refusal_proposes(
     assert (json.loads(begun.out)["start"] is None) == (name == "model.hidden_size")
 
 
+def test_a_best_that_cannot_be_put_back(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """The run has failed, and says how to continue, as for any other error of its training."""
+    config = tiny("training.schedule=constant", "training.evaluate_every=15")
+    run = experiment.train(config, figures=False).run
+
+    def put_back(run: Run, aside: str, name: str) -> None:
+        raise RunFileError(f"{name}: cannot be replaced")
+
+    monkeypatch.setattr(Run, "put_back", put_back)
+    failures = []
+    observer = sinernn.Observer()
+    observer.fail = failures.append
+    with pytest.raises(
+        RunFileError, match=r"best: cannot be replaced; .* sinernn resume"
+    ) as caught:
+        experiment.resume(run, ["training.steps=40"], figures=False, observers=[observer])
+    assert run.read_facts().status == "failed"
+    assert failures == [caught.value]
+
+
 def lose_last(run: Run) -> None:
     (run.path / "checkpoints/last.safetensors").unlink()
 

@@ -80,3 +80,15 @@ def test_tangent_map(cell: str, num_layers: int):
     )
     _, push = model.linearize(None, hidden)
     np.testing.assert_allclose(push(direction), difference / (2 * step), atol=1e-8)
+
+
+@pytest.mark.parametrize(("cell", "num_layers"), SHAPES)
+def test_tangents_of_a_run(cell: str, num_layers: int):
+    """All at once, they are those of one step after the other."""
+    model = random_network(cell, num_layers)
+    states = model.run(random_hidden(model), 3)
+    change = np.random.default_rng(2).normal(size=states[0].shape)
+    for step, push in enumerate(model.free_tangents(states[:-1])):
+        after, expected = model.linearize(None, states[step])
+        np.testing.assert_allclose(states[step + 1], after, atol=1e-14)
+        np.testing.assert_allclose(push(change), expected(change), atol=1e-14)

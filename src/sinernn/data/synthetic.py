@@ -17,8 +17,8 @@ TimeStep = Annotated[
     Field(
         ge=1e-12,
         le=1e12,
-        description="Spacing of the samples, in time units; within the bounds, sampling times keep "
-        "their precision.",
+        description="Spacing of the samples, in time units; large enough that all sampling times "
+        "differ.",
     ),
 ]
 

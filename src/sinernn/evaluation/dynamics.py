@@ -192,7 +192,7 @@ def follow(
         measured_steps: Steps that follow, over which it is measured; at least 2.
         to_signal: From scaled to the series' own units.
     """
-    with np.errstate(all="ignore"):  # a diverging run ends in NaN, and is told as such
+    with np.errstate(all="ignore"):  # a diverging run ends in NaN, and is reported as such
         for sample in range(warmup.shape[1]):
             hidden = model.step(warmup[:, sample], hidden)
         start = hidden[:, :, typical : typical + 1]

@@ -132,7 +132,10 @@ METRICS: dict[str, Callable[[Evidence], Any]] = {
     "oscillation": score_oscillation,
     "dynamics": score_dynamics,
 }
-"""Every metric, by its key in evaluation.json; `Scores` has a field for each."""
+"""Every metric, by its key in evaluation.json.
+
+One without a field in `Scores` is written all the same, and printed as JSON.
+"""
 
 
 def score(evidence: Evidence) -> dict[str, Any]:

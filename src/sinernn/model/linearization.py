@@ -189,7 +189,7 @@ class _Tangent:
     def of_rows(self, rows: slice) -> "_Tangent":
         """Return the tangent map of some rows."""
         slopes = [
-            [tuple(by if isinstance(by, float) else by[rows] for by in state) for state in layer]
+            [tuple(by[rows] if np.ndim(by) else by for by in state) for state in layer]
             for layer in self.slopes
         ]
         return _Tangent(self.model, slopes, self.is_free)

@@ -1,6 +1,6 @@
 # pyright: basic
 # No type annotations: numba infers the types of arguments when it compiles.
-"""Refinement's kernels: the Jacobian of one sequence, and a triangular solver. One thread.
+"""Refinement's kernels: the Jacobian of a group of sequences, and a triangular solver. One thread.
 
 The Jacobian is computed in reverse mode. Every residual (one time step, one channel) has its own
 adjoint, and one sweep from the last step to the first propagates all adjoints together, as the
