@@ -1,4 +1,4 @@
-"""The README is tested: its commands run, its Python runs, its links lead somewhere."""
+"""The README and its pages are tested: commands and Python run, links lead somewhere."""
 
 import re
 import shlex
@@ -11,9 +11,15 @@ import pytest
 from commands import run
 from examples import REPOSITORY
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+PAGES = ("README.md", "docs/runs.md", "docs/quality.md", "docs/speed.md")
+TEXTS = {page: (REPOSITORY / page).read_text(encoding="utf-8") for page in PAGES}
+BLOCKS = [
+    block
+    for text in TEXTS.values()
+    for block in re.findall(r"```(\w+)\n(.*?)```", text, flags=re.DOTALL)
+]
 COMMANDS = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines() if line]
+DOCS = sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md"))
 ELSEWHERE = ("python -m pip install", "python -m venv", ". .venv")
 """Commands of the shell around us: what they bring is what these tests run in."""
 
@@ -27,11 +33,11 @@ def test_make_targets_of_the_readme_are_there():
 
 @pytest.mark.campaign
 def test_readme_commands_run(here: Path):
-    """The README's commands run one after the other."""
+    """The commands of the README and its pages run one after the other."""
     shutil.copytree(REPOSITORY / "configs", here / "configs")
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(here)}
     ran = 0
-    for line in COMMANDS:
+    for line in dict.fromkeys(COMMANDS):
         if line.startswith(("make ", "python benchmarks/", *ELSEWHERE)):
             continue
         assert line.startswith("sinernn "), f"nothing runs this command: {line}"
@@ -42,7 +48,7 @@ def test_readme_commands_run(here: Path):
 
 
 @pytest.mark.parametrize(
-    "line", [line for line in COMMANDS if line.startswith("python benchmarks/")]
+    "line", dict.fromkeys(line for line in COMMANDS if line.startswith("python benchmarks/"))
 )
 def test_benchmarks_of_the_readme_start(line: str):
     script = shlex.split(line)[1]
@@ -61,10 +67,18 @@ def test_the_python_of_the_readme_runs(here: Path, monkeypatch: pytest.MonkeyPat
     assert namespace["states"].shape == (1, 50, 4)
 
 
-def test_the_links_of_the_readme_lead_somewhere():
-    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+@pytest.mark.parametrize("page", ["README.md", *DOCS])
+def test_links_of_pages(page: str):
+    """They lead somewhere."""
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)#]+)\)", prose):
-        assert target.startswith("https://") or (REPOSITORY / target).exists(), target
+        place = (REPOSITORY / page).parent / target
+        assert target.startswith("https://") or place.exists(), target
+
+
+def test_readme_fits_on_a_page():
+    assert len(TEXTS["README.md"].splitlines()) <= 150
 
 
 @pytest.mark.parametrize("page", ["SECURITY.md", "docs/reliability.md"])
