@@ -46,13 +46,17 @@ def test_a_network_that_is_as_good_is_no_better():
 
 
 def test_exact_linear_model():
-    """The words name the way to a fair contest."""
+    """The words lead with the other baselines, and name the way to a fair contest."""
     found = words(ladder(1e-4), **{"AR(2)": ladder(1e-12), "mean": ladder(1.0)})
     assert found == (
-        "worse than AR(2), the best baseline, by 1e+08 x at 1 step; AR(2) is exact on "
-        "this signal: for a fair contest add noise, such as signal.noise_std=0.05"
+        "better than mean, the best other baseline, by 1e+04 x at 1 step; AR(2) is exact on this "
+        "signal: for a fair contest train on noise (sinernn config init noisy)"
     )
-    assert "mean is exact on this signal" in words(ladder(1e-4), mean=ladder(0.0))
+    assert words(ladder(2.0), **{"AR(2)": ladder(1e-12), "mean": ladder(1.0)}).startswith(
+        "worse than mean, the best other baseline, by 2 x at 1 step; AR(2) is exact on this signal"
+    )
+    alone = words(ladder(1e-4), mean=ladder(0.0))
+    assert alone.startswith("worse than mean, the best baseline, at 1 step; mean is exact")
 
 
 def test_what_diverged_is_worse_and_has_no_ratio():
