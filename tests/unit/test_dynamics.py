@@ -16,6 +16,7 @@ from sinernn.model.network import Network
 MEASURED_STEPS = 2000
 STEPS = np.arange(MEASURED_STEPS)
 SINE = np.sin(10 / 49 * STEPS)[:, None]
+NOISE = np.random.default_rng(0).normal(size=(MEASURED_STEPS, 1))
 HALF = np.sin(5 / 49 * STEPS)[:, None]  # at half the frequency
 
 
@@ -109,10 +110,14 @@ def test_an_orbit_that_diverges_has_no_exponent():
         pytest.param((-1.0) ** STEPS[:, None], -0.1, "limit cycle", id="two steps a period"),
         pytest.param(np.hstack([SINE, 0 * SINE]), 0.0, "limit cycle", id="one channel still"),
         pytest.param(
-            SINE + np.sin(np.sqrt(2) * 10 / 49 * STEPS)[:, None], 0.0, "irregular", id="two tones"
+            SINE + np.sin(np.sqrt(2) * 10 / 49 * STEPS)[:, None],
+            0.0,
+            "several frequencies",
+            id="two tones",
         ),
         pytest.param(HALF + 2 * SINE, 0.0, "limit cycle", id="a harmonic is the stronger"),
-        pytest.param(SINE, 0.1, "irregular", id="neighbours part"),
+        pytest.param(NOISE, 0.0, "irregular", id="broad spectrum"),
+        pytest.param(SINE, 0.1, "irregular", id="trajectories diverge"),
         pytest.param(SINE + np.nan, np.nan, "divergence", id="not finite"),
         pytest.param(STEPS[:, None] * 1.0, 0.0, "divergence", id="grows and grows"),
         pytest.param(1e6 + SINE, 0.0, "limit cycle", id="a large offset"),

@@ -23,6 +23,8 @@ _RUNAWAY_STATE = 1e100  # beyond it sums of squares overflow
 _TINY = 1e-300  # squared length of a change that has died out
 _STILL = 1e-6  # of the standard deviation: a smaller oscillation counts as a fixed point
 _HARMONICS = 20
+_LINES = 10  # of a quasi-periodic orbit: frequencies, harmonics and combinations
+_BINS = 4  # of the spectrum that a line fills behind a Hann window
 _LINEARIZED_AT_ONCE = 100  # steps: long enough arrays for numpy, and little memory
 _COMPONENTS_FROM = 250  # states of an orbit, enough for its principal components
 
@@ -37,6 +39,7 @@ class Settled(StrEnum):
     fixed_point = "fixed point"
     limit_cycle = "limit cycle"
     divergence = "divergence"
+    several_frequencies = "several frequencies"
     irregular = "irregular"
 
 
@@ -125,7 +128,9 @@ def settled(
     - limit cycle: nearby trajectories converge (exponent < 0: a period is a whole number of steps),
       or keep their distance (exponent 0) on a closed curve, which has one frequency and its
       harmonics;
-    - irregular: nearby trajectories diverge (exponent > 0), or there is more than one frequency;
+    - several frequencies: they keep their distance, and a few spectral lines are all there is (a
+      quasi-periodic orbit);
+    - irregular: nearby trajectories diverge (exponent > 0), or the spectrum is broad;
     - divergence: the run is unbounded.
 
     Args:
@@ -147,7 +152,7 @@ def settled(
         return Settled.irregular
     if exponent < -resolution or _has_one_frequency(outputs):
         return Settled.limit_cycle
-    return Settled.irregular
+    return Settled.several_frequencies if _has_lines(outputs) else Settled.irregular
 
 
 def _has_one_frequency(outputs: Float[np.ndarray, "measured channel"]) -> bool:
@@ -160,6 +165,14 @@ def _has_one_frequency(outputs: Float[np.ndarray, "measured channel"]) -> bool:
         or any(_is_periodic(channel, fit.frequency / line) for line in (1, 2, 3))
         for channel, fit in fits
     )
+
+
+def _has_lines(outputs: Float[np.ndarray, "measured channel"]) -> bool:
+    """Whether the strongest spectral lines contain over 95% of every channel's variance."""
+    window = np.hanning(len(outputs))[:, None]
+    power = np.abs(np.fft.rfft(window * (outputs - outputs.mean(axis=0)), axis=0)) ** 2
+    lines = np.sort(power, axis=0)[-_LINES * _BINS :]
+    return bool((lines.sum(axis=0) >= 0.95 * power.sum(axis=0)).all())
 
 
 def _is_periodic(samples: Float[np.ndarray, " measured"], frequency: float) -> bool:
