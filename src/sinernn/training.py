@@ -35,6 +35,9 @@ class Record:
     is_checkpoint: bool
     """Whether a checkpoint is due."""
 
+    updates_per_second: float = 0.0
+    """Of the engine alone, in the last piece."""
+
     closed_loop_rmse: float | None = None
     """On the validation part, where it was evaluated; infinite for a diverging free run."""
 
@@ -94,15 +97,15 @@ def run_updates(
         TrainingDivergedError: A loss is not finite, or a weight after a piece.
     """
     done, steps, pending = engine.state.updates, settings.steps, losses
-    updates_a_second = 0.0
+    updates_per_second = 0.0
     while done < steps:
         boundary = min(steps, *((done // every + 1) * every for every in row_intervals(settings)))
-        n = min(boundary - done, max(1, int(updates_a_second * PIECE_SECONDS)))
+        n = min(boundary - done, max(1, int(updates_per_second * PIECE_SECONDS)))
         rates = learning_rates(settings, done, n)
         windows = plan(done, n)
         began = time.perf_counter()
         new = engine.advance(windows.starts, windows.resets, rates)
-        updates_a_second = n / max(time.perf_counter() - began, 1e-9)
+        updates_per_second = n / max(time.perf_counter() - began, 1e-9)
         _require_finite(new, done)
         done += n
         pending = np.concatenate([pending, new])
@@ -115,6 +118,7 @@ def run_updates(
             losses=pending,
             learning_rate=float(rates[-1]),
             is_row=is_row,
+            updates_per_second=updates_per_second,
             is_checkpoint=done == steps or is_due(settings.checkpoint_every, done, steps=steps),
             closed_loop_rmse=evaluate() if is_evaluated else None,
         )

@@ -375,6 +375,26 @@ def test_compiling_is_told_while_it_lasts(installed, monkeypatch: pytest.MonkeyP
     assert [installed("eval", "latest").err for _ in range(2)] == [told, ""]
 
 
+def test_progress_lines_are_about_ten():
+    """Where no bar can be drawn, however many rows the metrics have; the engine's rate in each."""
+    console = Console(file=io.StringIO(), force_terminal=False, width=100)
+    with TrainingProgress(1000, console=console) as progress:
+        for step in range(1, 1001):
+            row = Record(
+                step,
+                np.array([0.25]),
+                0.1,
+                is_row=True,
+                is_checkpoint=False,
+                updates_per_second=123.0,
+            )
+            progress.record(row, dict)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 11
+    assert lines[0] == "update 1/1000: 123/s, loss 2.50e-01"
+    assert lines[-1].startswith("update 1000/1000: ")
+
+
 def test_a_bar_is_drawn_on_a_terminal():
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     with TrainingProgress(20, console=console) as progress:

@@ -1,7 +1,6 @@
 """Terminal output: progress on stderr, results as text and tables on stdout."""
 
 import json
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -43,7 +42,7 @@ class ProgressConsole(Console):
 
 
 class TrainingProgress(Observer):
-    """Progress: a bar on a terminal, otherwise a line for every row of the metrics."""
+    """Progress: a bar on a terminal, elsewhere about ten lines."""
 
     def __init__(
         self, steps: int, iterations: Sequence[int] = (), console: Console | None = None
@@ -57,19 +56,18 @@ class TrainingProgress(Observer):
         """
         self._steps, self._iterations = steps, iterations
         self._console = console or ProgressConsole()
-        self._mark = (0, time.perf_counter())  # updates done at the last row, and when
-        self._rate = 0.0  # updates a second
+        self._printed = {"update": -1, "refine": -1}  # the last line's tenth of the work
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed}/{task.total} {task.fields[unit]}"),
+            TextColumn("{task.fields[count]}"),
             TextColumn("{task.fields[news]}"),
             TimeRemainingColumn(),
             console=self._console,
         )
-        self._task = self._bar.add_task("training", total=steps, unit="updates", news="")
+        self._task = self._bar.add_task("training", total=steps, count="", news="")
         self._refine_task = self._bar.add_task(
-            "refining", total=sum(iterations), unit="iterations", news="", visible=False
+            "refining", total=sum(iterations), count="", news="", visible=False
         )
 
     def __enter__(self) -> "TrainingProgress":
@@ -87,8 +85,8 @@ class TrainingProgress(Observer):
         if facts.updates:
             line += f", continues at update {facts.updates} of {self._steps}"
         self._print(line)
-        self._mark = (facts.updates, time.perf_counter())
-        self._bar.update(self._task, completed=facts.updates)
+        count = f"{facts.updates}/{self._steps} updates"
+        self._bar.update(self._task, completed=facts.updates, count=count)
 
     def remark(self, text: str) -> None:
         """Print a remark."""
@@ -100,42 +98,38 @@ class TrainingProgress(Observer):
         if not self._console.is_terminal:
             self._print(COMPILING)
 
-    def compiled(self) -> None:
-        """Exclude the time of compilation from the rate."""
-        self._mark = (self._mark[0], time.perf_counter())
-
     def record(self, record: Record | RefineRecord, weights: Callable[[], Params]) -> None:
         """Print the progress of training."""
         if isinstance(record, RefineRecord):
             self._show_refinement(record)
             return
-        step, since = self._mark
-        if record.is_row or not self._rate:
-            self._rate = (record.step - step) / max(time.perf_counter() - since, 1e-9)
-        if record.is_row:
-            self._mark = (record.step, time.perf_counter())
-        news = f"{self._rate:.0f}/s, loss {record.loss:.2e}"
-        self._bar.update(self._task, completed=record.step, news=news)
-        if record.is_row and not self._console.is_terminal:
-            line = f"update {record.step}/{self._steps}: {news}"
+        news = f"{record.updates_per_second:.0f}/s, loss {record.loss:.2e}"
+        count = f"{record.step}/{self._steps}"
+        self._bar.update(self._task, completed=record.step, count=f"{count} updates", news=news)
+        if record.is_row and self._is_next_tenth("update", record.step, self._steps):
+            line = f"update {count}: {news}"
             if record.closed_loop_rmse is not None:
                 line += f", closed-loop RMSE {record.closed_loop_rmse:.2e} (validation)"
             self._print(line)
 
     def _show_refinement(self, record: RefineRecord) -> None:
-        # A stage may end early: its remaining iterations then count as done.
-        done = sum(self._iterations[: record.stage]) + record.iteration + 1
-        if record.is_stage_end:
-            done = sum(self._iterations[: record.stage + 1])
-        news = f"stage {record.stage + 1}/{len(self._iterations)}"
+        # A stage may end early: the bar then skips its remaining iterations.
+        total, place = sum(self._iterations), sum(self._iterations[: record.stage])
+        place += self._iterations[record.stage] if record.is_stage_end else record.iteration + 1
+        count = f"{record.step} iterations of at most {total}"
+        news = f"stage {record.stage + 1} of {len(self._iterations)}"
         if record.iteration >= 0:
             news += f", loss {record.loss:.2e}"
-        self._bar.update(self._refine_task, completed=done, news=news, visible=True)
-        if record.closed_loop_rmse is not None and not self._console.is_terminal:
-            self._print(
-                f"refine {done}/{sum(self._iterations)}: {news}, "
-                f"closed-loop RMSE {record.closed_loop_rmse:.2e} (validation)"
-            )
+        self._bar.update(self._refine_task, completed=place, count=count, news=news, visible=True)
+        if record.closed_loop_rmse is not None and self._is_next_tenth("refine", place, total):
+            rmse = f"closed-loop RMSE {record.closed_loop_rmse:.2e} (validation)"
+            self._print(f"refine: {count}, {news}, {rmse}")
+
+    def _is_next_tenth(self, what: str, done: int, total: int) -> bool:
+        """Whether a line is due where no bar is drawn: about ten, however long the run."""
+        tenth, before = 10 * done // total, self._printed[what]
+        self._printed[what] = max(tenth, before)
+        return tenth > before and not self._console.is_terminal
 
     def _print(self, line: str) -> None:
         self._console.print(printable(line, 2000), soft_wrap=True)
