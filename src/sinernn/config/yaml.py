@@ -153,9 +153,20 @@ def _dumped_lines(
         if isinstance(value, dict) and value:
             text = f"{key}:\n" + "".join(_dumped_lines(cast(Any, value), here, note))
         else:
-            text = yaml.dump({key: value}, Dumper=_Dumper, allow_unicode=True, width=10**9)
-            text = text if note is None else f"{text.rstrip()}  # {printable(note(here), 200)}\n"
+            comment = "" if note is None else f"  # {printable(note(here), 200)}"
+            items = cast("list[Any]", value) if isinstance(value, list) else []
+            if items and all(isinstance(item, dict) for item in items):
+                lines = [f"  - {_dumped(item, flow=True)}\n" for item in items]
+                text = f"{key}:{comment}\n{''.join(lines)}"
+            else:
+                text = f"{_dumped({key: value})}{comment}\n"
         yield indent(text, "  ") if path else text
+
+
+def _dumped(value: Any, *, flow: bool = False) -> str:
+    """Return a value as YAML in one line."""
+    options: Any = {"Dumper": _Dumper, "allow_unicode": True, "width": 10**9, "sort_keys": False}
+    return cast(str, yaml.dump(value, default_flow_style=flow, **options)).rstrip()
 
 
 def describe(value: Any) -> str:
