@@ -48,7 +48,9 @@ def plot(
     title = printable(name, 40)
     if (run.path / "evaluation.json").exists():
         config = run.read_scores().config or name
-        title = title if config == name else f"{title} on {printable(config, 60)}"
+        changed = config.removeprefix(f"{name}, ")
+        joint = " on " if changed == config else ", "
+        title = title if config == name else f"{title}{joint}{printable(changed, 60)}"
         evidence = read_evidence(run)
     story = plotting.Story(
         title=title.replace("$", r"\$"),

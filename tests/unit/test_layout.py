@@ -108,3 +108,23 @@ def test_powers_are_plain_text(value: float, text: str):
     formatter = PlainPowers()
     axes.yaxis.set_major_formatter(formatter)
     assert formatter.format_ticks([value]) == [text]
+
+
+def test_long_titles_do_not_overlap():
+    """They are broken into lines, and the panel beside stays equally high."""
+    figure = Figure(figsize=(10, 4))
+    left, right = figure.subplots(1, 2, sharey=True)
+    left.set_title(
+        "the network, the evaluation's settings and the origin of a free run " * 2, loc="left"
+    )
+    right.set_title("its last steps", loc="left")
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    arrange(figure, renderer)
+    assert "\n" in left.get_title(loc="left").strip()
+    title = next(
+        child
+        for child in left.get_children()
+        if isinstance(child, Text) and child.get_text() == left.get_title(loc="left")
+    )
+    assert title.get_window_extent(renderer).x1 <= right.get_window_extent(renderer).x0
+    assert left.get_position().height == right.get_position().height

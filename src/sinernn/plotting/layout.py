@@ -7,6 +7,7 @@ are one artist.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from textwrap import fill
 from typing import Any, Literal, TypeVar, cast
 
 import matplotlib as mpl
@@ -53,11 +54,15 @@ def arrange(figure: Figure, renderer: RendererBase) -> None:
     below = sum((height * 72 / figure.dpi + 2 * _PAD for height in heights), start=0.0)
     # The number of ticks depends on an axis's length, so place the panels about right first.
     _place(figure, cells, dict.fromkeys(cells, _TYPICAL), below)
+    _wrap_titles(figure, renderer)
     scales = {
         axes: [_Scale(figure, axis, renderer) for axis in (axes.xaxis, axes.yaxis)]
         for axes in cells
     }
-    margins = {axes: _margins(figure, x, y, renderer) for axes, (x, y) in scales.items()}
+    own = {axes: _margins(figure, x, y, renderer) for axes, (x, y) in scales.items()}
+    margins = {
+        axes: replace(own[axes], top=max(own[each].top for each in _row(axes))) for axes in own
+    }
     for axes, cell in cells.items():
         if not axes.get_title(loc="left"):
             left = [each for each, at in cells.items() if at.y0 == cell.y0 and at.x0 < cell.x0]
@@ -67,6 +72,30 @@ def arrange(figure: Figure, renderer: RendererBase) -> None:
     for both in scales.values():
         for scale in both:
             scale.draw()
+
+
+def _row(axes: Axes) -> list[Axes]:
+    """Return the panels that share a panel's y-axis, itself among them: they are equally high."""
+    return cast("list[Axes]", axes.get_shared_y_axes().get_siblings(axes))
+
+
+def _wrap_titles(figure: Figure, renderer: RendererBase) -> None:
+    """Break titles that are much wider than their panel."""
+    for axes in figure.axes:
+        if (title := _title(axes)) is None:
+            continue
+        share = axes.get_window_extent(renderer).width / title.get_window_extent(renderer).width
+        if share < 0.9:  # panels are placed about right only, and a gap follows each
+            text = title.get_text()
+            lines = (fill(line, max(int(share * len(text)), 10)) for line in text.split("\n"))
+            title.set_text("\n".join(lines))
+
+
+def _title(axes: Axes) -> Text | None:
+    """Return a panel's title; None if it has none."""
+    children = (child for child in axes.get_children() if isinstance(child, Text))
+    text = axes.get_title(loc="left")
+    return next(child for child in children if child.get_text() == text) if text else None
 
 
 def _cell(figure: Figure, axes: Axes) -> Bbox:
@@ -134,9 +163,7 @@ def _margins(figure: Figure, x: "_Scale", y: "_Scale", renderer: RendererBase) -
     axes, top = x.axes, y.after
     if y.offset:
         top = y.to_offset + 1.2 * mpl.rcParams["font.size"]
-    if text := axes.get_title(loc="left"):
-        children = (child for child in axes.get_children() if isinstance(child, Text))
-        title = next(child for child in children if child.get_text() == text)
+    if title := _title(axes):
         if y.offset:
             title.set_transform(_shifted(figure, axes.transAxes, 0.0, top))
         title_top = title.get_window_extent(renderer).y1
