@@ -11,6 +11,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
 import numpy as np
 
@@ -138,6 +139,11 @@ class Checkpointer:
         self._saved_updates = self.position.checkpoint.state.updates
         self._began = time.perf_counter() - (self.facts.seconds or 0.0)  # None: it was killed
 
+    @cached_property
+    def _best_rmse(self) -> float:
+        """Error of the best network so far; what is done to find it belongs to the training."""
+        return _best_rmse(self.run, self.experiment.config)
+
     @contextmanager
     def closing(self) -> Generator[None]:
         """Write to run.json how the training in the body ends; add a way out to its error.
@@ -146,7 +152,6 @@ class Checkpointer:
             SinernnError: The training's own error.
         """
         try:
-            self._best_rmse = _best_rmse(self.run, self.experiment.config)
             yield
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -177,10 +182,10 @@ class Checkpointer:
         return self.engine.state.params
 
     def _save_update(self, record: Record, at_once: bool) -> None:
-        config, rmse = self.experiment.config, record.closed_loop_rmse
+        config, rmse, best = self.experiment.config, record.closed_loop_rmse, self._best_rmse
         if record.is_row:
             self.position.rows.append(record.metrics)
-        if rmse is not None and rmse < self._best_rmse:
+        if rmse is not None and rmse < best:
             every = config.training.evaluate_every or 1
             if takes_more_steps(config) and record.step % every:
                 self.run.set_aside("best", BEFORE_END)
