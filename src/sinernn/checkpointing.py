@@ -72,7 +72,7 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
         )
     if reason := _why_different(recorded, wanted):
         way_out = f"train one from random weights with: {again} {shlex.join(overrides)}"
-        if _network(recorded) == _network(wanted):
+        if not _network(recorded).differences(_network(wanted)):
             way_out = (
                 f"start one from its weights with: {again} {shlex.join(overrides)} "
                 f"--from {shlex.quote(str(run.path))}"
@@ -82,9 +82,7 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
 
 
 def _network(config: Config) -> Network:
-    """Return the network of a config, in one precision: weights of another one can be used."""
-    network = config.network(config.signal.extent().channels)
-    return replace(network, dtype="float64")
+    return config.network(config.signal.extent().channels)
 
 
 def _why_different(recorded: Config, wanted: Config) -> str | None:

@@ -193,7 +193,10 @@ def compute_evaluation(
         with on_compile():
             compilation.compile_kernels(checkpoint.network, missing)
     evidence = _gather_evidence(config, engine, series, rows, checkpoint)
-    own = load_config(run.config_path) if overrides or data else config
+    own, own_series = config, series
+    if overrides or data:
+        own = load_config(run.config_path)
+        own_series = own.signal.read()
     scores = Scores(
         config=", ".join([config.name, *changes]),
         judged=config.model_dump(mode="json", include={"signal", "split", "evaluation"}),
@@ -204,7 +207,7 @@ def compute_evaluation(
         warmup=config.evaluation.warmup,
         initial_state=config.evaluation.initial_state,
         **score(evidence),
-        hints=advise(evidence, _setting(run, own)),
+        hints=advise(evidence, _setting(run, own, own_series)),
         origins=[
             ForecastOrigin(segment=int(segment), sample=int(sample), diverged_at=diverged_at)
             for segment, sample, diverged_at in zip(
@@ -283,9 +286,8 @@ def _choosing_samples(
     return None
 
 
-def _setting(run: Run, config: Config) -> Setting:
-    """Return the settings of a run's training, of this config, that may explain a poor score."""
-    series = config.signal.read()
+def _setting(run: Run, config: Config, series: Series) -> Setting:
+    """Return the settings and series of a run's training that may explain a poor score."""
     training = series.cut(series.observed, config.split.parts(series.lengths).train)
     try:
         losses = run.read_metrics()["loss"]

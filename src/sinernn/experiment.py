@@ -192,9 +192,10 @@ def _starting_checkpoint(
         run = open_run(given, runs_dir=runs_dir)
         name, given = run.best_checkpoint()
         source = str(run.path)
-    there, here = asdict(given.network), asdict(network)
-    if wrong := [name for name in here if name != "dtype" and there[name] != here[name]]:
-        differences = [f"{name} is {there[name]} there and {here[name]} here" for name in wrong]
+    if wrong := given.network.differences(network):
+        differences = [
+            f"{name} is {there} there and {here} here" for name, (there, here) in wrong.items()
+        ]
         raise UsageError(
             f"{source or 'the checkpoint'}: contains a different network: "
             f"{', '.join(differences)}; change model and signal to match it"

@@ -27,12 +27,11 @@ def compare_with_baselines(
     last = network[-1]
     errors = {name: table[-1].median for name, table in baselines.items()}
     best = min(errors, key=lambda name: errors[name])
-    others = {name: table for name, table in baselines.items() if errors[name] > EXACT * std}
-    if others and errors[best] <= EXACT * std:
-        words = _compare(network, others, "the best other baseline")
-    else:
-        words = _compare(network, baselines, "the best baseline")
-    if errors[best] <= EXACT * std:
+    inexact = {name: table for name, table in baselines.items() if errors[name] > EXACT * std}
+    is_exact = best not in inexact
+    title = "the best other baseline" if is_exact and inexact else "the best baseline"
+    words = _compare(network, inexact or baselines, title)
+    if is_exact:
         words += (
             f"; {best} is exact on this signal: for a fair contest train on noise "
             "(sinernn config init noisy)"

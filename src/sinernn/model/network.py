@@ -5,7 +5,8 @@ read-out applied at every step (prefix `readout.`). Every engine starts from the
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,18 @@ class Network:
     def parameter_count(self) -> int:
         """Number of trained values."""
         return sum(math.prod(shape) for shape in self.shapes.values())
+
+    def differences(self, other: "Network") -> dict[str, tuple[Any, Any]]:
+        """Return what keeps one network's weights from the other: (own, other), by name.
+
+        Their precision may differ: weights are converted.
+        """
+        own, theirs = asdict(self), asdict(other)
+        return {
+            name: (own[name], theirs[name])
+            for name in own
+            if name != "dtype" and own[name] != theirs[name]
+        }
 
     def split(self, theta: Theta) -> Params:
         """Return views of a flat parameter array under torch's names."""

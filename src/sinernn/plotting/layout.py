@@ -46,8 +46,8 @@ def arrange(figure: Figure, renderer: RendererBase) -> None:
 
     A panel's cell is its place in a grid that fills the figure without spacing. Panels share the
     space beside the labels in the proportions of their cells. The panels of a row have a common
-    bottom edge, and those at the left of the figure a common left edge. A panel without a title is
-    as high as the one to its left.
+    bottom edge, and those at the left of the figure a common left edge. Panels that share
+    a y-axis are equally high; a panel without a title is as high as the one to its left.
     """
     cells = {axes: _cell(figure, axes) for axes in figure.axes}
     heights = (legend.get_window_extent(renderer).height for legend in figure.legends)

@@ -120,10 +120,6 @@ class Sweep:
         """Run at most `GROUP` sequences; after the samples end, outputs become inputs."""
         return self._recorder.run(samples)
 
-    def differentiate(self, *settings: Any) -> None:
-        """Differentiate the previous run; see `arguments` for the settings."""
-        differentiate(*self.arguments(*settings))
-
     def arguments(
         self,
         forced: int,

@@ -50,10 +50,8 @@ class Problem:
             for begin in groups[nth::threads]:
                 group = slice(begin, begin + GROUP)
                 outputs[group] = sweep.run(self.samples[group, : self._forced])
-                sweep.differentiate(
-                    self._forced, self._first, self.stage.stride, self._weight,
-                    jacobian, begin * count,
-                )  # fmt: skip
+                settings = self._forced, self._first, self.stage.stride, self._weight
+                differentiate(*sweep.arguments(*settings, jacobian, begin * count))
 
         # Each group writes its own columns, so the bits are the same for any number of threads.
         with ThreadPoolExecutor(threads) as pool:
