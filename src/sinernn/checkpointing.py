@@ -78,7 +78,7 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
                 f"--from {shlex.quote(str(run.path))}"
             )
         raise UsageError(f"{run.path}: would become a different run: {reason}; {way_out}")
-    return wanted
+    return wanted if wanted.training == recorded.training else wanted.named()
 
 
 def _network(config: Config) -> Network:

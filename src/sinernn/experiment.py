@@ -70,7 +70,7 @@ def train(
         >>> summary.facts.status
         'finished'
     """
-    config = config if isinstance(config, Config) else load_config(config)
+    config = (config if isinstance(config, Config) else load_config(config)).named()
     experiment = prepare(config)
     start, origin = _starting_checkpoint(experiment, start_from, runs_dir)
     choice = engines.choose(config.engine, config.device, experiment.network)
@@ -134,6 +134,7 @@ def resume(
         facts = facts.model_copy(
             update={
                 **asdict(choice),
+                "name": config.name,
                 "steps": config.training.steps,
                 "updates": state.updates,
                 "refine_iterations": state.refine.step if state.refine else 0,

@@ -45,7 +45,7 @@ def plot(
         raise UsageError(f"figures cannot be saved as {format}; choose one of {known}")
     run = open_run(run, runs_dir=runs_dir)
     name, evidence = run.read_facts().name or run.path.name, None
-    title = printable(name, 40)
+    title = printable(name, 80)
     if (run.path / "evaluation.json").exists():
         config = run.read_scores().config or name
         changed = config.removeprefix(f"{name}, ")

@@ -56,6 +56,19 @@ DIVERGING = (
 )  # fmt: skip
 
 
+def test_overrides_show_in_the_run(here: Path):
+    """Its directory, facts, scores and config show them; the command line finds it by its name."""
+    run = experiment.train(load_config(TINY, ["seed=3", "model.hidden_size=3"]), figures=False).run
+    name = "tiny, hidden_size=3, seed=3"
+    assert run.path.name.endswith("-tiny-hidden_size=3-seed=3")
+    assert run.read_facts().name == run.read_scores().config == name
+    again = experiment.train(load_config(run.config_path, ["seed=4"]), figures=False).run
+    assert again.read_facts().name == "tiny, hidden_size=3, seed=4"
+    assert sinernn.verify(run.path.name).agrees
+    outcome = run_command(COMMAND, "resume", run.path.name, "--no-figures")
+    assert outcome.out.endswith(f"{run.path}\n")
+
+
 def test_files_of_a_run(here: Path):
     """A run directory holds these files and facts."""
     run = experiment.train(tiny()).run
@@ -319,7 +332,7 @@ def test_overrides_of_training_in_eval(trained: Run):
 def test_evaluated_settings_are_written(trained: Run):
     """What a run was evaluated on is written beside its scores."""
     scores = evaluating.evaluate(trained, ["signal.period=20", "engine=torch"])
-    assert scores.config == "tiny, signal.period=20"
+    assert scores.config.endswith("refine=null, signal.period=20")
     assert scores.judged["signal"]["period"] == 20
     assert scores.judged["evaluation"]["horizon"] == 60
     assert trained.read_scores() == scores

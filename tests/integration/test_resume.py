@@ -238,12 +238,21 @@ def test_old_figures_are_removed(here: Path):
     assert not (run.path / "evaluation.json").exists()
 
 
+def test_more_steps_show_in_the_name(here: Path):
+    """A run that takes more steps has the name of one that had them from its start."""
+    run = experiment.train(tiny("training.steps=10", "training.schedule=constant")).run
+    for overrides, steps in ((["training.steps=10"], 10), (["training.steps=20"], 20)):
+        facts = experiment.resume(run, overrides, figures=False).facts
+        assert facts.name.endswith(f", schedule=constant, steps={steps}")
+        assert run.read_facts().name == run.read_scores().config == facts.name
+
+
 def test_run_held_by_another_process(here: Path):
     """A run that another process trains is left alone."""
     run = experiment.train(tiny(), figures=False).run
     with (
         run.held(),
-        pytest.raises(RunBusyError, match=r"tiny: another process is training this run; wait"),
+        pytest.raises(RunBusyError, match=r": another process is training this run; wait"),
     ):
         experiment.resume(run)
     assert resumed(run) == contents(run)

@@ -1,6 +1,8 @@
 import pytest
 
+from examples import refined
 from sinernn.config.overrides import (
+    add_to_name,
     apply_overrides,
     nearest,
     override_for_option,
@@ -45,7 +47,27 @@ def test_value_is_not_a_section():
         override("a: 1\nb: [1]\n", "a.x=1", "b.x=1")
 
 
+NAMES = list(refined().flat())
 KNOWN = ["seed", "signal.length", "windows.length", "windows.batch_size"]
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "expected"),
+    [
+        ("a", [], "a"),
+        ("a", ["seed=3", "model.hidden_size = 24"], "a, hidden_size=24, seed=3"),
+        ("a", ["signal.length=9"], "a, signal.length=9"),  # windows have a length, too
+        ("a", ["signal.starts=[0, 100]"], "a, starts=0,100"),
+        ("a, b, seed=3", ["seed=4"], "a, b, seed=4"),
+        ("a", ["limits.memory_gb=2", "name=b"], "a"),
+        ("", ["evaluation.horizon=9"], "horizon=9"),
+        ("a", ["refine.stages=" + "x" * 500], "a, stages=" + "x" * 37 + "..."),
+        ("a" * 195, ["seed=300"], "a" * 195 + ", see"),
+    ],
+)
+def test_overrides_in_a_name(name: str, overrides: list[str], expected: str):
+    """A name shows the settings that were changed, shortened, the latest value of each."""
+    assert add_to_name(name, overrides, NAMES) == expected
 
 
 @pytest.mark.parametrize(

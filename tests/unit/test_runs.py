@@ -34,8 +34,13 @@ def test_runs_of_the_same_second(here: Path):
 
 @pytest.mark.parametrize(
     ("name", "folder"),
-    [("a b/c", "a-b-c"), ("../up", "up"), ("..", "run"), ("Größe", "Größe"), ("x" * 200, "x" * 80)],
-)
+    [
+        ("a b/c", "a-b-c"), ("../up", "up"), ("..", "run"), ("Größe", "Größe"),
+        ("a, size=24, rate=1e+5, offset=-1", "a-size=24-rate=1e+5-offset=-1"),
+        ("x" * 200, f"{'x' * 71}-aa20c23e"),
+        ("a, size=24, " + "y" * 60 + ", rate=0.001", f"a-size=24-{'y' * 60}-e80ea7e4"),
+    ],
+)  # fmt: skip
 def test_a_name_becomes_one_safe_folder(here: Path, name: str, folder: str):
     assert make_run(name=name).path == Path(f"runs/20261124-120005-{folder}")
 

@@ -1,5 +1,7 @@
 """Parse `key=value` overrides and apply them to a config."""
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -8,10 +10,13 @@ from typing import Any, cast
 
 from sinernn.config.places import Document, Places
 from sinernn.config.yaml import describe, parse_value
-from sinernn.errors import ConfigError, KeyPath, Place, Problem, collect_problems
+from sinernn.errors import ConfigError, KeyPath, Place, Problem, collect_problems, printable
 
 REPLACES_SECTION: KeyPath = ("signal", "kind")
 """Path whose override first removes the section that contains it."""
+
+MAX_NAME = 200  # characters of a run's name
+NOT_IN_NAMES = r"[\s\[\]{}'\"]"  # a list is as clear without its brackets
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,30 @@ def apply_overrides(document: Document, overrides: Sequence[Override]) -> None:
             _set(document, override)
     if problems:
         raise ConfigError(problems)
+
+
+def add_to_name(name: str, overrides: Sequence[str], known: Iterable[str]) -> str:
+    """Return a name with overrides in it, as in `default, hidden_size=24, seed=3`.
+
+    An override replaces an earlier one of the same setting, the order is alphabetical, and long
+    values are cut. Limits are left out: they change no result.
+
+    Args:
+        name: A name, which may contain overrides.
+        overrides: `key=value` texts.
+        known: Dotted names of all settings; a key is shortened to its last part if no other
+            setting has it.
+    """
+    parts, lasts = name.split(", "), Counter(key.split(".")[-1] for key in set(known))
+    settings = {part.split("=")[0]: part for part in parts if "=" in part}
+    for text in overrides:
+        key, _, value = text.partition("=")
+        key, last = key.strip(), key.strip().split(".")[-1]
+        if key.split(".")[0] not in ("limits", "name"):
+            short = last if lasts[last] == 1 else key
+            settings[short] = f"{short}={printable(re.sub(NOT_IN_NAMES, '', value), 40)}"
+    plain = (part for part in parts if "=" not in part)
+    return ", ".join(filter(None, [*plain, *sorted(settings.values())]))[:MAX_NAME]
 
 
 def override_for_option(words: Sequence[str], known: Iterable[str]) -> str | None:

@@ -19,6 +19,12 @@ class Places:
         """Always true, since equal configs may be written in different places."""
         return isinstance(other, Places)
 
+    @property
+    def overrides(self) -> list[str]:
+        """The `key=value` texts that values were set by, in the order of the settings."""
+        places = (place for place in self.values.values() if place.line is None)
+        return list(dict.fromkeys(place.source for place in places if place != self.top))
+
     def find(self, path: KeyPath, *, of_key: bool = False) -> Place:
         """Return the place of `path`, or of the innermost section around it that has one."""
         first, second = (self.keys, self.values) if of_key else (self.values, self.keys)

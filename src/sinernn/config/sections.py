@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, PrivateAttr, StringConstraints
 
+from sinernn.config.overrides import MAX_NAME, add_to_name
 from sinernn.config.places import Places
 from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines
 from sinernn.data.windows import Parts, split_by_time
@@ -177,7 +178,7 @@ class Config(Section):
         8
     """
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "run"
+    name: Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)] = "run"
     """Name of the run; default: the config file's stem."""
 
     seed: Whole = Field(default=0, ge=0, lt=2**63)
@@ -211,6 +212,11 @@ class Config(Section):
         """Return the architecture, for a series of so many channels."""
         model = self.model
         return Network(model.cell, channels, model.hidden_size, model.num_layers, self.dtype)
+
+    def named(self) -> "Config":
+        """Return the config with its overrides in its name."""
+        name = add_to_name(self.name, self.places.overrides, self.flat())
+        return self.model_copy(update={"name": name})
 
     def flat(self) -> dict[str, Any]:
         """Return every setting by its dotted name, as in `model.hidden_size`; lists are values."""

@@ -1,7 +1,6 @@
 """Create and find run directories, which are named by time."""
 
 import contextlib
-import re
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from sinernn.runs import Run
 from sinernn.runs.files import (
     read_bytes,
     reporting_errors,
+    safe_name,
     sync_directory,
     temporary_path,
     write_atomically,
@@ -40,7 +40,7 @@ def create_run(
         RunFileError: The directory cannot be made.
     """
     latest = runs_dir / LATEST
-    stem = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{_slug(name)}"
+    stem = f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{safe_name(name)}"
     made = Run(runs_dir / f".{stem}.{secrets.token_hex(4)}")
     with reporting_errors(runs_dir, "cannot hold a run directory", "; choose another --runs-dir"):
         if publish_latest and latest.is_dir() and not latest.is_symlink():
@@ -84,12 +84,6 @@ def open_run(run: Run | Path | str, *, runs_dir: Path | str = "runs") -> Run:
         f"the newest in {runs_dir} is {newest.name}" if newest else f"there are none in {runs_dir}"
     )
     raise RunNotFoundError(f"{path}: {what}; {way_out}")
-
-
-def _slug(name: str) -> str:
-    """Return a name as part of a folder name: letters, digits, dots and dashes, up to 80 bytes."""
-    safe = re.sub(r"[^\w.-]+", "-", name).strip(".-")
-    return safe.encode()[:80].decode(errors="ignore") or "run"
 
 
 def _publish(made: Path, path: Path) -> Path:

@@ -7,6 +7,7 @@ import re
 import secrets
 import stat
 from collections.abc import Generator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -17,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from sinernn.errors import RunFileError, printable
 
 MAX_HEADER_BYTES = 1_000_000  # of a safetensors file; the largest network has some 30,000
+MAX_FILE_NAME = 80  # bytes
 FORMAT = 1  # of JSON files and checkpoints
 DTYPES = {"F32": "float32", "F64": "float64"}
 """Types of stored arrays, by safetensors' names."""
@@ -109,6 +111,18 @@ def require_format(path: Path, found: Any) -> None:
 def to_json(value: Any) -> str:
     """Return a value as JSON text; NaN and infinity, which JSON lacks, raise ValueError."""
     return json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def safe_name(name: str) -> str:
+    """Return a name as one of a file: letters, digits, `_.=+-`; a long one ends in a checksum.
+
+    It is at most 80 bytes long, and no shell needs quotes around it if its letters are ASCII.
+    """
+    safe = re.sub(r"[^\w.=+-]+", "-", name).strip(".-")
+    if len(safe.encode()) <= MAX_FILE_NAME:
+        return safe or "run"
+    cut = safe.encode()[: MAX_FILE_NAME - 9].decode(errors="ignore").rpartition("-")
+    return f"{cut[0] or cut[2]}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
