@@ -31,8 +31,8 @@ import typer
 from sinernn import evaluating, experiment
 from sinernn.config import Config, load_config
 from sinernn.data.windows import Scale, fit_scale
-from sinernn.evaluation.forecasts import Evidence
 from sinernn.observers import Observer
+from sinernn.plot_run import read_evidence
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TASKS = ("default", "noisy", "two_tones", "mackey_glass")
@@ -191,12 +191,12 @@ def ours(
     config = load_config(CONFIGS / f"{name}.yaml", changes)
     clock = Clock()
     summary = experiment.train(config, runs_dir=folder, figures=False, observers=[clock])
+    evaluation = None if name == task else task
     if name != task:
         settings = [text for text in overrides if text.startswith((*evaluating.EVALUATED, "split"))]
-        evaluating.evaluate(summary.run, settings, data=CONFIGS / f"{task}.yaml")
-    arrays = summary.run.read_arrays("evaluation.safetensors")
+        evaluating.evaluate(summary.run, settings, data=CONFIGS / f"{task}.yaml", name=task)
     with np.errstate(all="ignore"):
-        errors = Evidence.from_arrays(arrays).closed_loop.errors[:, :horizon]
+        errors = read_evidence(summary.run, evaluation).closed_loop.errors[:, :horizon]
     return rms(errors), clock.now - clock.began
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from sinernn import compilation, engines
 from sinernn.arrays import Float, Int
 from sinernn.config import Config, check, load_config
+from sinernn.config.overrides import add_to_name
 from sinernn.data.series import Series
 from sinernn.data.windows import Origins, Scale, count_origins, spread, spread_origins
 from sinernn.engines import Engine
@@ -29,6 +30,7 @@ from sinernn.model.network import Hidden, Network, Theta, TrainState
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
 from sinernn.runs.directory import open_run
+from sinernn.runs.files import safe_name
 
 EVALUATED = ("signal", "evaluation")
 """Sections of a config that set what a network is evaluated on; of another config, also `split`."""
@@ -114,16 +116,19 @@ def evaluate(
     overrides: Sequence[str] = (),
     *,
     data: Path | str | None = None,
+    name: str | None = None,
     runs_dir: Path | str = "runs",
 ) -> Scores:
     """Evaluate a run's best network and write the scores to its directory.
 
-    See `compute_evaluation`, which writes nothing.
+    With other settings or data it becomes another evaluation, in a folder `evaluations/NAME`, and
+    the run's own evaluation stays. See `compute_evaluation`, which writes nothing.
 
     Args:
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
         overrides: `key=value` changes to what the network is evaluated on.
         data: Another config to evaluate on.
+        name: Name of the evaluation; default: made from what was changed, as in `horizon=30`.
         runs_dir: Folder of the run directories.
 
     Raises:
@@ -134,9 +139,11 @@ def evaluate(
         >>> scores = sinernn.evaluate("latest", ["evaluation.horizon=30"])
         >>> scores.closed_loop_rmse[-1].horizon
         30
+        >>> sinernn.plot("latest", names=["horizon"], evaluation="horizon=30")[0].name
+        'horizon.png'
     """
     run = open_run(run, runs_dir=runs_dir)
-    result = compute_evaluation(run, overrides, data=data)
+    result = compute_evaluation(run, overrides, data=data, name=name)
     result.write(run)
     return result.scores
 
@@ -147,11 +154,14 @@ class EvaluationResult:
 
     scores: Scores
     evidence: Evidence
+    name: str | None
+    """None for the run's own evaluation."""
 
     def write(self, run: Run) -> None:
         """Write evaluation.json, after the arrays that figures are drawn from."""
-        run.write_arrays("evaluation.safetensors", self.evidence.arrays())
-        run.write_json("evaluation.json", self.scores.model_dump())
+        folder = run.evaluation_folder(self.name)
+        run.write_arrays(f"{folder}evaluation.safetensors", self.evidence.arrays())
+        run.write_json(f"{folder}evaluation.json", self.scores.model_dump())
 
 
 def compute_evaluation(
@@ -159,6 +169,7 @@ def compute_evaluation(
     overrides: Sequence[str] = (),
     *,
     data: Path | str | None = None,
+    name: str | None = None,
     on_compile: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> EvaluationResult:
     """Evaluate a run's best network and baselines in open and closed loop; write nothing.
@@ -168,6 +179,7 @@ def compute_evaluation(
         overrides: `key=value` changes to what the network is evaluated on.
         data: Another config, whose signal, split, evaluation, engine and device to use; default:
             the run's own.
+        name: Name of the evaluation; default: made from what was changed, none if nothing was.
         on_compile: Returns a context in which kernels are compiled, if they are not compiled yet.
 
     Raises:
@@ -177,9 +189,12 @@ def compute_evaluation(
     _require_evaluated(overrides, sections)
     config = load_config(data or run.config_path, overrides)
     check(config, training=False)
+    changed = add_to_name(config.name if data else "", overrides, config.flat())
+    name = safe_name(changed) if changed and name is None else name
+    run.evaluation_folder(name)  # reports a wrong name before anything is computed
     changes = [text for text in overrides if text.startswith(sections)]
     series = config.signal.read()
-    name, checkpoint = run.best_checkpoint()
+    checkpoint_name, checkpoint = run.best_checkpoint()
     found, needed = series.extent.channels, checkpoint.network.channels
     if found != needed:
         raise UsageError(
@@ -200,7 +215,7 @@ def compute_evaluation(
     scores = Scores(
         config=", ".join([config.name, *changes]),
         judged=config.model_dump(mode="json", include={"signal", "split", "evaluation"}),
-        checkpoint=name,
+        checkpoint=checkpoint_name,
         updates=checkpoint.state.updates,
         refine_iterations=checkpoint.state.refine.step if checkpoint.state.refine else 0,
         part=config.evaluation.part,
@@ -215,7 +230,7 @@ def compute_evaluation(
             )
         ],
     )
-    return EvaluationResult(scores, evidence)
+    return EvaluationResult(scores, evidence, name)
 
 
 def _gather_evidence(

@@ -144,7 +144,7 @@ def resume(
             return _evaluate_and_draw(run, facts, stop, figures=figures)
         engine = engines.build(choice, experiment.network, state, experiment.objective)
         all_observers = Observers(observers)
-        run.remove_evaluation()
+        run.remove_evaluations()
         plot_run.erase(run)
         run.write("config.yaml", _resolved(config))
         facts = _note_resumption(facts, all_observers)

@@ -17,6 +17,7 @@ def plot(
     *,
     format: str = "png",
     names: Sequence[str] | None = None,
+    evaluation: str | None = None,
     runs_dir: Path | str = "runs",
 ) -> list[Path]:
     """Draw figures of a run from its files; before any evaluation, only those of the training.
@@ -25,6 +26,7 @@ def plot(
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
         format: png, svg or pdf.
         names: The figures to draw; default: all that can be drawn.
+        evaluation: Name of the evaluation to draw, beside its scores; default: the run's own.
         runs_dir: Folder of the run directories.
 
     Returns:
@@ -44,14 +46,17 @@ def plot(
         known = ", ".join(plotting.FORMATS)
         raise UsageError(f"figures cannot be saved as {format}; choose one of {known}")
     run = open_run(run, runs_dir=runs_dir)
+    if evaluation is not None:
+        run.require_evaluation(evaluation)
+    folder = run.evaluation_folder(evaluation)
     name, evidence = run.read_facts().name or run.path.name, None
     title = printable(name, 80)
-    if (run.path / "evaluation.json").exists():
-        config = run.read_scores().config or name
+    if (run.path / folder / "evaluation.json").exists():
+        config = run.read_scores(evaluation).config or name
         changed = config.removeprefix(f"{name}, ")
         joint = " on " if changed == config else ", "
         title = title if config == name else f"{title}{joint}{printable(changed, 60)}"
-        evidence = read_evidence(run)
+        evidence = read_evidence(run, evaluation)
     story = plotting.Story(
         title=title.replace("$", r"\$"),
         metrics=run.read_metrics(),
@@ -67,7 +72,8 @@ def plot(
             way_out = command_line("eval", run.path)
             raise UsageError(f"{name} shows an evaluation, and there is none; run {way_out}")
     return [
-        run.write(f"figures/{name}.{format}", plotting.draw(name, story, format)) for name in wanted
+        run.write(f"{folder}figures/{name}.{format}", plotting.draw(name, story, format))
+        for name in wanted
     ]
 
 
@@ -97,25 +103,29 @@ def preload_quietly() -> None:
 
 
 def erase(run: Run) -> None:
-    """Remove a run's figures, but no other files in their folder."""
-    paths = list((run.path / "figures").glob("*"))
-    if paths:
-        from sinernn import plotting
+    """Remove the figures of a run's evaluations, but no other files in their folders."""
+    for folder in run.evaluation_folders():
+        paths = list((run.path / folder / "figures").glob("*"))
+        if paths:
+            from sinernn import plotting
 
-        for path in paths:
-            if path.stem in plotting.FIGURES and not path.is_dir():
-                run.remove(f"figures/{path.name}")
+            for path in paths:
+                if path.stem in plotting.FIGURES and not path.is_dir():
+                    run.remove(f"{folder}figures/{path.name}")
 
 
-def read_evidence(run: Run) -> Evidence:
-    """Read the arrays of a run's last evaluation.
+def read_evidence(run: Run, evaluation: str | None = None) -> Evidence:
+    """Read the arrays of a run's own evaluation, or of another one.
 
     Raises:
         RunFileError: It is missing or damaged.
     """
-    path = run.path / "evaluation.safetensors"
+    name = f"{run.evaluation_folder(evaluation)}evaluation.safetensors"
     try:
-        return Evidence.from_arrays(run.read_arrays(path.name))
+        return Evidence.from_arrays(run.read_arrays(name))
     except ValueError as error:
-        message = f"{path}: is damaged or of another version: {error}"
-        raise RunFileError(f"{message}; run {command_line('eval', run.path)}") from error
+        message = f"{run.path / name}: is damaged or of another version: {error}"
+        way_out = f"run {command_line('eval', run.path)}"
+        if evaluation is not None:
+            way_out += f" --name {evaluation}, with the settings it had"
+        raise RunFileError(f"{message}; {way_out}") from error

@@ -493,6 +493,19 @@ def test_figures_that_are_a_link(sinernn, stranger: Run, command: list[str]):
     assert Path("outside/loss.png").read_text() == "mine"
 
 
+@pytest.mark.parametrize("link", ["evaluations", "evaluations/some"])
+def test_evaluations_that_are_a_link(sinernn, stranger: Run, link: str):
+    """What the link leads to is not written."""
+    Path("outside").mkdir()
+    (stranger.path / link).parent.mkdir(exist_ok=True)
+    (stranger.path / link).symlink_to(Path("outside").absolute())
+    outcome = sinernn("eval", stranger.path, "--name", "some")
+    assert (outcome.code, outcome.err) == (
+        1, f"stranger/{link}: is a link out of the run directory; remove it\n",
+    )  # fmt: skip
+    assert not list(Path("outside").iterdir())
+
+
 def test_checkpoints_that_are_a_link(sinernn, stranger: Run):
     """What the link leads to is not written."""
     shutil.move(stranger.path / "checkpoints", "outside")

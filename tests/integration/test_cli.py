@@ -135,20 +135,23 @@ def test_evaluation_on_another_configs_data(sinernn, trained: Run):
     scores = json.loads(sinernn("eval", "latest", "--data", data, "--json").out)
     assert scores["config"] == "default"
     assert scores["closed_loop_rmse"][-1]["horizon"] == 2000
-    sinernn("eval", "latest", "--data", data, "evaluation.horizon=70")
-    assert "tiny, device=cpu, dtype=float32, refine=null on default" in drawn_text(sinernn)
+    evaluated = sinernn("eval", "latest", "--data", data, "evaluation.horizon=70")
+    command, folder = evaluated.out.splitlines()[-2:]
+    assert Path(folder, "evaluation.json").exists()
+    drawing = shlex.split(command.split("draw it with: ")[1])
+    title = "tiny, device=cpu, dtype=float32, refine=null on default, evaluation.horizon=70: "
+    assert title in drawn_text(sinernn, *drawing[1:])
+    assert title not in drawn_text(sinernn, "plot", "latest")
 
 
-def drawn_text(sinernn) -> str:
+def drawn_text(sinernn, *words: str) -> str:
     """The text of a figure."""
     import matplotlib as mpl
 
     with mpl.rc_context():
         mpl.rcParamsDefault["svg.fonttype"] = "none"
         try:
-            path = sinernn(
-                "plot", "latest", "--figure", "closed_loop", "--format", "svg"
-            ).out.strip()
+            path = sinernn(*words, "--figure", "closed_loop", "--format", "svg").out.strip()
         finally:
             mpl.rcParamsDefault["svg.fonttype"] = "path"
     lines = re.findall(r"<text[^>]*>([^<]+)</text>", Path(path).read_text(encoding="utf-8"))

@@ -312,13 +312,69 @@ def test_a_run_can_be_evaluated_on_another_config(trained: Run):
     )
     scores = evaluating.evaluate(trained, data="slow.yaml")
     assert scores.config == "slow"
-    arrays = trained.read_arrays("evaluation.safetensors")
+    arrays = trained.read_arrays("evaluations/slow/evaluation.safetensors")
     np.testing.assert_allclose(
         arrays["closed_loop.truth"][:, :, 0],
         np.sin(2 * np.pi / 20 * arrays["closed_loop.time"]),
         atol=1e-9,
     )
-    plot_run.plot(trained)
+    plot_run.plot(trained, evaluation="slow")
+
+
+def test_own_evaluation_stays(trained: Run):
+    """Other evaluations and their figures are kept beside it, each under a name."""
+    own = ("evaluation.json", "evaluation.safetensors")
+    before = contents(
+        trained, *own, str(plot_run.plot(trained, names=["overview"])[0].relative_to(trained.path))
+    )
+    scores = [
+        evaluating.evaluate(trained, ["evaluation.horizon=30"]),
+        evaluating.evaluate(trained, ["engine=torch"]),
+        evaluating.evaluate(trained, ["evaluation.horizon=9"], data=TINY),
+        evaluating.evaluate(trained, ["evaluation.horizon=8"], name="short"),
+        evaluating.evaluate(trained, name="again"),
+    ]
+    names = ["horizon=30", "engine=torch", "tiny-horizon=9", "short", "again"]
+    assert trained.evaluations() == sorted(names)
+    assert [trained.read_scores(name) for name in names] == scores
+    for name in names:
+        (figure,) = plot_run.plot(trained, names=["overview"], evaluation=name)
+        assert figure == trained.path / "evaluations" / name / "figures" / "overview.png"
+    assert contents(trained, *own, "figures/overview.png") == before
+    evaluating.evaluate(trained, ["limits.memory_gb=4"])  # changes no result
+    assert contents(trained, *own, "figures/overview.png") == before
+    assert trained.evaluations() == sorted(names)
+
+
+@pytest.mark.parametrize("name", ["", ".x", "../x", "a/b", "a b", "-x", "x" * 81, "\x1b[31m"])
+def test_wrong_name_of_an_evaluation(trained: Run, name: str):
+    """It is refused before anything is computed, and the message lists what there is."""
+    evaluating.evaluate(trained, name="some")
+    for call in (
+        lambda: evaluating.evaluate(trained, name=name),
+        lambda: plot_run.plot(trained, evaluation=name),
+    ):
+        with pytest.raises(
+            UsageError, match=r"name of an evaluation; use|has no evaluation"
+        ) as caught:
+            call()
+        assert str(caught.value).endswith("; there are some")
+        assert str(caught.value).isprintable()
+    assert trained.evaluations() == ["some"]
+
+
+def test_damaged_named_evaluation(trained: Run):
+    """A damaged file of it is named, with a command that writes it again."""
+    evaluating.evaluate(trained, name="some")
+    trained.write_arrays("evaluations/some/evaluation.safetensors", {"time": np.zeros(3)})
+    with pytest.raises(RunFileError, match=r"some/evaluation\.safetensors: .*") as caught:
+        plot_run.plot(trained, evaluation="some")
+    command = str(caught.value).split("; run sinernn ")[1].split(",")[0]
+    assert run_command(COMMAND, *command.split()).code == 0
+    assert len(plot_run.plot(trained, evaluation="some", names=["overview"])) == 1
+    trained.write("evaluations/some/evaluation.json", b"{")
+    with pytest.raises(RunFileError, match=r"evaluations/some/evaluation\.json: is damaged"):
+        plot_run.plot(trained, evaluation="some")
 
 
 def test_overrides_of_training_in_eval(trained: Run):
@@ -335,7 +391,7 @@ def test_evaluated_settings_are_written(trained: Run):
     assert scores.config.endswith("refine=null, signal.period=20")
     assert scores.judged["signal"]["period"] == 20
     assert scores.judged["evaluation"]["horizon"] == 60
-    assert trained.read_scores() == scores
+    assert trained.read_scores("engine=torch-period=20") == scores
     other = evaluating.evaluate(trained, ["split.train=0.2"], data=TINY)
     assert other.judged["split"]["train"] == 0.2
 

@@ -232,10 +232,13 @@ def test_resume_a_finished_run(here: Path):
 def test_old_figures_are_removed(here: Path):
     """Figures and scores of a network that is trained further are removed."""
     run = experiment.train(tiny("training.schedule=constant")).run
+    evaluating.evaluate(run, ["evaluation.horizon=30"])
+    sinernn.plot(run, names=["overview"], evaluation="horizon=30")
     with pytest.raises(Died):
         experiment.resume(run, ["training.steps=40"], observers=[dies_at(0)])
-    assert not list((run.path / "figures").glob("*"))
-    assert not (run.path / "evaluation.json").exists()
+    assert not list(run.path.rglob("evaluation.*"))
+    assert not list(run.path.rglob("*.png"))
+    assert run.evaluations() == []
 
 
 def test_more_steps_show_in_the_name(here: Path):

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from sinernn.cli.output import print_json
+from sinernn.cli.output import print_json, print_line
 from sinernn.cli.parsing import AsJson, Overrides, RunArgument, RunsDir
-from sinernn.errors import RunFileError
+from sinernn.errors import RunFileError, command_line
 
 
 def eval_command(
@@ -17,10 +17,16 @@ def eval_command(
         Path | None,
         typer.Option(help="Config whose signal, split and evaluation settings to use instead."),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the evaluation; default: made from what was changed."),
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
     """Evaluate a run's best network, one step ahead and in closed loop.
+
+    With other settings or data the run's own evaluation stays: see evaluations/NAME in the run.
 
     Example: sinernn eval runs/latest evaluation.horizon=500
     """
@@ -29,15 +35,21 @@ def eval_command(
     from sinernn.runs.directory import open_run
 
     opened = open_run(run, runs_dir=runs_dir)
-    result = evaluating.compute_evaluation(opened, overrides or [], data=data, on_compile=compiling)
+    result = evaluating.compute_evaluation(
+        opened, overrides or [], data=data, name=name, on_compile=compiling
+    )
+    folder = opened.path / opened.evaluation_folder(result.name)
     failure = None
     try:
         result.write(opened)  # before printing, since a reader such as `head` may close the pipe
     except RunFileError as error:
         failure = error  # a read-only run can still be evaluated
     if as_json:
-        print_json(result.scores.model_dump())
+        print_json({"folder": str(folder), **result.scores.model_dump()})
     else:
         print_scores(result.scores)
     if failure:
         raise failure
+    if result.name is not None and not as_json:
+        print_line(f"draw it with: {command_line('plot', opened.path)} --evaluation {result.name}")
+        print_line(folder)

@@ -24,6 +24,9 @@ def plot_command(
     figure: Annotated[
         list[str] | None, typer.Option(help="Draw only this figure; repeatable.")
     ] = None,
+    evaluation: Annotated[
+        str | None, typer.Option(help="Draw this evaluation, by its name; default: the run's own.")
+    ] = None,
     format: Annotated[FigureFormat, typer.Option(help="File type.")] = FigureFormat.png,
     only_list: Annotated[
         bool, typer.Option("--list", help="List the figures without drawing any.")
@@ -45,7 +48,7 @@ def plot_command(
     from sinernn.runs.directory import open_run
 
     opened = open_run(run, runs_dir=runs_dir)
-    paths = plot_run.plot(opened, format=format.value, names=figure)
+    paths = plot_run.plot(opened, format=format.value, names=figure, evaluation=evaluation)
     if as_json:
         print_json({"figures": [str(path) for path in paths]})
     else:

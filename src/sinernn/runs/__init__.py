@@ -15,7 +15,7 @@ from pydantic_core import from_json
 from safetensors.numpy import save
 
 from sinernn.arrays import Float
-from sinernn.errors import RunBusyError, RunFileError
+from sinernn.errors import RunBusyError, RunFileError, UsageError
 from sinernn.evaluation.results import Scores
 from sinernn.refine.records import MetricsRow
 from sinernn.runs.checkpoints import (
@@ -36,6 +36,7 @@ from sinernn.runs.files import (
     reporting_errors,
     require_file,
     require_format,
+    safe_name,
     sync_directory,
     to_json,
     validated,
@@ -58,6 +59,9 @@ TRAINED = (
 
 EVALUATED = ("evaluation.json", "evaluation.safetensors")
 """Files that an evaluation writes."""
+
+EVALUATIONS = "evaluations"
+"""Folder of the evaluations that are not the run's own, each in one of its name."""
 
 
 JsonModelT = TypeVar("JsonModelT", bound=JsonModel)
@@ -91,7 +95,7 @@ class Run:
         """
         from filelock import FileLock, Timeout
 
-        for name in ("checkpoints", "figures", ".lock"):
+        for name in ("checkpoints", "figures", EVALUATIONS, ".lock"):
             self._require_own(self.path / name)
         lock = FileLock(self.path / ".lock", timeout=0)
         with reporting_errors(self.path / ".lock", "cannot be locked"):
@@ -114,10 +118,54 @@ class Run:
                     with contextlib.suppress(OSError):
                         leftover.unlink()
 
-    def remove_evaluation(self) -> None:
-        """Remove the scores, which are out of date once training continues."""
-        for name in EVALUATED:
-            self.remove(name)
+    def evaluations(self) -> list[str]:
+        """Return the names of the evaluations that are not the run's own."""
+        scores = self.path.glob(f"{EVALUATIONS}/*/evaluation.json")
+        names = sorted(path.parent.name for path in scores)
+        return [name for name in names if safe_name(name) == name]
+
+    def evaluation_folder(self, evaluation: str | None) -> str:
+        """Return where an evaluation is in the run directory, with a slash; "" for the run's own.
+
+        Raises:
+            UsageError: It is not a name that `safe_name` returns.
+        """
+        if evaluation is None:
+            return ""
+        if (safe := safe_name(evaluation)) != evaluation:
+            raise UsageError(
+                f"{evaluation}: cannot be the name of an evaluation; use letters, digits and "
+                f"_.=+- as in {safe}; {self._known_evaluations()}"
+            )
+        return f"{EVALUATIONS}/{evaluation}/"
+
+    def require_evaluation(self, evaluation: str) -> None:
+        """Check that there is an evaluation of this name.
+
+        Raises:
+            UsageError: There is none.
+        """
+        if evaluation not in self.evaluations():
+            raise UsageError(
+                f"{self.path}: has no evaluation called {evaluation}; {self._known_evaluations()}"
+            )
+
+    def _known_evaluations(self) -> str:
+        names = self.evaluations()
+        return f"there are {', '.join(names)}" if names else "there are none but the run's own"
+
+    def remove_evaluations(self) -> None:
+        """Remove all scores, which are out of date once training continues."""
+        for folder in self.evaluation_folders():
+            for name in EVALUATED:
+                self.remove(f"{folder}{name}")
+
+    def evaluation_folders(self) -> list[str]:
+        """Return where evaluations may be, the run's own first, whatever they contain."""
+        return [
+            "",
+            *(f"{EVALUATIONS}/{path.name}/" for path in self.path.glob(f"{EVALUATIONS}/*/")),
+        ]
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -127,22 +175,29 @@ class Run:
             path.unlink(missing_ok=True)
 
     def write(self, name: str, content: bytes) -> Path:
-        """Write a file whole or not at all, in a subfolder that is made if needed."""
+        """Write a file whole or not at all, in subfolders that are made if needed."""
         path = self.path / name
         self._require_own(path.parent)
-        if path.parent != self.path and not is_there(path.parent):
-            with reporting_errors(path, "cannot be written"):
-                path.parent.mkdir(exist_ok=True)
-                sync_directory(self.path)
+        for folder in self._folders(path.parent):
+            if not is_there(folder):
+                with reporting_errors(path, "cannot be written"):
+                    folder.mkdir(exist_ok=True)
+                    sync_directory(folder.parent)
         write_atomically(path, content)
         return path
 
     def _require_own(self, path: Path) -> None:
         """Check that no file is written or removed outside the run directory through a link."""
-        with reporting_errors(path, "cannot be read"):
-            is_link = path != self.path and path.is_symlink()
-        if is_link:
-            raise RunFileError(f"{path}: is a link out of the run directory; remove it")
+        for each in self._folders(path):
+            with reporting_errors(each, "cannot be read"):
+                is_link = each.is_symlink()
+            if is_link:
+                raise RunFileError(f"{each}: is a link out of the run directory; remove it")
+
+    def _folders(self, path: Path) -> list[Path]:
+        """Return a path and the folders above it, from the outermost in the run directory."""
+        parts = path.relative_to(self.path).parts
+        return [self.path.joinpath(*parts[:end]) for end in range(1, len(parts) + 1)]
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file whole or not at all; NaN and infinity are not JSON."""
@@ -177,13 +232,13 @@ class Run:
         """Write run.json."""
         self.write_json("run.json", facts.model_dump())
 
-    def read_scores(self) -> Scores:
-        """Read evaluation.json.
+    def read_scores(self, evaluation: str | None = None) -> Scores:
+        """Read the evaluation.json of the run's own evaluation, or of another one.
 
         Raises:
             RunFileError: It is missing, damaged or from a future version.
         """
-        return self._read_model("evaluation.json", Scores)
+        return self._read_model(f"{self.evaluation_folder(evaluation)}evaluation.json", Scores)
 
     def _read_model(self, name: str, kind: type[JsonModelT]) -> JsonModelT:
         content, path = self.read_json(name), self.path / name
