@@ -212,7 +212,14 @@ def compute_evaluation(
     if overrides or data:
         own = load_config(run.config_path)
         own_series = own.signal.read()
+    network = checkpoint.network
     scores = Scores(
+        run=own.name,
+        seed=own.seed,
+        cell=network.cell,
+        hidden_size=network.hidden_size,
+        num_layers=network.num_layers,
+        parameters=network.parameter_count,
         config=", ".join([config.name, *changes]),
         judged=config.model_dump(mode="json", include={"signal", "split", "evaluation"}),
         checkpoint=checkpoint_name,

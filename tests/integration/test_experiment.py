@@ -391,6 +391,10 @@ def test_evaluated_settings_are_written(trained: Run):
     assert scores.config.endswith("refine=null, signal.period=20")
     assert scores.judged["signal"]["period"] == 20
     assert scores.judged["evaluation"]["horizon"] == 60
+    own = trained.read_scores()
+    assert (own.run, own.seed, own.parameters) == (own.config, 0, 33)
+    assert (own.cell, own.num_layers, own.hidden_size) == ("rnn_tanh", 1, 4)
+    assert scores.run == own.run
     assert trained.read_scores("engine=torch-period=20") == scores
     other = evaluating.evaluate(trained, ["split.train=0.2"], data=TINY)
     assert other.judged["split"]["train"] == 0.2

@@ -102,7 +102,7 @@ def test_scores_name_the_iterations(here: Path, capsys: pytest.CaptureFixture[st
     summary = experiment.train(refined(), figures=False)
     iterations = summary.run.best_checkpoint()[1].state.refine.step
     assert summary.scores.refine_iterations == iterations > 0
-    print_scores(summary.scores)
+    print_scores(summary.run, summary.scores)
     told = f"best checkpoint, after 20 updates and {iterations} iterations of refinement; errors"
     assert told in capsys.readouterr().out
 

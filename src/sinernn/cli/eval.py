@@ -47,7 +47,7 @@ def eval_command(
     if as_json:
         print_json({"folder": str(folder), **result.scores.model_dump()})
     else:
-        print_scores(result.scores)
+        print_scores(opened, result.scores)
     if failure:
         raise failure
     if result.name is not None and not as_json:

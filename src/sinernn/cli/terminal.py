@@ -172,13 +172,18 @@ def print_problems(problems: Sequence[Problem], console: Console | None = None) 
         console.print(Text(" " * (len(margin) + cell_len(before)) + "^", "bold red"))
 
 
-def print_scores(scores: Scores) -> None:
-    """Print scores: a table, then the conclusions in words."""
+def print_scores(run: Run, scores: Scores) -> None:
+    """Print scores: what was evaluated and on what, a table, then the conclusions in words."""
+    layers, units = _count(scores.num_layers, "layer"), _count(scores.hidden_size, "unit")
+    print_line(
+        f"{run.path}: {scores.cell}, {layers} of {units}, {scores.parameters} parameters, "
+        f"seed {scores.seed}"
+    )
     trained = f"{scores.updates} updates"
     if scores.refine_iterations:
         trained += f" and {scores.refine_iterations} iterations of refinement"
     print_line(
-        f"{scores.config}, {scores.part} part: {scores.checkpoint} checkpoint, "
+        f"evaluated on {scores.config}, {scores.part} part: {scores.checkpoint} checkpoint, "
         f"after {trained}; errors in signal units"
     )
     open_loop = scores.open_loop
@@ -208,7 +213,7 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
         run = {"run": str(summary.run.path), **facts.model_dump()}
         print_json({**run, "scores": summary.scores.model_dump(), "figures": paths})
         return
-    print_scores(summary.scores)
+    print_scores(summary.run, summary.scores)
     for path in paths:
         print_line(path)
     refined = facts.refine_iterations
@@ -236,7 +241,7 @@ def print_verification(verification: Verification) -> None:
 def _closed_loop_table(scores: Scores) -> Table:
     """Return a table of the errors of network and baselines, one row per horizon."""
     count, baselines = len(scores.origins), scores.baselines
-    worst = f"worst of {count} origin{'s' if count > 1 else ''}"
+    worst = f"worst of {_count(count, 'origin')}"
     names = ["steps", "network", worst, *(baseline.name for baseline in baselines)]
     table = Table(
         *(Column(name, justify="right") for name in names),
@@ -302,6 +307,10 @@ def _dynamics(scores: Scores) -> str:
         f"long-term behaviour: {places}; largest Lyapunov exponent {exponent:+.1e} per step "
         f"({meaning})"
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _error(value: float | None) -> str:

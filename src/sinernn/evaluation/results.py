@@ -118,6 +118,16 @@ class Scores(JsonModel):
     format: Literal[1] = 1
     """Version of the keys; version 0.1 wrote none, and the same keys."""
 
+    run: str = ""
+    """Name of the run, with overrides."""
+
+    seed: int | None = None
+    cell: str = ""
+    hidden_size: int = 0
+    num_layers: int = 0
+    parameters: int = 0
+    """Number of trained values."""
+
     config: str = ""
     """Name of what the network was evaluated on, with overrides."""
 
