@@ -220,7 +220,7 @@ def compute_evaluation(
         hidden_size=network.hidden_size,
         num_layers=network.num_layers,
         parameters=network.parameter_count,
-        config=", ".join([config.name, *changes]),
+        config=config.name + (f" with {', '.join(changes)}" if changes else ""),
         judged=config.model_dump(mode="json", include={"signal", "split", "evaluation"}),
         checkpoint=checkpoint_name,
         updates=checkpoint.state.updates,

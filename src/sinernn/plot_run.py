@@ -53,9 +53,9 @@ def plot(
     title = printable(name, 80)
     if (run.path / folder / "evaluation.json").exists():
         config = run.read_scores(evaluation).config or name
-        changed = config.removeprefix(f"{name}, ")
-        joint = " on " if changed == config else ", "
-        title = title if config == name else f"{title}{joint}{printable(changed, 60)}"
+        changed = config.removeprefix(name)
+        is_own = not changed or changed.startswith(" with ")
+        title += printable(changed if is_own else f" on {config}", 64)
         evidence = read_evidence(run, evaluation)
     story = plotting.Story(
         title=title.replace("$", r"\$"),

@@ -141,8 +141,8 @@ def test_evaluation_on_another_configs_data(sinernn, trained: Run):
     drawing = shlex.split(command.split("draw it with: ")[1])
     network = ": rnn_tanh, 1 layer of 4 units, 33 parameters, seed 0"
     assert evaluated.out.splitlines()[0] == f"{trained.path}{network}"
-    assert "evaluated on default, evaluation.horizon=70, test part: " in evaluated.out
-    title = "tiny, device=cpu, dtype=float32, refine=null on default, evaluation.horizon=70: "
+    assert "evaluated on default with evaluation.horizon=70, test part: " in evaluated.out
+    title = "tiny, device=cpu, dtype=float32, refine=null on default with evaluation.horizon=70: "
     assert title in drawn_text(sinernn, *drawing[1:])
     assert title not in drawn_text(sinernn, "plot", "latest")
 

@@ -388,7 +388,7 @@ def test_overrides_of_training_in_eval(trained: Run):
 def test_evaluated_settings_are_written(trained: Run):
     """What a run was evaluated on is written beside its scores."""
     scores = evaluating.evaluate(trained, ["signal.period=20", "engine=torch"])
-    assert scores.config.endswith("refine=null, signal.period=20")
+    assert scores.config.endswith("refine=null with signal.period=20")
     assert scores.judged["signal"]["period"] == 20
     assert scores.judged["evaluation"]["horizon"] == 60
     own = trained.read_scores()
