@@ -156,6 +156,8 @@ class Checkpointer:
             with suppress(RunFileError):  # the first error is what matters
                 if not isinstance(error, InterruptedRunError) and isinstance(error, Exception):
                     self.run.write_metrics(self.position.rows)  # they show what led to the error
+            diverged_at = getattr(error, "update", None)
+            self.facts = self.facts.model_copy(update={"diverged_at": diverged_at})
             with suppress(RunFileError):
                 self._close(getattr(error, "run_status", status))
             if (explained := self._explained(error)) is not error:
@@ -235,7 +237,8 @@ class Checkpointer:
                 f"the state of update {saved} is kept in {path}" if saved else "nothing was saved"
             )
             settings = " or ".join(calmer_settings(self.experiment.config))
-            return TrainingDivergedError(f"{error}; {kept}; try {settings}")
+            message = f"{error}; {kept}; try {settings}"
+            return TrainingDivergedError(message, update=error.update)
         if isinstance(error, RunFileError) and is_there(path):
             way_out = f"then continue with: {command_line('resume', path)}"
             return RunFileError(f"{error}; fix that, {way_out}")

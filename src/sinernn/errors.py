@@ -169,7 +169,7 @@ class RunBusyError(SinernnError):
 
 
 class TrainingDivergedError(SinernnError):
-    """The loss or a weight is no longer finite.
+    """The loss or a weight is no longer finite, or the loss is far above that of the start.
 
     Example:
         >>> settings = ["signal.amplitude=1e6", "windows.normalize=false", "model.cell=rnn_relu"]
@@ -184,6 +184,10 @@ class TrainingDivergedError(SinernnError):
 
     exit_code = 3
     run_status = "diverged"
+
+    def __init__(self, message: str, *, update: int | None = None) -> None:
+        super().__init__(message)
+        self.update = update
 
 
 class InterruptedRunError(SinernnError):

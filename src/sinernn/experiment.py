@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sinernn import compilation, engines, evaluating, plot_run, provenance
 from sinernn.checkpointing import (
     Checkpointer,
@@ -35,7 +37,7 @@ from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
 from sinernn.runs.directory import create_run, open_run
 from sinernn.runs.facts import Origin, Resumption, RunFacts
 from sinernn.runs.files import to_json
-from sinernn.training import Record, run_updates
+from sinernn.training import Record, check_last_loss, learning_rates, run_updates
 
 START = "start"
 """Name of the checkpoint that a run with another run's weights starts from."""
@@ -231,6 +233,11 @@ def _run_to_the_end(
                 observers.notify(Observer.record, record, partial(checkpointer.weights, record))
                 if is_stopping and (place := place_in_training(record, experiment.config)):
                     raise _interrupted(run, place, stop)
+            check_last_loss(
+                checkpointer.position.rows,
+                of_zero=float(np.square(experiment.objective.samples, dtype=np.float64).mean()),
+                of_first=partial(_first_loss, checkpointer),
+            )
             run.save_model(run.best_checkpoint()[1])  # a kill may have come before it
         summary = _evaluate_and_draw(run, checkpointer.facts, stop, figures=figures)
         observers.notify(Observer.finish, summary)
@@ -238,6 +245,16 @@ def _run_to_the_end(
         observers.notify(Observer.fail, error)
         raise
     return summary
+
+
+def _first_loss(checkpointer: Checkpointer) -> float:
+    """Return the loss of a run's first update, which is done again."""
+    experiment, facts = checkpointer.experiment, checkpointer.facts
+    start, _ = _starting_checkpoint(experiment, recorded_start(checkpointer.run, facts), "")
+    choice = EngineChoice(facts.engine, facts.device)
+    engine = engines.build(choice, experiment.network, start.state, experiment.objective)
+    windows, rates = experiment.plan(0, 1), learning_rates(experiment.config.training, 0, 1)
+    return float(engine.advance(windows.starts, windows.resets, rates)[0])
 
 
 def _records(checkpointer: Checkpointer) -> Iterator[Record | RefineRecord]:

@@ -49,7 +49,8 @@ def plot(
     if evaluation is not None:
         run.require_evaluation(evaluation)
     folder = run.evaluation_folder(evaluation)
-    name, evidence = run.read_facts().name or run.path.name, None
+    facts, evidence = run.read_facts(), None
+    name = facts.name or run.path.name
     title = printable(name, 80)
     if (run.path / folder / "evaluation.json").exists():
         config = run.read_scores(evaluation).config or name
@@ -57,6 +58,8 @@ def plot(
         is_own = not changed or changed.startswith(" with ")
         title += printable(changed if is_own else f" on {config}", 64)
         evidence = read_evidence(run, evaluation)
+    if facts.diverged_at is not None:
+        title += f", diverged at update {facts.diverged_at}"
     story = plotting.Story(
         title=title.replace("$", r"\$"),
         metrics=run.read_metrics(),

@@ -1,7 +1,7 @@
 """Run the updates: a generator of records; the consumer prints and saves."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,9 @@ from sinernn.data.windows import Planner
 from sinernn.engines import Engine
 from sinernn.errors import TrainingDivergedError
 from sinernn.refine.records import MetricsRow
+
+MAX_GROWTH = 100
+"""Training has diverged if its last loss is so many times that of the start."""
 
 PIECE_SECONDS = 0.1  # short enough for Ctrl-C and a progress bar, long enough to cost nothing
 
@@ -126,6 +129,41 @@ def run_updates(
             pending = np.empty(0)
 
 
+def check_last_loss(
+    rows: Sequence[MetricsRow], *, of_zero: float, of_first: Callable[[], float]
+) -> None:
+    """Check that training did not end far above the loss that it started from.
+
+    Args:
+        rows: All metrics. A refinement that came back down makes good for the updates.
+        of_zero: Loss of an output of zero, scaled units squared: the first update's can be tiny,
+            by luck or because the weights are another run's.
+        of_first: Returns the loss of the first update.
+
+    Raises:
+        TrainingDivergedError: The last loss exceeds the larger of both by `MAX_GROWTH`.
+    """
+    losses = {int(row["step"] or 0): _loss(row) for row in rows if row["phase"] == "training"}
+    refined = [_loss(row) for row in rows if row["phase"] == "refine"]
+    last = min([*losses.values()][-1:] + [loss for loss in refined if loss == loss])
+    if last <= MAX_GROWTH * of_zero:
+        return
+    start, whose = max((of_first(), "the first update's"), (of_zero, "that of an output of zero"))
+    if last <= MAX_GROWTH * start:
+        return
+    good = [step for step, loss in losses.items() if loss <= MAX_GROWTH * start]
+    update = next(step for step in losses if step > max(good, default=0))
+    raise TrainingDivergedError(
+        f"training diverged at update {update}: from there on its loss was more than {MAX_GROWTH} "
+        f"times {whose} ({start:.2e}), and at the end it is {last:.2e}",
+        update=update,
+    )
+
+
+def _loss(row: MetricsRow) -> float:
+    return float("nan") if row["loss"] in (None, "") else float(row["loss"])
+
+
 def row_intervals(settings: Training) -> list[int]:
     """Return the numbers of updates at whose multiples the metrics have a row."""
     intervals = (settings.log_every, settings.evaluate_every, settings.checkpoint_every)
@@ -144,4 +182,4 @@ def _require_finite(losses: Float[np.ndarray, " n"], done: int) -> None:
 
 
 def _diverged(update: int, what: str) -> TrainingDivergedError:
-    return TrainingDivergedError(f"training diverged at update {update}: {what}")
+    return TrainingDivergedError(f"training diverged at update {update}: {what}", update=update)

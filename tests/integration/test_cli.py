@@ -31,6 +31,11 @@ COMMANDS = [
     ["config", "schema"],
 ]  # fmt: skip
 
+EXPLODING = (
+    "model.cell=rnn_relu", "model.hidden_size=16", "training.learning_rate=3", "training.steps=100",
+    "training.gradient_clip=null", "refine=null", "--quiet",
+)  # fmt: skip
+
 
 def test_the_main_job_from_config_to_figures(installed):
     trained = installed("train", TINY, "device=cpu")
@@ -147,14 +152,14 @@ def test_evaluation_on_another_configs_data(sinernn, trained: Run):
     assert title not in drawn_text(sinernn, "plot", "latest")
 
 
-def drawn_text(sinernn, *words: str) -> str:
+def drawn_text(sinernn, *words: str, figure: str = "closed_loop") -> str:
     """The text of a figure."""
     import matplotlib as mpl
 
     with mpl.rc_context():
         mpl.rcParamsDefault["svg.fonttype"] = "none"
         try:
-            path = sinernn(*words, "--figure", "closed_loop", "--format", "svg").out.strip()
+            path = sinernn(*words, "--figure", figure, "--format", "svg").out.strip()
         finally:
             mpl.rcParamsDefault["svg.fonttype"] = "path"
     lines = re.findall(r"<text[^>]*>([^<]+)</text>", Path(path).read_text(encoding="utf-8"))
@@ -236,6 +241,28 @@ def test_exit_code_of_divergence(sinernn):
     )  # fmt: skip
     assert outcome.code == 3
     assert outcome.err.startswith("training diverged at update ")
+
+
+def test_exit_code_of_a_loss_that_exploded(sinernn):
+    """Its network stays finite; what was saved is kept, and the figure names the same update."""
+    outcome = sinernn("train", TINY, *EXPLODING)
+    assert outcome.code == 3
+    assert outcome.err.startswith("training diverged at update 5: from there on its loss was ")
+    assert "the state of update 100 is kept in runs/" in outcome.err
+    assert Run(Path("runs/latest")).read_facts().diverged_at == 5
+    assert "diverged at update 5" in drawn_text(sinernn, "plot", "latest", figure="loss")
+    assert sinernn("eval", "latest").code == 0
+
+
+def test_plot_of_a_run_without_rows(sinernn):
+    """The message says why there is none; the command that it proposes makes a run with rows."""
+    assert sinernn("train", TINY, *EXPLODING, "seed=1").code == 3
+    failed = sinernn("plot", "latest")
+    assert failed.code == 1
+    assert "has no rows, since the run diverged at update 4 before its first; for" in failed.err
+    words = shlex.split(failed.err.split("every update: ")[1])
+    assert "training diverged at update " in sinernn(*words[1:]).err
+    assert sinernn("plot", "latest").out.endswith("loss.png\n")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

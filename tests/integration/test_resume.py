@@ -218,6 +218,22 @@ def test_resume_a_diverged_run(here: Path):
         experiment.resume(runs[0])
 
 
+@pytest.mark.parametrize("record", [1, 15])
+def test_resume_a_run_that_explodes(here: Path, record: int):
+    """It diverges at the same update as without the interruption, and with the same files."""
+    config = tiny("dtype=float64", "model.cell=rnn_relu", "model.hidden_size=16",
+                  "training.learning_rate=3", "training.gradient_clip=null", "training.steps=100")  # fmt: skip
+    runs: list[Run] = []
+    message = r"update 5: from there on .* first update's \(2\.22e\+00\)"
+    with pytest.raises(TrainingDivergedError, match=message):
+        experiment.train(config, observers=[Watching(start=runs.append)])
+    run = begun(config, dies_at(record))
+    with pytest.raises(TrainingDivergedError, match=message):
+        experiment.resume(run)
+    assert contents(run) == contents(runs[0])
+    assert run.read_facts().diverged_at == 5
+
+
 def test_resume_a_finished_run(here: Path):
     """It is evaluated and drawn again."""
     run = experiment.train(tiny()).run

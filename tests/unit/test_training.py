@@ -5,7 +5,7 @@ from sinernn.config.sections import Training
 from sinernn.data.windows import Plan
 from sinernn.errors import TrainingDivergedError
 from sinernn.model.network import Network
-from sinernn.training import learning_rates, run_updates
+from sinernn.training import check_last_loss, learning_rates, run_updates
 
 
 class CountingEngine:
@@ -137,3 +137,36 @@ def test_weight_not_finite():
     """Training ends before it is saved."""
     with pytest.raises(TrainingDivergedError, match=r"update 20: a weight is no longer finite"):
         records(CountingEngine(bad_weight_at=10))
+
+
+def check(losses, *, refined=(), first=2.0):
+    rows = [{"phase": "training", "step": 10 * n, "loss": loss} for n, loss in enumerate(losses, 1)]
+    rows += [{"phase": "refine", "step": n, "loss": loss} for n, loss in enumerate(refined)]
+    check_last_loss(rows, of_zero=1.0, of_first=lambda: first)
+
+
+@pytest.mark.parametrize(
+    ("losses", "refined", "first"),
+    [
+        pytest.param([1e70, 200.0], [], 2.0, id="not above the bound"),
+        pytest.param([1e-9, 1e-3, 99.0], [], 1e-12, id="a first loss near zero"),
+        pytest.param([5e3], [], 1e4, id="weights of another run on other data"),
+        pytest.param([1e70, 1e70], [None, 1e9, 3.0, np.inf, np.nan], 2.0, id="refinement"),
+        pytest.param(["1e70", "3.0"], ["", "2e9"], 2.0, id="rows of a resumed run"),
+    ],
+)
+def test_a_last_loss_that_is_no_divergence(losses, refined, first):
+    check(losses, refined=refined, first=first)
+
+
+def test_a_last_loss_far_above_the_first():
+    """The message names the update from which it was, both losses and the factor."""
+    message = (
+        r"update 30: from there on its loss was more than 100 times the first update's "
+        r"\(2\.00e\+00\), and at the end it is 2\.01e\+02$"
+    )
+    with pytest.raises(TrainingDivergedError, match=message) as caught:
+        check([1e70, 1.0, 1e70, "201"])
+    assert caught.value.update == 30
+    with pytest.raises(TrainingDivergedError, match=r"update 10: .* that of an output of zero"):
+        check([101.0], refined=[None, np.inf, 1e9], first=1e-12)

@@ -15,7 +15,7 @@ from pydantic_core import from_json
 from safetensors.numpy import save
 
 from sinernn.arrays import Float
-from sinernn.errors import RunBusyError, RunFileError, UsageError
+from sinernn.errors import RunBusyError, RunFileError, UsageError, command_line
 from sinernn.evaluation.results import Scores
 from sinernn.refine.records import MetricsRow
 from sinernn.runs.checkpoints import (
@@ -291,7 +291,13 @@ class Run:
                     except ValueError as error:
                         raise damaged(path, f"{name}: {error}") from error
         if is_empty:
-            raise RunFileError(f"{path}: has no rows; the run ended before its first")
+            update = self.read_facts().diverged_at
+            what = "ended" if update is None else f"diverged at update {update}"
+            message = f"{path}: has no rows, since the run {what} before its first"
+            if update != 1:
+                again = command_line("train", self.config_path)
+                message += f"; for a row of every update: {again} training.log_every=1"
+            raise RunFileError(message)
         return {name: np.array(column) for name, column in columns.items()}
 
     def write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:

@@ -49,6 +49,9 @@ class TrainingFacts(JsonModel):
     """Number of updates in the config."""
 
     updates: Count = 0
+    diverged_at: Count | None = None
+    """The update at which training diverged."""
+
     refine_iterations: Count = 0
     started: str | None = None
     resumed: list[Resumption] = Field(default=[])
