@@ -1,3 +1,4 @@
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta, timezone
@@ -42,7 +43,9 @@ def test_runs_of_the_same_second(here: Path):
     ],
 )  # fmt: skip
 def test_a_name_becomes_one_safe_folder(here: Path, name: str, folder: str):
-    assert make_run(name=name).path == Path(f"runs/20261124-120005-{folder}")
+    path = make_run(name=name).path
+    assert path == Path(f"runs/20261124-120005-{folder}")
+    assert not folder.isascii() or shlex.quote(str(path)) == str(path)  # no shell needs quotes
 
 
 def test_latest_is_a_relative_link_to_the_newest(here: Path):
