@@ -14,6 +14,7 @@ from rich.text import Text
 from sinernn.cli.output import print_json, print_line
 from sinernn.config import Config
 from sinernn.errors import Problem, printable
+from sinernn.evaluation.metrics import counted
 from sinernn.evaluation.results import Scores
 from sinernn.model.network import Params
 from sinernn.observers import Observer, Summary
@@ -174,7 +175,7 @@ def print_problems(problems: Sequence[Problem], console: Console | None = None) 
 
 def print_scores(run: Run, scores: Scores) -> None:
     """Print scores: what was evaluated and on what, a table, then the conclusions in words."""
-    layers, units = _count(scores.num_layers, "layer"), _count(scores.hidden_size, "unit")
+    layers, units = counted(scores.num_layers, "layer"), counted(scores.hidden_size, "unit")
     print_line(
         f"{run.path}: {scores.cell}, {layers} of {units}, {scores.parameters} parameters, "
         f"seed {scores.seed}"
@@ -241,7 +242,7 @@ def print_verification(verification: Verification) -> None:
 def _closed_loop_table(scores: Scores) -> Table:
     """Return a table of the errors of network and baselines, one row per horizon."""
     count, baselines = len(scores.origins), scores.baselines
-    worst = f"worst of {_count(count, 'origin')}"
+    worst = f"worst of {counted(count, 'origin')}"
     names = ["steps", "network", worst, *(baseline.name for baseline in baselines)]
     table = Table(
         *(Column(name, justify="right") for name in names),
@@ -307,10 +308,6 @@ def _dynamics(scores: Scores) -> str:
         f"long-term behaviour: {places}; largest Lyapunov exponent {exponent:+.1e} per step "
         f"({meaning})"
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _error(value: float | None) -> str:

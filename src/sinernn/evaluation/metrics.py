@@ -72,6 +72,6 @@ def finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def count_steps(steps: int) -> str:
-    """Return a number of steps with its unit."""
-    return f"{steps} step{'s' if steps > 1 else ''}"
+def counted(number: int, unit: str = "step") -> str:
+    """Return a number with its unit, in the plural if needed."""
+    return f"{number} {unit}{'s' if number > 1 else ''}"

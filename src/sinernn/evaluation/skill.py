@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sinernn.evaluation.metrics import HorizonError, count_steps, finite
+from sinernn.evaluation.metrics import HorizonError, counted, finite
 from sinernn.evaluation.results import Skill
 
 EXACT = 1e-6
@@ -46,14 +46,14 @@ def _compare(
 ) -> str:
     last, best = network[-1], min(baselines, key=lambda name: baselines[name][-1].median)
     theirs = baselines[best][-1].median
-    words = f"{_comparison(last.median, theirs, best, title)} at {count_steps(last.horizon)}"
+    words = f"{_comparison(last.median, theirs, best, title)} at {counted(last.horizon)}"
     wins = [
         row.horizon
         for index, row in enumerate(network)
         if row.median * _EQUAL < min(table[index].median for table in baselines.values())
     ]
     if wins and last.median > theirs * _EQUAL:
-        words += f"; better than every baseline up to {count_steps(wins[-1])}"
+        words += f"; better than every baseline up to {counted(wins[-1])}"
     return words
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sinernn.arrays import Float
-from sinernn.evaluation.metrics import count_steps
+from sinernn.evaluation.metrics import counted
 from sinernn.plotting.style import (
     BASELINE_LINES,
     FAINT,
@@ -59,7 +59,7 @@ def spectra(story: Story) -> Figure:
     axes.plot(frequency, power_spectrum(truth), color=FAINT, linewidth=4, label="truth")
     if np.isfinite(run).all():
         axes.plot(frequency, power_spectrum(run), color=MODEL, linewidth=1.2, label="free run")
-        title = f"{story.title}: power spectra over {count_steps(len(truth))}"
+        title = f"{story.title}: power spectra over {counted(len(truth))}"
     else:
         title = f"{story.title}: power spectrum; the free run diverged, and has none"
     axes.set(xlabel="frequency (1 / time unit)", ylabel="power (signal units²)")

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from sinernn.evaluation.metrics import count_steps
+from sinernn.evaluation.metrics import counted
 from sinernn.plotting.style import ACCENT, FAINT, MODEL, TRUTH, Story, add_legend, readable_limits
 
 _LAST_STEPS = 100  # of the free run, highlighted
@@ -24,7 +24,7 @@ def orbit(story: Story) -> Figure:
         axes.set(xlabel=x, ylabel=y)
         axes.set(xlim=readable_limits(driven[0], free[0]), ylim=readable_limits(driven[1], free[1]))
     first = figure.axes[0]
-    first.set_title(f"{story.title}: hidden state over {count_steps(len(dynamics.driven))}")
+    first.set_title(f"{story.title}: hidden state over {counted(len(dynamics.driven))}")
     add_legend(figure, first)
     return figure
 

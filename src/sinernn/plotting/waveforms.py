@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sinernn.arrays import Float
 from sinernn.evaluation.forecasts import Evidence, Forecasts
-from sinernn.evaluation.metrics import count_steps
+from sinernn.evaluation.metrics import counted
 from sinernn.plotting.style import (
     ACCENT,
     FAINT,
@@ -97,7 +97,7 @@ def tutorial(story: Story) -> Figure:
     axes.scatter(time[1:], prediction, s=14, color=MODEL, zorder=3, label="free run of the network")
     axes.set(xlabel="time (time units)", ylabel="signal (signal units)")
     _limit_to_readable(axes, forecasts, origin, stop)
-    axes.set_title(f"{story.title}: the first {count_steps(stop)} of a free run")
+    axes.set_title(f"{story.title}: the first {counted(stop)} of a free run")
     add_legend(figure, axes)
     return figure
 
