@@ -20,8 +20,9 @@ from rich.console import Console
 import commands
 from commands import COMMAND, started, wait_until
 from examples import REPOSITORY, TINY
-from sinernn.cli.terminal import TrainingProgress, print_problems
+from sinernn.cli.terminal import ClosedPipe, TrainingProgress, print_problems
 from sinernn.errors import Place, Problem
+from sinernn.interrupts import StopSignals
 from sinernn.runs import Run
 from sinernn.training import Record
 
@@ -379,17 +380,62 @@ def test_every_group_lists_its_commands(sinernn, group: list[str]):
     assert all(f" {name} " in told for name in named)
 
 
-def test_progress_reader_leaves(here: Path):
-    """Training goes on when nobody reads its progress any more."""
-    words = ("training.log_every=1", "--no-figures")
+@pytest.mark.parametrize("words", [("--quiet",), ()])
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_reader_leaves_during_training(here: Path, closed: str, words: tuple[str, ...]):
+    """It ends as with Ctrl-C: saved, and with its exit code and message."""
     pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with started(COMMAND, "train", TINY, *words, **pipes) as process:
-        assert process.stderr is not None
-        process.stderr.close()
-        assert process.stdout is not None
-        out = process.stdout.read().decode()
-    assert process.returncode == 0
-    assert "one step ahead" in out
+    words = ("training.steps=1000000", "training.checkpoint_every=null", *words)
+    with started(COMMAND, "train", TINY, *words, **pipes, text=True) as process:
+        other = process.stderr if closed == "stdout" else process.stdout
+        getattr(process, closed).close()
+        printed = other.read().splitlines()
+    assert process.returncode == 130
+    if closed == "stdout":
+        assert printed[-1].startswith("interrupted at update ")
+        assert "continue with: sinernn resume runs/" in printed[-1]
+    run = Run(Path("runs/latest"))
+    assert run.read_facts().status == "interrupted"
+    assert run.load_checkpoint("last").state.updates == run.read_facts().updates > 0
+
+
+def signal_after_records(stderr: int, *before: signal.Signals) -> int | None:
+    """The signal that ends a training of two records whose progress goes to a descriptor."""
+    with os.fdopen(stderr, "w") as stream, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        patch.setattr(sys, "stdout", None)  # as of a daemon
+        watching = ClosedPipe()
+        with StopSignals() as stop:
+            for number in before:
+                signal.raise_signal(number)
+            for step in (1, 2):
+                row = Record(step, np.array([0.25]), 0.1, is_row=True, is_checkpoint=False)
+                watching.record(row, dict)
+    return stop.signal_number
+
+
+def without_reader(ends: tuple[int, int]) -> int:
+    """The end that is written to, when the other one is closed."""
+    os.close(ends[0])
+    return ends[1]
+
+
+@pytest.mark.parametrize("before", [(), (signal.SIGINT,), (signal.SIGTERM,)])
+def test_reader_leaves_with_a_signal(before: tuple[signal.Signals, ...]):
+    """Ctrl-C reaches `tee` too: the run then ends by the first signal, not unsaved by a second."""
+    found = signal_after_records(without_reader(os.pipe()), *before)
+    assert found == (*before, signal.SIGINT)[0]
+
+
+def test_no_poll(monkeypatch: pytest.MonkeyPatch):
+    """Training goes on where a system cannot ask for the state of a pipe, as Windows."""
+    monkeypatch.delattr("select.poll")
+    assert signal_after_records(without_reader(os.pipe())) is None
+
+
+def test_terminal_closes():
+    """Training goes on, as `nohup` and `disown` ask for."""
+    assert signal_after_records(without_reader(os.openpty())) is None
 
 
 def test_the_module_is_the_command_line(here: Path):
@@ -442,12 +488,15 @@ def test_a_bar_is_drawn_on_a_terminal():
 
 
 def test_scores_reader_leaves(sinernn, trained: Run):
-    """Scores are written although nobody reads what is printed."""
+    """Scores are written although nobody reads what is printed, which the exit code reports."""
     run = Path("runs/latest").resolve()
     (run / "evaluation.json").unlink()
-    with started(COMMAND, "eval", "runs/latest", stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with started(COMMAND, "eval", "runs/latest", **pipes, text=True) as process:
         process.stdout.close()
+        err = process.stderr.read()
+    assert err == "the output: Broken pipe; everything saved so far is kept\n"
+    assert process.returncode == 130
     assert (run / "evaluation.json").exists()
 
 

@@ -77,6 +77,9 @@ def main() -> None:
         silence_output(f"{place}: {error.strerror or error}; everything saved so far is kept")
         sys.exit(1)
     except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # Typer and Rich end the process
+            silence_output("the output: Broken pipe; everything saved so far is kept")
+            sys.exit(130)
         if ended.code == 130:  # Typer's exit code for Ctrl-C
             typer.echo("interrupted", err=True)
         raise

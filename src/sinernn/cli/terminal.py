@@ -1,8 +1,13 @@
 """Terminal output: progress on stderr, results as text and tables on stdout."""
 
 import json
+import os
+import select
+import signal
+import stat
+import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 
 from rich import box
 from rich.cells import cell_len
@@ -136,15 +141,33 @@ class TrainingProgress(Observer):
         self._console.print(printable(line, 2000), soft_wrap=True)
 
 
+class ClosedPipe(Observer):
+    """Ends training as Ctrl-C does when the reader of stdout or stderr has left, as in `| head`."""
+
+    def __init__(self) -> None:
+        self._pipes = select.poll() if hasattr(select, "poll") else None  # not on Windows
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with suppress(OSError, ValueError):  # not a file, or closed
+                if self._pipes and stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
+                    self._pipes.register(stream.fileno(), 0)  # no event but a closed other end
+
+    def record(self, record: Record | RefineRecord, weights: Callable[[], Params]) -> None:
+        """Check both, without waiting."""
+        if self._pipes and self._pipes.poll(0):
+            self._pipes = None
+            with suppress(KeyboardInterrupt):  # the run is ending already
+                signal.raise_signal(signal.SIGINT)
+
+
 @contextmanager
 def training_progress(config: Config, *, quiet: bool) -> Generator[list[Observer]]:
-    """Show the progress of training on stderr."""
+    """Show the progress of training on stderr, and end it when nobody reads the output any more."""
     if quiet:
-        yield []
+        yield [ClosedPipe()]
         return
     stages = config.refine.stages if config.refine else ()
     with TrainingProgress(config.training.steps, [each.iterations for each in stages]) as shown:
-        yield [shown]
+        yield [shown, ClosedPipe()]
 
 
 def compiling() -> AbstractContextManager[None]:
