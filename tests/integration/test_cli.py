@@ -11,7 +11,6 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlparse
 
 import numpy as np
 import pytest
@@ -285,15 +284,11 @@ def test_a_stopped_process_has_saved_what_it_had(here: Path, number: int, code: 
 
 def test_config_commands(sinernn):
     """Configs are written, shown, validated and described."""
-    assert sinernn("config", "init", "tutorial").out == "tutorial.yaml\n"
+    assert sinernn("config", "init", "tutorial").out == "tutorial.yaml\nsinernn.schema.json\n"
     shipped = (REPOSITORY / "configs/tutorial.yaml").read_text()
-    schema, text = Path("tutorial.yaml").read_text().split("\n", 1)
-    assert text == shipped.split("\n", 1)[1]
-    # An editor finds the schema from wherever the config was written.
-    uri = schema.removeprefix("# yaml-language-server: $schema=")
-    assert json.loads(Path(urlparse(uri).path).read_text())["title"] == "sinernn config"
+    assert Path("tutorial.yaml").read_text().split("\n", 1)[1] == shipped.split("\n", 1)[1]
     assert sinernn("config", "init", "tutorial").err.startswith("tutorial.yaml: already exists")
-    assert sinernn("config", "init", "--to", "mine.yaml").out == "mine.yaml\n"
+    assert sinernn("config", "init", "--to", "mine.yaml").out.startswith("mine.yaml\n")
     assert sinernn("config", "init", "--to", "no/mine.yaml").code == 2
     assert sinernn("config", "validate", "tutorial.yaml", "mine.yaml").out == (
         "tutorial.yaml: valid\nmine.yaml: valid\n"
@@ -306,6 +301,44 @@ def test_config_commands(sinernn):
     assert "seed: 3  # seed=3\n" in told
     assert "engine: auto  # default\n" in told
     assert "properties" in json.loads(sinernn("config", "schema").out)
+
+
+@pytest.mark.parametrize("to", ["mine.yaml", "configs of mine/mine.yaml"])
+def test_schema_of_a_new_config(sinernn, here: Path, to: str):
+    """It is next to the config, so that both can be moved to another machine."""
+    Path(to).parent.mkdir(exist_ok=True)
+    outcome = sinernn("config", "init", "--to", to)
+    first = Path(to).read_text().splitlines()[0]
+    schema = Path(to).with_name(first.removeprefix("# yaml-language-server: $schema="))
+    assert outcome.out.splitlines() == [to, str(schema)]
+    assert json.loads(schema.read_text()) == json.loads(sinernn("config", "schema").out)
+    assert sinernn("config", "init", "--to", f"{to}.yaml").code == 0
+
+
+@pytest.mark.parametrize("folder", ["", "configs of mine/"])
+def test_schema_of_another_version(sinernn, here: Path, folder: str):
+    """It is kept; the command in the remark replaces it."""
+    schema = Path(folder, "sinernn.schema.json")
+    schema.parent.mkdir(exist_ok=True)
+    for content in ("", "{}"):
+        schema.write_text(content)
+        outcome = sinernn("config", "init", "--to", f"{folder}of{content}.yaml")
+        assert (outcome.code, outcome.out) == (0, f"{folder}of{content}.yaml\n")
+        assert schema.read_text() == content
+    command = outcome.err.split("replace it with: ")[1]
+    commands.run_shell(f"PATH={COMMAND.parent}:$PATH; {command}")
+    assert sinernn("config", "init", "--to", f"{folder}a.yaml").err == ""
+
+
+@pytest.mark.parametrize("to", ["mine.yaml", "sinernn.schema.json"])
+def test_config_init_writes_both_or_none(sinernn, here: Path, to: str):
+    """If the schema cannot be written, the config is not either."""
+    if to == "mine.yaml":
+        Path("sinernn.schema.json").symlink_to("nowhere")
+    outcome = sinernn("config", "init", "--to", to)
+    message = "sinernn.schema.json: already exists; choose another file with --to\n"
+    assert (outcome.code, outcome.err) == (2, message)
+    assert not Path(to).exists()
 
 
 def test_validate_several_files(sinernn):

@@ -1,5 +1,8 @@
 """`sinernn config`: write, check and explain configs."""
 
+import shlex
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +10,10 @@ import typer
 
 from sinernn.cli.output import print_json, print_line
 from sinernn.cli.parsing import Command, ConfigArgument, Overrides
-from sinernn.errors import ConfigError, Problem, UsageError, collect_problems
+from sinernn.errors import ConfigError, Problem, UsageError, collect_problems, printable
+
+SCHEMA = "sinernn.schema.json"
+"""Copy of the JSON Schema next to a config, which editors find on any machine."""
 
 config_app = typer.Typer(help="Write, check and explain configs.", no_args_is_help=True)
 
@@ -17,7 +23,7 @@ def init_command(
     name: Annotated[str, typer.Argument(help="Name of a shipped config.")] = "default",
     to: Annotated[Path | None, typer.Option(help="File to write; default: NAME.yaml here.")] = None,
 ) -> None:
-    """Write a shipped config to start from.
+    """Write a shipped config to start from, and its JSON Schema for editors.
 
     Example: sinernn config init tutorial
     """
@@ -27,17 +33,34 @@ def init_command(
     if name not in shipped:
         raise UsageError(f"{name}: not a shipped config; choose one of {', '.join(shipped)}")
     target = to or Path(f"{name}.yaml")
+    schema, packaged = target.parent / SCHEMA, shipped[name].with_name("schema.json").read_bytes()
+    text = shipped[name].read_bytes().replace(b"$schema=schema.json", f"$schema={SCHEMA}".encode())
+    files = [(target, text), (schema, packaged)]
     try:
-        text = shipped[name].read_text(encoding="utf-8")
-        # A shipped config refers to the schema next to it; a copy needs its full path.
-        schema = shipped[name].with_name("schema.json").absolute().as_uri()
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text.replace("$schema=schema.json", f"$schema={schema}", 1))
+        found = schema.read_bytes() if schema.exists() else None
+        _write_new(files if found is None else files[:1])
     except FileExistsError as error:
-        raise UsageError(f"{target}: already exists; choose another file with --to") from error
+        message = f"{error.filename}: already exists; choose another file with --to"
+        raise UsageError(message) from error
     except OSError as error:
-        raise UsageError(f"{target}: cannot be written: {error.strerror}") from error
+        raise UsageError(f"{error.filename}: cannot be written: {error.strerror}") from error
     print_line(target)
+    if found is None:
+        print_line(schema)
+    elif found.split() != packaged.split():  # line ends may differ
+        remark = "kept, but it differs from this version's; replace it with: sinernn config schema"
+        remark = printable(f"{schema}: {remark} > {shlex.quote(str(schema))}", 5000)
+        typer.echo(remark, err=True)
+
+
+def _write_new(files: Sequence[tuple[Path, bytes]]) -> None:
+    """Write new files: all of them, or none."""
+    with ExitStack() as undo:
+        for path, content in files:
+            with path.open("xb") as file:
+                undo.callback(path.unlink)
+                file.write(content)
+        undo.pop_all()
 
 
 @config_app.command("show", cls=Command)
