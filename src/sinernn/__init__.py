@@ -15,25 +15,26 @@ Example:
     True
 """
 
-from typing import TYPE_CHECKING, Any
-
-from sinernn.errors import (
-    ConfigError,
-    DeviceError,
-    InterruptedRunError,
-    RunBusyError,
-    RunFileError,
-    RunNotFoundError,
-    SinernnError,
-    TrainingDivergedError,
-    UsageError,
-)
+TYPE_CHECKING = False  # type checkers take it for true; `typing` itself is slow to import
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from sinernn.config import load_config
     from sinernn.config.sections import Config, Evaluation, Limits, Model, Split, Training, Windows
     from sinernn.data.series import Series
     from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines
+    from sinernn.errors import (
+        ConfigError,
+        DeviceError,
+        InterruptedRunError,
+        RunBusyError,
+        RunFileError,
+        RunNotFoundError,
+        SinernnError,
+        TrainingDivergedError,
+        UsageError,
+    )
     from sinernn.evaluating import evaluate
     from sinernn.experiment import resume, train
     from sinernn.observers import Observer
@@ -50,6 +51,20 @@ _MODULES = {
         "sinernn.config.sections",
     ),
     **dict.fromkeys(("Sine", "SumOfSines", "MackeyGlass"), "sinernn.data.synthetic"),
+    **dict.fromkeys(
+        (
+            "ConfigError",
+            "DeviceError",
+            "InterruptedRunError",
+            "RunBusyError",
+            "RunFileError",
+            "RunNotFoundError",
+            "SinernnError",
+            "TrainingDivergedError",
+            "UsageError",
+        ),
+        "sinernn.errors",
+    ),
     "Observer": "sinernn.observers",
     "Refine": "sinernn.refine.stages",
     "Series": "sinernn.data.series",
@@ -70,8 +85,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    # Imported on first use: `sinernn --help` must not wait for numpy and pydantic.
+def __getattr__(name: str) -> "Any":
+    # Imported on first use: `sinernn --help` must not wait for numpy and pydantic, and `__main__`
+    # guards against Ctrl-C only what is imported after this module.
     if name == "__version__":
         from importlib.metadata import version
 

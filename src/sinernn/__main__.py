@@ -1,5 +1,18 @@
-"""`python -m sinernn` is the command line."""
+"""Entry point of the command line, also as `python -m sinernn`; it imports nothing at first."""
 
-from sinernn.cli import main
+import sys
 
-main()
+
+def entry_point() -> None:
+    """Run the command line; Ctrl-C ends it without a traceback, also while modules are imported."""
+    try:
+        from sinernn import cli
+
+        cli.main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    entry_point()

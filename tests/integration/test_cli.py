@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from sinernn.runs import Run
 from sinernn.training import Record
 
 GROUPS = [[], ["config"]]
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+ENTRY = PROJECT["scripts"]["sinernn"].split(":")
 COMMANDS = [
     ["train"], ["eval"], ["plot"], ["config", "init"], ["config", "show"], ["config", "validate"],
     ["config", "schema"],
@@ -211,6 +214,41 @@ def test_a_wrong_option_is_wrong_usage(sinernn):
         outcome = sinernn("train", TINY, *words)
         assert outcome.code == 2
         assert f"No such option: {name}" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("export", "there are train, resume, verify, eval, plot, config"),
+        ("polt", "did you mean sinernn plot?"), ("evaluate", "did you mean sinernn eval?"),
+        ("predict", "did you mean sinernn eval?"), ("check", "did you mean sinernn verify?"),
+        ("conf", "did you mean sinernn config?"),
+        ("config shwo", "did you mean sinernn config show?"),
+        ("config check", "did you mean sinernn config validate?"),
+        ("config export", "there are init, show, validate, schema"),
+    ],
+)  # fmt: skip
+def test_a_command_that_is_not_there(sinernn, words: str, advice: str):
+    """A synonym's or a typo's command is suggested, none that merely has similar letters."""
+    outcome = sinernn(*words.split())
+    assert (outcome.code, outcome.err) == (2, f"sinernn {words}: no such command; {advice}\n")
+
+
+@pytest.mark.parametrize("module", ["sinernn.cli", "typer", "sinernn.errors", "typing"])
+def test_ctrl_c_while_modules_are_imported(module: str):
+    """It ends without a traceback, from the entry point on, which imports nothing before."""
+    code = (
+        "import importlib.abc, signal, sys\n"
+        "class Interrupting(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        name == {module!r} and signal.raise_signal(signal.SIGINT)\n"
+        f"sys.modules.pop({module!r}, None)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        f"from {ENTRY[0]} import {ENTRY[1]}\n"
+        f"{ENTRY[1]}()\n"
+    )
+    outcome = commands.run(sys.executable, "-c", code)
+    assert (outcome.code, outcome.err) == (130, "interrupted\n")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import typer
 from sinernn.cli.config import config_app
 from sinernn.cli.eval import eval_command
 from sinernn.cli.output import silence_output
-from sinernn.cli.parsing import Command
+from sinernn.cli.parsing import Command, Group
 from sinernn.cli.plot import plot_command
 from sinernn.cli.resume import resume_command
 from sinernn.cli.train import train_command
@@ -32,6 +32,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 """Every command, by its name, in the order of `--help`."""
 
 app = typer.Typer(
+    cls=Group,
     help="Train and evaluate small recurrent networks on time series: one YAML file per "
     "experiment.",
     no_args_is_help=True,

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from sinernn.cli.output import print_json, print_line
-from sinernn.cli.parsing import Command, ConfigArgument, Overrides
+from sinernn.cli.parsing import Command, ConfigArgument, Group, Overrides
 from sinernn.errors import ConfigError, Problem, UsageError, collect_problems, printable
 
 SCHEMA = "sinernn.schema.json"
 """Copy of the JSON Schema next to a config, which editors find on any machine."""
 
-config_app = typer.Typer(help="Write, check and explain configs.", no_args_is_help=True)
+config_app = typer.Typer(cls=Group, help="Write, check and explain configs.", no_args_is_help=True)
 
 
 @config_app.command("init")

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
-from sinernn.errors import ConfigError, Place, Problem
+from sinernn.errors import ConfigError, Place, Problem, UsageError
 
 ConfigArgument = Annotated[Path, typer.Argument(help="YAML file of the experiment.")]
 RunArgument = Annotated[str, typer.Argument(help="Run directory, its name, or latest.")]
@@ -20,6 +20,41 @@ RunsDir = Annotated[Path, typer.Option(help="Folder of the run directories.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Figures = Annotated[bool, typer.Option(help="Draw the overview figure at the end.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
+
+SYNONYMS = {
+    "train": ("fit", "learn", "run", "start"),
+    "resume": ("continue", "restart"),
+    "verify": ("check", "reproduce"),
+    "eval": ("evaluate", "forecast", "predict", "score", "test"),
+    "plot": ("draw", "figure", "figures", "graph"),
+    "config": ("settings",),
+    "init": ("create", "initialise", "initialize", "new"),
+    "show": ("print", "view"),
+    "validate": ("check",),
+}
+"""Other words for commands."""
+
+
+class Group(TyperGroup):
+    """Commands, with a suggestion for an unknown one: a synonym's command, or a typo's."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command.
+
+        Raises:
+            UsageError: There is none of this name.
+        """
+        word, known = args[0], list(self.commands)
+        if word in known or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        from sinernn.config.overrides import nearest
+
+        meant = [name for name in known if word.lower() in SYNONYMS.get(name, ())]
+        guess = next(iter(meant), None) or nearest(word, known, cutoff=0.7)
+        advice = f"there are {', '.join(known)}"
+        if guess:
+            advice = f"did you mean {ctx.command_path} {guess}?"
+        raise UsageError(f"{ctx.command_path} {word}: no such command; {advice}")
 
 
 class Command(TyperCommand):

@@ -111,10 +111,10 @@ def override_for_option(words: Sequence[str], known: Iterable[str]) -> str | Non
     return " or ".join(f"{key}={value}" for key in keys) or None
 
 
-def nearest(word: str, known: Sequence[str]) -> str | None:
+def nearest(word: str, known: Sequence[str], *, cutoff: float = 0.6) -> str | None:
     """Return the known word most similar to `word`, or one that it abbreviates, or None."""
     word = word[:100].lower()
-    similar = get_close_matches(word, known, n=1, cutoff=0.6)
+    similar = get_close_matches(word, known, n=1, cutoff=cutoff)
     longer = [each for each in known if len(word) > 2 and each.startswith(word)]
     return next(iter([*similar, *longer]), None)
 
