@@ -210,10 +210,12 @@ def test_user_errors(sinernn, arguments: list[object], code: int, message: str):
 
 
 def test_a_wrong_option_is_wrong_usage(sinernn):
+    """It is one line, which names the command that lists the options."""
     for words, name in ((["--epochs", "3"], "--epochs"), (["-x3"], "-x")):
         outcome = sinernn("train", TINY, *words)
         assert outcome.code == 2
-        assert f"No such option: {name}" in outcome.err
+        assert outcome.err.startswith(f"No such option: {name}")
+        assert outcome.err.partition("; see ")[2] == "sinernn train -h\n"
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
-"""Whatever stands in names and values, a terminal sees no control codes."""
+"""What a terminal sees: no control codes, and nothing that is cut or broken inside of a word."""
 
 from pathlib import Path
 
 import pytest
 
 from examples import TINY
+from sinernn import cli
 from sinernn.config import load_config
 from sinernn.errors import ConfigError
 
 RED = "\x1b[31m"
+COLUMNS = [60, 80, 120]
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,19 @@ def test_several_problems_stay_several_lines(here: Path):
     with pytest.raises(ConfigError, match="sed") as caught:
         load_config("a.yaml")
     assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+@pytest.mark.parametrize(
+    "command", ["", "config", *cli.COMMANDS, *(f"config {name}" for name in ("init", "show", "validate", "schema"))]
+)  # fmt: skip
+def test_help_on_a_terminal(sinernn, monkeypatch: pytest.MonkeyPatch, command: str, columns: int):
+    """Every word is whole in lines that fit; the command of the example is not broken."""
+    monkeypatch.setenv("COLUMNS", "1000")
+    wide = sinernn(*command.split(), "--help").out
+    monkeypatch.setenv("COLUMNS", str(columns))
+    narrow = sinernn(*command.split(), "--help").out
+    assert narrow.split() == wide.split()
+    examples = [line for line in narrow.splitlines() if line.startswith("  Example: sinernn ")]
+    assert examples == [line for line in wide.splitlines() if "Example: " in line]
+    assert all(len(line) <= columns for line in narrow.splitlines() if line not in examples)

@@ -38,6 +38,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 for _name, _function in COMMANDS.items():
     app.command(_name, cls=Command)(_function)

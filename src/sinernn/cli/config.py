@@ -18,7 +18,7 @@ SCHEMA = "sinernn.schema.json"
 config_app = typer.Typer(cls=Group, help="Write, check and explain configs.", no_args_is_help=True)
 
 
-@config_app.command("init")
+@config_app.command("init", cls=Command)
 def init_command(
     name: Annotated[str, typer.Argument(help="Name of a shipped config.")] = "default",
     to: Annotated[Path | None, typer.Option(help="File to write; default: NAME.yaml here.")] = None,
@@ -67,7 +67,7 @@ def _write_new(files: Sequence[tuple[Path, bytes]]) -> None:
 def show_command(
     config: ConfigArgument,
     overrides: Overrides = None,
-    sources: Annotated[bool, typer.Option(help="Show where each value was set.")] = False,
+    sources: Annotated[bool, typer.Option("--sources", help="Show where values were set.")] = False,
 ) -> None:
     """Print a config with every default written out and every override applied.
 
@@ -80,7 +80,7 @@ def show_command(
     typer.echo(to_yaml(settings, sources=sources), nl=False)
 
 
-@config_app.command("validate")
+@config_app.command("validate", cls=Command)
 def validate_command(
     configs: Annotated[list[Path], typer.Argument(help="YAML files to check.")],
 ) -> None:
@@ -100,7 +100,7 @@ def validate_command(
         raise ConfigError(problems)
 
 
-@config_app.command("schema")
+@config_app.command("schema", cls=Command)
 def schema_command() -> None:
     """Print the JSON Schema of configs, for editors.
 

@@ -1,7 +1,7 @@
 """Typer extensions: argument types and `key=value` overrides."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -12,9 +12,7 @@ ConfigArgument = Annotated[Path, typer.Argument(help="YAML file of the experimen
 RunArgument = Annotated[str, typer.Argument(help="Run directory, its name, or latest.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(
-        help="Settings to change, as in model.hidden_size=32.", metavar="[KEY=VALUE]..."
-    ),
+    typer.Argument(help="Settings to change, as in model.hidden_size=32.", metavar="KEY=VALUE"),
 ]
 RunsDir = Annotated[Path, typer.Option(help="Folder of the run directories.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -58,22 +56,35 @@ class Group(TyperGroup):
 
 
 class Command(TyperCommand):
-    """A command that explains the right form of a setting typed as an option."""
+    """A command whose usage errors are one message, and whose help is wrapped, not cut."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments after the command.
 
         Raises:
             ConfigError: An option is a setting.
+            UsageError: The arguments are wrong.
         """
         words = list(args)
         try:
             return super().parse_args(ctx, args)
-        except Exception as error:  # typer's class for an unknown option has no public name
+        except Exception as error:  # typer's classes of wrong usage have no public names
             option = getattr(error, "option_name", None)
             if option is not None and any(each.name == "overrides" for each in self.params):
                 _explain_setting(option, words)
-            raise
+            if not hasattr(error, "format_message"):
+                raise
+            message = cast("Any", error).format_message().rstrip(".")
+            raise UsageError(f"{message}; see {ctx.command_path} -h") from error
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write the description; the example is a command, which is not wrapped."""
+        self.help = (self.help or "").replace("\n\nExample:", "\n\n\b\nExample:")
+        super().format_help_text(ctx, formatter)
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """Return the first sentence, which the list of commands wraps."""
+        return super().get_short_help_str(limit=1000)
 
 
 def _explain_setting(option: str, words: list[str]) -> None:
