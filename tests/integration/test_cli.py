@@ -50,7 +50,7 @@ def test_the_main_job_from_config_to_figures(installed):
     assert f"{run}/figures/overview.png" in trained.out.splitlines()
     assert "one step ahead: RMSE" in trained.out
     assert "skill: " in trained.out
-    assert "worst of 3 origins" in trained.out
+    assert "3 origins" in trained.out
 
     evaluated = installed("eval", "runs/latest")
     assert evaluated.code == 0

@@ -1,16 +1,28 @@
 """What a terminal sees: no control codes, and nothing that is cut or broken inside of a word."""
 
+import io
+import re
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rich.console import Console
 
-from examples import TINY
+from commands import wait_until
+from examples import TINY, refining
 from sinernn import cli
+from sinernn.cli.output import wrapped
+from sinernn.cli.terminal import TrainingProgress
 from sinernn.config import load_config
 from sinernn.errors import ConfigError
+from sinernn.refine.records import RefineRecord
+from sinernn.runs import Run
+from sinernn.training import Record
 
 RED = "\x1b[31m"
 COLUMNS = [60, 80, 120]
+STATE = refining(np.zeros(1)).state.refine
 
 
 @pytest.mark.parametrize(
@@ -43,6 +55,34 @@ def test_several_problems_stay_several_lines(here: Path):
     assert len(str(caught.value).splitlines()) == 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["eval", "latest"], ["eval", "latest", "evaluation.horizon=5"], ["verify", "latest", "-q"],
+        ["resume", "latest", "--no-figures"], ["resume", "latest", "model.hidden_size=8"], ["eval", "sine"],
+        ["config", "show", TINY], ["config", "show", TINY, "--sources"], ["config", "export"],
+        ["config", "validate", TINY, "no.yaml"], ["train", TINY, "model.hidden_size=99999999"],
+        ["plot", "latest", "--figure", "sine"], ["plot", "latest", "--format", "sine"],
+        ["train", "--epochs"], ["train"],
+    ],
+    ids=lambda words: "-".join(Path(word).name for word in words),
+)  # fmt: skip
+def test_output_on_a_terminal(
+    sinernn, trained: Run, monkeypatch: pytest.MonkeyPatch, words: list[object]
+):
+    """It has the words that a pipe gets, in lines that fit or are one command, path or quote."""
+    piped = sinernn(*words)
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    for columns in COLUMNS:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        shown = sinernn(*words)
+        plain = re.sub("\x1b\\[[?0-9;]*[a-zA-Z]", "", shown.out + shown.err)
+        assert plain.split() == (piped.out + piped.err).split()
+        long = [line for line in plain.splitlines() if len(line) > columns]
+        assert all("\n" not in wrapped(line.strip(), 1) for line in long if " # " not in line)
+
+
 @pytest.mark.parametrize("columns", COLUMNS)
 @pytest.mark.parametrize(
     "command", ["", "config", *cli.COMMANDS, *(f"config {name}" for name in ("init", "show", "validate", "schema"))]
@@ -57,3 +97,35 @@ def test_help_on_a_terminal(sinernn, monkeypatch: pytest.MonkeyPatch, command: s
     examples = [line for line in narrow.splitlines() if line.startswith("  Example: sinernn ")]
     assert examples == [line for line in wide.splitlines() if "Example: " in line]
     assert all(len(line) <= columns for line in narrow.splitlines() if line not in examples)
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+def test_progress_on_a_terminal(columns: int):
+    """Nothing is cut off, in the longest lines of a usual training."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=columns, color_system=None)
+    with TrainingProgress(20000, [40, 90], console) as progress:
+        progress.compiling()  # a thread draws it
+        wait_until(lambda: "compiling" in console.file.getvalue())
+        row = Record(12345, np.array([0.25]), 0.1, is_row=True, is_checkpoint=False)
+        progress.record(row, dict)
+        row = RefineRecord(1, 84, 125, 0.611, 1.0, False, None, False, STATE)
+        progress.record(row, dict)
+    drawn = console.file.getvalue()
+    assert "…" not in drawn
+    words = "compiling once 12345/20000 2.50e-01 125 iterations 130, stage 2, 6.11e-01"
+    assert set(words.split()) <= set(drawn.split())
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+def test_wrapped(columns: int):
+    """Commands, quotes and the path at the beginning keep their spaces; a pipe gets one line."""
+    path, quote = "my runs/of a name that is long/x.yaml:3:1:", "'a value of some words'"
+    command = f"sinernn eval {'x' * 50} --name 'a b'"
+    line = (
+        f"{path} the value {quote} does not fit here; continue (with more words: {command}), " * 2
+    )
+    found = wrapped(line.strip(), columns)
+    for kept in (path, quote, f"{command}),"):
+        assert kept in found
+    assert " ".join(found.split()) == line.strip()
+    assert wrapped(line, None) == wrapped(line, 0) == line

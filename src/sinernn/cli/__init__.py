@@ -14,7 +14,7 @@ import typer
 
 from sinernn.cli.config import config_app
 from sinernn.cli.eval import eval_command
-from sinernn.cli.output import silence_output
+from sinernn.cli.output import print_prose, silence_output
 from sinernn.cli.parsing import Command, Group
 from sinernn.cli.plot import plot_command
 from sinernn.cli.resume import resume_command
@@ -70,7 +70,7 @@ def main() -> None:
 
                 print_problems(error.problems)
             else:
-                typer.echo(error, err=True)
+                print_prose(str(error), err=True)
         sys.exit(error.exit_code)
     except OSError as error:  # stdout or stderr: files of a run raise RunFileError
         place = "the output" if error.filename is None else printable(str(error.filename), 300)

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from sinernn.cli.output import print_json, print_line
+from sinernn.cli.output import print_json, print_line, print_prose, terminal_width, wrapped
 from sinernn.cli.parsing import Command, ConfigArgument, Group, Overrides
-from sinernn.errors import ConfigError, Problem, UsageError, collect_problems, printable
+from sinernn.errors import ConfigError, Problem, UsageError, collect_problems
 
 SCHEMA = "sinernn.schema.json"
 """Copy of the JSON Schema next to a config, which editors find on any machine."""
@@ -49,8 +49,7 @@ def init_command(
         print_line(schema)
     elif found.split() != packaged.split():  # line ends may differ
         remark = "kept, but it differs from this version's; replace it with: sinernn config schema"
-        remark = printable(f"{schema}: {remark} > {shlex.quote(str(schema))}", 5000)
-        typer.echo(remark, err=True)
+        print_prose(f"{schema}: {remark} > {shlex.quote(str(schema))}", err=True)
 
 
 def _write_new(files: Sequence[tuple[Path, bytes]]) -> None:
@@ -77,7 +76,9 @@ def show_command(
 
     settings = load_config(config, overrides or [])
     check(settings)
-    typer.echo(to_yaml(settings, sources=sources), nl=False)
+    for line in to_yaml(settings, sources=sources).splitlines():
+        width = None if " # " in line else terminal_width()  # a comment ends with its line
+        typer.echo(wrapped(line, width, indent=" " * 8))
 
 
 @config_app.command("validate", cls=Command)

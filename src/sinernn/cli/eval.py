@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sinernn.cli.output import print_json, print_line
+from sinernn.cli.output import print_json, print_line, print_prose
 from sinernn.cli.parsing import AsJson, Overrides, RunArgument, RunsDir
 from sinernn.errors import RunFileError, command_line
 
@@ -51,5 +51,5 @@ def eval_command(
     if failure:
         raise failure
     if result.name is not None and not as_json:
-        print_line(f"draw it with: {command_line('plot', opened.path)} --evaluation {result.name}")
+        print_prose(f"draw it with: {command_line('plot', opened.path)} --evaluation {result.name}")
         print_line(folder)

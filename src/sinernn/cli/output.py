@@ -1,18 +1,55 @@
-"""Lines and JSON on stdout."""
+"""Lines and JSON on stdout; lines of prose are wrapped on a terminal."""
 
 import json
 import os
+import re
 import sys
+import textwrap
 from contextlib import suppress
 
 import typer
 
 from sinernn.errors import printable
 
+UNBROKEN = re.compile(
+    r"sinernn (?:'[^']*'|[^';()`])+|(?<!\w)'[^']*'|^[^:]*/[^:]*:|\w+: [^\s,}]+(?=[,}])"
+)
+"""What keeps its spaces: commands, quotes, the path before a message, `key: value` in YAML."""
+
 
 def print_line(text: object) -> None:
     """Print one line; file names in it may contain any character."""
     typer.echo(printable(str(text), 5000))
+
+
+def print_prose(text: str, *, err: bool = False) -> None:
+    """Print one line, wrapped where it goes to a terminal."""
+    typer.echo(wrapped(printable(text, 5000), terminal_width(err=err)), err=err)
+
+
+def terminal_width(*, err: bool = False) -> int | None:
+    """Return the columns of the terminal; None if programs may read the output."""
+    stream = sys.stderr if err else sys.stdout
+    if stream is None or not stream.isatty():  # pyright: ignore[reportUnnecessaryComparison]
+        return None
+    from rich.console import Console
+
+    return Console(stderr=err).width
+
+
+def wrapped(line: str, width: int | None, *, indent: str = "  ") -> str:
+    """Break a line between words; what is longer than a line is left to the terminal."""
+    if not width:
+        return line
+    joined = UNBROKEN.sub(lambda match: match[0].replace(" ", "\0"), line)
+    lines = textwrap.wrap(
+        joined,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines).replace("\0", " ")
 
 
 def print_json(value: object) -> None:

@@ -12,11 +12,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from sinernn.cli.output import print_json, print_line
+from sinernn.cli.output import print_json, print_line, print_prose, wrapped
 from sinernn.config import Config
 from sinernn.errors import Problem, printable
 from sinernn.evaluation.metrics import counted
@@ -63,17 +63,19 @@ class TrainingProgress(Observer):
         self._steps, self._iterations = steps, iterations
         self._console = console or ProgressConsole()
         self._printed = {"update": -1, "refine": -1}  # the last line's tenth of the work
+        # On a narrower terminal the text is wrapped, and the bar leaves it the space.
+        is_wide = self._console.width >= 72 + 2 * len(str(sum(iterations)))
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[count]}"),
-            TextColumn("{task.fields[news]}"),
-            TimeRemainingColumn(),
+            BarColumn(40 if is_wide else 4),
+            TextColumn("{task.fields[text]}", table_column=Column(no_wrap=is_wide)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
             console=self._console,
         )
-        self._task = self._bar.add_task("training", total=steps, count="", news="")
+        # They appear with their first text: a run that cannot be trained shows none.
+        self._task = self._bar.add_task("training", total=steps, text="", visible=False)
         self._refine_task = self._bar.add_task(
-            "refining", total=sum(iterations), count="", news="", visible=False
+            "refining", total=sum(iterations), text="", visible=False
         )
 
     def __enter__(self) -> "TrainingProgress":
@@ -91,8 +93,7 @@ class TrainingProgress(Observer):
         if facts.updates:
             line += f", continues at update {facts.updates} of {self._steps}"
         self._print(line)
-        count = f"{facts.updates}/{self._steps} updates"
-        self._bar.update(self._task, completed=facts.updates, count=count)
+        self._show(self._task, f"{facts.updates}/{self._steps} updates", facts.updates)
 
     def remark(self, text: str) -> None:
         """Print a remark."""
@@ -100,7 +101,7 @@ class TrainingProgress(Observer):
 
     def compiling(self) -> None:
         """Print that kernels are being compiled."""
-        self._bar.update(self._task, news=COMPILING)
+        self._show(self._task, COMPILING)
         if not self._console.is_terminal:
             self._print(COMPILING)
 
@@ -111,7 +112,7 @@ class TrainingProgress(Observer):
             return
         news = f"{record.updates_per_second:.0f}/s, loss {record.loss:.2e}"
         count = f"{record.step}/{self._steps}"
-        self._bar.update(self._task, completed=record.step, count=f"{count} updates", news=news)
+        self._show(self._task, f"{count} updates, {news}", record.step)
         if record.is_row and self._is_next_tenth("update", record.step, self._steps):
             line = f"update {count}: {news}"
             if record.closed_loop_rmse is not None:
@@ -122,14 +123,17 @@ class TrainingProgress(Observer):
         # A stage may end early: the bar then skips its remaining iterations.
         total, place = sum(self._iterations), sum(self._iterations[: record.stage])
         place += self._iterations[record.stage] if record.is_stage_end else record.iteration + 1
-        count = f"{record.step} iterations of at most {total}"
-        news = f"stage {record.stage + 1} of {len(self._iterations)}"
+        text = f"{record.step} iterations of at most {total}"
+        text += f", stage {record.stage + 1} of {len(self._iterations)}"
         if record.iteration >= 0:
-            news += f", loss {record.loss:.2e}"
-        self._bar.update(self._refine_task, completed=place, count=count, news=news, visible=True)
+            text += f", loss {record.loss:.2e}"
+        self._show(self._refine_task, text, place)
         if record.closed_loop_rmse is not None and self._is_next_tenth("refine", place, total):
             rmse = f"closed-loop RMSE {record.closed_loop_rmse:.2e} (validation)"
-            self._print(f"refine: {count}, {news}, {rmse}")
+            self._print(f"refine: {text}, {rmse}")
+
+    def _show(self, task: TaskID, text: str, done: int | None = None) -> None:
+        self._bar.update(task, completed=done, text=text, visible=True)
 
     def _is_next_tenth(self, what: str, done: int, total: int) -> bool:
         """Whether a line is due where no bar is drawn: about ten, however long the run."""
@@ -138,7 +142,8 @@ class TrainingProgress(Observer):
         return tenth > before and not self._console.is_terminal
 
     def _print(self, line: str) -> None:
-        self._console.print(printable(line, 2000), soft_wrap=True)
+        width = self._console.width if self._console.is_terminal else None
+        self._console.print(wrapped(printable(line, 2000), width), soft_wrap=True)
 
 
 class ClosedPipe(Observer):
@@ -180,7 +185,8 @@ def print_problems(problems: Sequence[Problem], console: Console | None = None) 
     """Print every problem of a config; on a terminal with its line and a caret below."""
     console = console or ProgressConsole()
     for problem in problems:
-        place, message = problem.place, Text(str(problem))
+        width = console.width if console.is_terminal else None
+        place, message = problem.place, Text(wrapped(str(problem), width))
         message.stylize("bold", 0, len(str(place)))
         message.highlight_regex(r"got .+?(?=;|$)", "red")
         console.print(message, soft_wrap=True)
@@ -199,35 +205,37 @@ def print_problems(problems: Sequence[Problem], console: Console | None = None) 
 def print_scores(run: Run, scores: Scores) -> None:
     """Print scores: what was evaluated and on what, a table, then the conclusions in words."""
     layers, units = counted(scores.num_layers, "layer"), counted(scores.hidden_size, "unit")
-    print_line(
+    print_prose(
         f"{run.path}: {scores.cell}, {layers} of {units}, {scores.parameters} parameters, "
         f"seed {scores.seed}"
     )
     trained = f"{scores.updates} updates"
     if scores.refine_iterations:
         trained += f" and {scores.refine_iterations} iterations of refinement"
-    print_line(
+    print_prose(
         f"evaluated on {scores.config}, {scores.part} part: {scores.checkpoint} checkpoint, "
         f"after {trained}; errors in signal units"
     )
     open_loop = scores.open_loop
-    print_line(
+    print_prose(
         f"one step ahead: RMSE {_error(open_loop.rmse)}, "
         f"NRMSE {_number(open_loop.nrmse, '.2e')}, R² {_number(open_loop.r2, '.6g')}"
     )
-    Console(highlight=False, markup=False, emoji=False).print(_closed_loop_table(scores))
+    # Wider than any table: on the terminal's width values would be cut.
+    console = Console(highlight=False, markup=False, emoji=False, width=500)
+    console.print(_closed_loop_table(scores), "")
     for line in (_valid_time(scores), _oscillation(scores), _dynamics(scores)):
         if line:
-            print_line(line)
+            print_prose(line)
     for name, value in scores.model_dump(include=set(scores.model_extra or {})).items():
-        print_line(f"{name}: {json.dumps(value)}")
-    print_line(f"skill: {scores.skill.words}")
+        print_prose(f"{name}: {json.dumps(value)}")
+    print_prose(f"skill: {scores.skill.words}")
     for hint in scores.hints:
-        print_line(f"hint: try {hint.override}: {hint.because}")
+        print_prose(f"hint: try {hint.override}: {hint.because}")
     count = len(scores.origins)
     for number, origin in enumerate(scores.origins, start=1):
         if origin.diverged_at is not None:
-            print_line(f"origin {number} of {count} diverged at step {origin.diverged_at}")
+            print_prose(f"origin {number} of {count} diverged at step {origin.diverged_at}")
 
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
@@ -242,35 +250,38 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
         print_line(path)
     refined = facts.refine_iterations
     done = f"{facts.updates} updates" + (f" and {refined} iterations" if refined else "")
-    print_line(f"{done} in {facts.seconds} s on {facts.device}")
+    print_prose(f"{done} in {facts.seconds} s on {facts.device}")
     print_line(summary.run.path)
 
 
 def print_verification(verification: Verification) -> None:
     """Print whether the results agree; otherwise the differences and possible reasons."""
     if verification.agrees:
-        print_line(f"{verification.run}: reproduced bit for bit")
+        print_prose(f"{verification.run}: reproduced bit for bit")
         return
     wrong = ", ".join(name for name, agrees in verification.files.items() if not agrees)
-    print_line(f"{verification.run}: not reproduced; these files differ: {wrong}")
+    print_prose(f"{verification.run}: not reproduced; these files differ: {wrong}")
     for name, (then, now) in verification.scores.items():
         after = "unchanged" if then == now else f"now {_number(now, '.6e')}"
-        print_line(f"{name}: was {_number(then, '.6e')}, {after}")
+        print_prose(f"{name}: was {_number(then, '.6e')}, {after}")
     for name, (then, now) in verification.environment.items():
-        print_line(f"{name}: was {then}, now {now}")
+        print_prose(f"{name}: was {then}, now {now}")
     if not verification.environment:
-        print_line("the environment is unchanged; were files of the run or this package edited?")
+        print_prose("the environment is unchanged; were files of the run or this package edited?")
 
 
 def _closed_loop_table(scores: Scores) -> Table:
     """Return a table of the errors of network and baselines, one row per horizon."""
     count, baselines = len(scores.origins), scores.baselines
-    worst = f"worst of {counted(count, 'origin')}"
-    names = ["steps", "network", worst, *(baseline.name for baseline in baselines)]
+    worst = f"worst of\n{counted(count, 'origin')}"
+    names = ["steps", "network", worst]
+    names += [baseline.name.replace(" ", "\n") for baseline in baselines]
     table = Table(
         *(Column(name, justify="right") for name in names),
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        collapse_padding=True,
+        show_edge=False,
         title="closed loop: median RMSE up to a horizon",
         title_justify="left",
         title_style="",
