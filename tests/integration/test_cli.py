@@ -587,3 +587,12 @@ def test_plot_without_a_key(sinernn, trained: Run, file: str):
     """A run is drawn although its files lack a key."""
     Path("runs/latest", file).write_text("{}")
     assert sinernn("plot", "latest", "--figure", "overview").code == 0
+
+
+def test_eval_warns_of_free_runs_that_collapse(sinernn):
+    """After one update the free run stands still: a warning says that it left the attractor."""
+    long_enough = ["signal.length=4000", "evaluation.attractor_steps=500"]
+    sinernn("train", TINY, *long_enough, "training.steps=1", "refine=null", "--no-figures")
+    assert (
+        "\nwarning: 3 of 3 free runs left the attractor: fixed point (3); standard deviation "
+    ) in sinernn("eval", "latest").out

@@ -23,7 +23,7 @@ MODULES_IN_ORDER = (
     )),
     *(f"refine.{name}" for name in ("jacobian", "kernels", "solver", "problem", "lift", "loop")),
     "compilation", "engines.torch_engine", "interrupts", "training",
-    "evaluation", "evaluation.results", "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.forecasts",
+    "evaluation", "evaluation.results", "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.climate", "evaluation.forecasts",
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation.scores",
     "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs",

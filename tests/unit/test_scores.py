@@ -131,3 +131,58 @@ def test_advice_is_given_on_poor_scores_alone():
     assert advise(make_evidence(lambda truth: truth * np.nan), setting)
     constant = make_evidence(lambda truth: truth + 1, wave=np.ones_like)
     assert advise(constant, setting)
+
+
+def climate_of(outputs: np.ndarray, exponent: float = 0.0, **settings) -> dict:
+    """What is found of one free run, over steps enough to compare."""
+    evidence = make_evidence(steps=1000, origins=1, **settings)
+    evidence.dynamics.outputs[:] = outputs[:, None]
+    evidence.dynamics.exponents[:] = exponent
+    return scores(evidence)["dynamics"]
+
+
+def random_wave(time: np.ndarray) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=time.shape)
+
+
+def test_a_periodic_series_may_have_a_cycle():
+    found = climate_of(np.sin(0.2 * np.arange(2000)))
+    assert found["settles"] == {"limit cycle": 1}
+    assert found["climate"]["left"] == {}
+    assert found["climate"]["std_ratio"]["worst"] == pytest.approx(1, abs=0.01)
+    assert found["warning"] is None
+
+
+def test_a_cycle_without_known_period():
+    """The samples show that the series is periodic."""
+    found = climate_of(np.sin(0.2 * np.arange(2000)), period=None)
+    assert (found["settles"], found["warning"]) == ({"limit cycle": 1}, None)
+
+
+def test_a_cycle_of_an_irregular_series():
+    """It has left the attractor even if its statistics agree."""
+    repeated = np.tile(random_wave(np.arange(500.0)), 4)
+    found = climate_of(repeated, exponent=-0.1, wave=random_wave, period=None)
+    assert found["climate"]["std_ratio"]["worst"] == pytest.approx(1, abs=0.1)
+    assert found["climate"]["spectral_distance"]["worst"] < 0.5
+    assert found["climate"]["left"] == {"limit cycle": 1}
+    assert "limit cycle (1), where the series has none" in found["warning"]
+
+
+def test_a_fixed_point_has_left_the_attractor():
+    found = climate_of(np.full(2000, 0.5), exponent=-0.1)
+    assert found["climate"]["left"] == {"fixed point": 1}
+    assert "standard deviation 0 x the truth's over 500 steps" in found["warning"]
+
+
+def test_climate_of_a_diverged_run():
+    """What is infinite is null."""
+    found = climate_of(np.full(2000, np.nan), exponent=np.nan)
+    assert found["climate"]["left"] == {"divergence": 1}
+    assert found["climate"]["std_ratio"] == {"median": None, "worst": None}
+
+
+def test_no_climate_without_enough_samples():
+    assert scores(make_evidence(steps=400))["dynamics"]["climate"] is None
+    constant = make_evidence(steps=1000, wave=np.ones_like, period=None)
+    assert scores(constant)["dynamics"]["climate"] is None

@@ -227,6 +227,8 @@ def print_scores(run: Run, scores: Scores) -> None:
     for line in (_valid_time(scores), _oscillation(scores), _dynamics(scores)):
         if line:
             print_prose(line)
+    if scores.dynamics.warning:
+        print_prose(f"warning: {scores.dynamics.warning}")
     for name, value in scores.model_dump(include=set(scores.model_extra or {})).items():
         print_prose(f"{name}: {json.dumps(value)}")
     print_prose(f"skill: {scores.skill.words}")

@@ -83,6 +83,23 @@ class OscillationScore(JsonModel):
     amplitude_ratio: MedianAndWorst | None = None
 
 
+class ClimateScore(JsonModel):
+    """Statistics of free runs after their transient, relative to the truth's."""
+
+    left: dict[str, int] = Field(default={})
+    """Number of free runs that have left the attractor of the series, by where they settle."""
+
+    mean_shift: MedianAndWorst | None = None
+    """Distance of the means, in standard deviations."""
+
+    std_ratio: MedianAndWorst | None = None
+    """Of the stretch of 500 steps, in each free run, whose ratio is furthest from 1."""
+
+    range_ratio: MedianAndWorst | None = None
+    spectral_distance: MedianAndWorst | None = None
+    """Share of the variance at other frequencies than the truth's: 0 to 1."""
+
+
 class DynamicsScore(JsonModel):
     """Where free runs settle, and how fast nearby trajectories diverge."""
 
@@ -93,6 +110,12 @@ class DynamicsScore(JsonModel):
     lyapunov_exponent_per_time_unit: float | None = None
     lyapunov_resolution_per_step: float = 0.0
     """An exponent this small does not differ from 0."""
+
+    climate: ClimateScore | None = None
+    """None if the series or the free runs are too short to compare."""
+
+    warning: str | None = None
+    """In words, if free runs have left the attractor of the series."""
 
 
 class Hint(JsonModel):

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from sinernn.evaluation import results
-from sinernn.evaluation.dynamics import exponent_resolution, settled
+from sinernn.evaluation.climate import compare_climates, describe_departures
+from sinernn.evaluation.dynamics import Settled, exponent_resolution, settled
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.hints import Setting, find_hints
 from sinernn.evaluation.metrics import (
@@ -98,20 +99,52 @@ def score_oscillation(evidence: Evidence) -> results.OscillationScore | None:
 
 
 def score_dynamics(evidence: Evidence) -> results.DynamicsScore:
-    """Number of free runs by where they settle, and how fast nearby trajectories diverge."""
+    """Where free runs settle, how fast nearby trajectories diverge, and how the truth compares."""
     found = evidence.dynamics
-    counts = Counter(
+    places = [
         settled(outputs, float(exponent), std=evidence.spread)
         for outputs, exponent in zip(found.outputs, found.exponents, strict=True)
-    )
+    ]
+    climate, warning = _score_climate(evidence, places)
     bounded = found.exponents[~np.isnan(found.exponents)]  # of runs that did not diverge
     exponent = float(np.median(bounded)) if bounded.size else float("nan")
     return results.DynamicsScore(
-        settles={place.value: count for place, count in counts.most_common()},
+        settles={place.value: count for place, count in Counter(places).most_common()},
         lyapunov_exponent_per_step=finite(exponent),
         lyapunov_exponent_per_time_unit=finite(exponent / evidence.time_step),
         lyapunov_resolution_per_step=exponent_resolution(found.outputs.shape[1]),
+        climate=climate,
+        warning=warning,
     )
+
+
+def _score_climate(
+    evidence: Evidence, places: list[Settled]
+) -> tuple[results.ClimateScore | None, str | None]:
+    """Compare free runs with the truth; also a warning if some have left its attractor."""
+    truth = [segment for part in evidence.open_loop for segment in part.truth]
+    found = compare_climates(evidence.dynamics.outputs, truth) if evidence.spread else []
+    if not found:
+        return None, None
+    longest = max(truth, key=len)[: evidence.dynamics.outputs.shape[1]]
+    may_cycle = (
+        Settled.limit_cycle not in places
+        or evidence.period is not None
+        or settled(longest, 0.0, std=evidence.spread) == Settled.limit_cycle
+    )
+    left = Counter(
+        place.value
+        for run, place in zip(found, places, strict=True)
+        if not run.is_similar or (place == Settled.limit_cycle and not may_cycle)
+    )
+    climate = results.ClimateScore(
+        left=dict(left.most_common()),
+        mean_shift=_median_and_worst([run.mean_shift for run in found]),
+        std_ratio=_median_and_worst([run.std_ratio for run in found], best=1.0),
+        range_ratio=_median_and_worst([run.range_ratio for run in found], best=1.0),
+        spectral_distance=_median_and_worst([run.spectral_distance for run in found]),
+    )
+    return climate, describe_departures(found, left, may_cycle=may_cycle) if left else None
 
 
 def score_skill(evidence: Evidence) -> results.Skill:
@@ -169,6 +202,5 @@ def _ladder(table: list[HorizonError]) -> list[results.HorizonScore]:
 def _median_and_worst(values: list[float], *, best: float = 0.0) -> results.MedianAndWorst | None:
     if not values:
         return None
-    return results.MedianAndWorst(
-        median=float(np.median(values)), worst=max(values, key=lambda value: abs(value - best))
-    )
+    worst = max(values, key=lambda value: abs(value - best))
+    return results.MedianAndWorst(median=finite(float(np.median(values))), worst=finite(worst))

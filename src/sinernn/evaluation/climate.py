@@ -1,0 +1,132 @@
+"""The climate of free runs: their statistics over many steps, compared with the truth's.
+
+Forecasts of a chaotic series fail sooner or later, however good the network; a good one stays on
+the attractor all the same, and its free run has the statistics of the series.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sinernn.arrays import Float
+from sinernn.evaluation.dynamics import Settled
+from sinernn.evaluation.metrics import rmse
+
+STRETCH = 500
+"""Steps over which standard deviations and spectra are taken."""
+
+STD_RATIOS = (0.8, 1.2)
+"""Standard deviation of a stretch, divided by the truth's, of a free run on the attractor."""
+
+MAX_SPECTRAL_DISTANCE = 0.5
+"""Of a free run on the attractor: at least half of its variance is at the truth's frequencies."""
+
+_TINY = 1e-300  # power of a free run that stands still
+
+Stretches = Float[np.ndarray, "stretch channel step"]
+
+
+@dataclass(frozen=True)
+class Climate:
+    """Statistics of a free run, relative to the truth's; infinite if it diverged."""
+
+    mean_shift: float
+    """Distance between the means, in standard deviations."""
+
+    std_ratio: float
+    """Of the stretch whose standard deviation is furthest from the truth's."""
+
+    range_ratio: float
+    spectral_distance: float
+    """Share of the variance at other frequencies: from 0, equal spectra, to 1, disjoint ones."""
+
+    @property
+    def is_similar(self) -> bool:
+        """Whether the free run can be on the attractor of the series."""
+        low, high = STD_RATIOS
+        return low <= self.std_ratio <= high and self.spectral_distance <= MAX_SPECTRAL_DISTANCE
+
+
+def compare_climates(
+    runs: Float[np.ndarray, "run measured channel"], truth: Sequence[Float[np.ndarray, "_ channel"]]
+) -> list[Climate]:
+    """Compare the statistics of free runs with those of the series.
+
+    Args:
+        runs: After their transient, in the units of the truth.
+        truth: Segments of the series, without noise: a free run has none.
+
+    Returns:
+        One for each run; none at all if there is no stretch of 500 steps to compare, or if the
+        truth's own standard deviation differs as much from stretch to stretch as it may differ
+        between a free run and the truth.
+
+    Source:
+        Pathak, Lu, Hunt, Girvan and Ott (2017), Chaos 27, 121102: a network that replicates the
+        climate of a chaotic attractor; the statistics and bounds are our own.
+    """
+    long = [segment for segment in truth if len(segment) >= STRETCH]
+    if not long or runs.shape[1] < STRETCH:
+        return []
+    true = np.concatenate([_stretches(segment) for segment in long])
+    samples = np.concatenate(long)
+    mean, std = samples.mean(axis=0), rmse(samples.std(axis=0))
+    low, high = STD_RATIOS
+    if not np.all((low * std < _std(true)) & (_std(true) < high * std)):
+        return []
+    reach, spectrum = np.ptp(samples, axis=0).max(), _spectrum(true)
+    found: list[Climate] = []
+    with np.errstate(all="ignore"):  # a diverging run ends in NaN
+        for run in runs:
+            own = _stretches(run)
+            ratios = _std(own) / std
+            numbers = (
+                rmse(run.mean(axis=0) - mean) / std,
+                ratios[np.abs(ratios - 1).argmax()],
+                np.ptp(run, axis=0).max() / reach,
+                np.abs(_spectrum(own) - spectrum).sum() / 2,
+            )
+            found.append(Climate(*np.nan_to_num(numbers, nan=np.inf, posinf=np.inf).tolist()))
+    return found
+
+
+def describe_departures(
+    runs: Sequence[Climate], left: Mapping[str, int], *, may_cycle: bool
+) -> str:
+    """Return a warning of free runs that have left the attractor of the series.
+
+    Args:
+        runs: All free runs.
+        left: Number of those that have left, by where they settle.
+        may_cycle: Whether a limit cycle can be right, because the series is one.
+    """
+    places = ", ".join(f"{place} ({count})" for place, count in left.items())
+    words = f"{sum(left.values())} of {len(runs)} free runs left the attractor: {places}"
+    if Settled.limit_cycle in left and not may_cycle:
+        words += ", where the series has none"
+    ratio = max((run.std_ratio for run in runs), key=lambda value: abs(value - 1))
+    distance = max(run.spectral_distance for run in runs)
+    if np.isfinite(ratio):
+        words += f"; standard deviation {ratio:.2g} x the truth's over {STRETCH} steps"
+        if distance > MAX_SPECTRAL_DISTANCE:
+            words += f", {distance:.0%} of the variance at other frequencies"
+    return words
+
+
+def _stretches(samples: Float[np.ndarray, "n channel"]) -> Stretches:
+    """Return stretches that overlap by half."""
+    starts = range(0, len(samples) - STRETCH + 1, STRETCH // 2)
+    return np.stack([samples[start : start + STRETCH].T for start in starts])
+
+
+def _std(stretches: Stretches) -> Float[np.ndarray, " stretch"]:
+    """Return the standard deviation of each stretch: root mean square over the channels."""
+    return np.sqrt(np.mean(stretches.var(axis=2), axis=1))
+
+
+def _spectrum(stretches: Stretches) -> Float[np.ndarray, " frequency"]:
+    """Return the share of the variance at each frequency: the mean of windowed periodograms."""
+    deviations = stretches - stretches.mean(axis=2, keepdims=True)
+    power = np.abs(np.fft.rfft(np.hanning(STRETCH) * deviations)) ** 2
+    return power.sum(axis=(0, 1)) / max(float(power.sum()), _TINY)

@@ -1,0 +1,96 @@
+"""Whether a free run has the statistics of the series."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from sinernn.evaluation.climate import STRETCH, Climate, compare_climates, describe_departures
+
+STEPS = np.arange(2000)[:, None]
+SINE = np.sin(0.2 * STEPS)
+
+
+def compare(run: np.ndarray, truth: np.ndarray = SINE) -> Climate:
+    (found,) = compare_climates(run[None], [truth])
+    return found
+
+
+def test_climate_of_another_phase():
+    """A free run at another phase has the same statistics."""
+    found = compare(np.sin(0.2 * STEPS + 1))
+    # A stretch holds 15.9 periods: the tenth that is missing changes its variance by 1%.
+    assert found.std_ratio == pytest.approx(1, abs=0.01)
+    assert found.range_ratio == pytest.approx(1, abs=1e-3)
+    assert found.mean_shift < 0.01
+    assert found.spectral_distance < 1e-3
+    assert found.is_similar
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.3, 0.0])
+def test_climate_of_another_amplitude(factor: float):
+    found = compare(factor * SINE)
+    assert found.std_ratio == pytest.approx(factor, rel=0.01)
+    assert found.range_ratio == pytest.approx(factor, rel=1e-3)
+    assert not found.is_similar
+
+
+def test_climate_of_a_short_departure():
+    """It is visible in its own 500 steps, not in all."""
+    run = np.where((STEPS >= 1000) & (STEPS < 1000 + STRETCH), 0.5, 1.0) * SINE
+    assert compare(run).std_ratio == pytest.approx(0.5, abs=0.01)
+
+
+def test_climate_of_another_mean():
+    found = compare(SINE + 0.3)
+    assert found.mean_shift == pytest.approx(0.3 * np.sqrt(2), rel=0.01)
+
+
+def test_climate_of_another_frequency():
+    found = compare(np.sin(0.3 * STEPS))
+    assert found.spectral_distance == pytest.approx(1, abs=0.01)
+    assert not found.is_similar
+
+
+def test_climate_of_one_tone_of_two():
+    """Half of the variance is missing."""
+    truth = SINE + np.sin(0.5 * STEPS)
+    assert compare(np.sqrt(2) * SINE, truth).spectral_distance == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e200])
+def test_climate_of_divergence(value: float):
+    found = compare(np.where(STEPS < 900, SINE, value))
+    assert np.isinf(found.std_ratio)
+    assert not found.is_similar
+
+
+@pytest.mark.parametrize(
+    ("run", "truth"),
+    [
+        pytest.param(SINE[: STRETCH - 1], SINE, id="short run"),
+        pytest.param(SINE, SINE[: STRETCH - 1], id="short series"),
+        pytest.param(SINE, np.sin(0.002 * STEPS), id="slow series"),
+    ],
+)
+def test_climate_too_short_to_compare(run: np.ndarray, truth: np.ndarray):
+    assert compare_climates(run[None], [truth]) == []
+
+
+def test_climate_leaves_out_short_segments():
+    (whole,) = compare_climates(SINE[None], [SINE])
+    (found,) = compare_climates(SINE[None], [SINE, 9 * SINE[:100]])
+    assert found == whole
+
+
+def test_words_about_departures():
+    runs = [compare(0.5 * np.sin(0.3 * STEPS)), compare(SINE)]
+    assert describe_departures(runs, Counter({"limit cycle": 1}), may_cycle=False) == (
+        "1 of 2 free runs left the attractor: limit cycle (1), where the series has none; "
+        "standard deviation 0.5 x the truth's over 500 steps, 100% of the variance at other "
+        "frequencies"
+    )
+    diverged = [compare(SINE * np.nan)]
+    assert describe_departures(diverged, Counter({"divergence": 1}), may_cycle=True) == (
+        "1 of 1 free runs left the attractor: divergence (1)"
+    )
