@@ -19,6 +19,7 @@ from sinernn.data.windows import Origins, Scale, count_origins, spread, spread_o
 from sinernn.engines import Engine
 from sinernn.errors import RunFileError, UsageError
 from sinernn.evaluation.baselines import History, forecast_baselines
+from sinernn.evaluation.climate import compare_climates
 from sinernn.evaluation.dynamics import follow
 from sinernn.evaluation.forecasts import Evidence, Forecasts, OneStep
 from sinernn.evaluation.hints import Setting
@@ -109,6 +110,34 @@ def validation_measure(
         return rmse(scale.invert(forecasts) - after)
 
     return measure
+
+
+def climate_check(
+    config: Config,
+    series: Series,
+    scale: Scale,
+    network: Network,
+    *,
+    origins: int | None,
+    steps: int | None,
+) -> Callable[[Theta], bool]:
+    """Return whether free runs of so many steps keep the climate of the validation part.
+
+    As a function of the parameters; without `steps` any of them do.
+    """
+    if steps is None:
+        return lambda _: True
+    from sinernn.refine.problem import free_run
+
+    _, rows = place_origins(config, series, "validation", count=origins)
+    warmup = scale.apply(series.observed[rows][:, : config.evaluation.warmup])
+    truth = series.cut(series.observed, config.split.parts(series.lengths).validation)
+
+    def keeps_climate(theta: Theta) -> bool:
+        runs = scale.invert(free_run(theta, network, warmup, steps=steps))
+        return all(climate.is_similar for climate in compare_climates(runs, truth))
+
+    return keeps_climate
 
 
 def evaluate(

@@ -274,15 +274,16 @@ def _records(checkpointer: Checkpointer) -> Iterator[Record | RefineRecord]:
     from sinernn.refine import loop
 
     training = series.cut(series.observed, experiment.parts.train)
+    origins, steps = config.refine.origins, config.refine.climate_steps
+    selecting = (config, series, scale, network)
     yield from loop.refine(
         last.state.refine or loop.start(run.best_checkpoint()[1].state.params, network),
         [scale.apply(part) for part in training],
         network=network,
         stages=config.refine.stages,
         seed=config.seed,
-        measure=evaluating.validation_measure(
-            config, series, scale, network, origins=config.refine.origins
-        ),
+        measure=evaluating.validation_measure(*selecting, origins=origins),
+        keeps_climate=evaluating.climate_check(*selecting, origins=origins, steps=steps),
     )
 
 

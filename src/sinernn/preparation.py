@@ -18,6 +18,7 @@ from sinernn.data.windows import (
 )
 from sinernn.engines import Objective
 from sinernn.errors import ConfigError
+from sinernn.evaluation.climate import STRETCH, has_climate
 from sinernn.model.network import Network
 from sinernn.schema import Conflict
 
@@ -54,6 +55,7 @@ def prepare(config: Config) -> Experiment:
         except ValueError as error:
             conflict = Conflict(("windows.normalize",), f"{error}; use false")
             raise ConfigError([config.problem(conflict)]) from error
+    _require_climate(config, series, parts)
     planner = contiguous_planner
     if config.windows.order == "random":
         planner = partial(random_planner, seed=config.seed)
@@ -76,3 +78,17 @@ def prepare(config: Config) -> Experiment:
             carry_state=config.windows.carry_state,
         ),
     )
+
+
+def _require_climate(config: Config, series: Series, parts: Parts) -> None:
+    """Check that the validation part has statistics that `refine.climate_steps` can compare."""
+    if config.refine is None or config.refine.climate_steps is None:
+        return
+    if not has_climate(series.cut(series.observed, parts.validation)):
+        message = (
+            f"the validation part has no statistics to compare free runs with: it needs {STRETCH} "
+            "samples in a row, and a standard deviation that hardly varies from one such stretch "
+            "to the next; increase split.validation or signal.length, or use null"
+        )
+        settings = ("refine.climate_steps", "split.validation", "signal.length")
+        raise ConfigError([config.problem(Conflict(settings, message))])

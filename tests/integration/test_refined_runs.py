@@ -229,6 +229,62 @@ def test_a_refinement_that_is_lost_costs_nothing(here: Path, monkeypatch: pytest
     assert (best.state.params["readout.bias"] != last.state.params["readout.bias"]).all()
 
 
+SINE = ["signal.length=4000", "refine.climate_steps=500"]
+
+
+def test_climate_steps_select_the_network(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """Here only the network of the updates keeps the climate, although its error is higher."""
+    lowest = experiment.train(refined(*SINE), figures=False).run.load_checkpoint("best")
+    starts: list[np.ndarray] = []
+
+    def is_start(theta: np.ndarray) -> bool:
+        starts.append(theta)
+        return np.array_equal(theta, starts[0])
+
+    begin, keeps = loop.start, {"steps": 500, "origins": None}
+
+    def started(*arguments):
+        starts[:] = [begin(*arguments).theta]
+        return begin(*arguments)
+
+    monkeypatch.setattr(loop, "start", started)
+    monkeypatch.setattr(
+        evaluating, "climate_check", lambda *_, **given: is_start if given == keeps else None
+    )
+    best = experiment.train(refined(*SINE), figures=False).run.load_checkpoint("best")
+    np.testing.assert_array_equal(best.state.refine.best_theta, starts[0])
+    assert best.closed_loop_rmse > lowest.closed_loop_rmse
+
+
+@pytest.mark.parametrize(("factor", "kept"), [(1.0, True), (0.99, False), (1.01, False)])
+def test_climate_of_free_runs(factor: float, kept: bool):
+    """x[t+1] = 2 cos(a) x[t] - x[t-1] keeps it, by two linear units; a spiral does not."""
+    sine, lift = load_config(TINY).signal, 10.0
+    read = np.array([[2 * np.cos(2 * np.pi * sine.time_step / sine.period), -1.0]]) * factor
+    params = {
+        "rnn.weight_ih_l0": np.array([[1.0], [0.0]]),
+        "rnn.weight_hh_l0": np.array([[0.0, 0.0], [factor, 0.0]]),
+        "rnn.bias_ih_l0": np.array([lift, lift * (1 - factor)]),
+        "rnn.bias_hh_l0": np.zeros(2),
+        "readout.weight": read,
+        "readout.bias": -lift * read.sum(axis=1),
+    }
+    prepared = prepare(refined("model.hidden_size=2", "model.cell=rnn_relu", *SINE))
+    evaluated = prepared.config, prepared.series, prepared.scale, prepared.network
+    for steps, keeps in ((500, kept), (None, True)):
+        check_of = evaluating.climate_check(*evaluated, origins=2, steps=steps)
+        assert check_of(problem.flatten(params, prepared.network)) == keeps
+
+
+@pytest.mark.parametrize("too_short", [["signal.length=3320"], [SINE[0], "signal.period=500"]])
+def test_no_climate_to_keep(too_short: list[str]):
+    """The validation part has 498 samples, or its stretches differ."""
+    with pytest.raises(
+        ConfigError, match=r"refine.climate_steps=500: the validation part has no statistics"
+    ):
+        prepare(refined(*too_short, SINE[1]))
+
+
 @pytest.mark.campaign
 def test_default_recipe(here: Path):
     """The default recipe follows a sine over 65 periods.
@@ -367,6 +423,8 @@ def test_progress_bar_of_refinement():
          "use null"),
         (["refine.origins=12"],
          "refine.origins=12: must be at most 11, as many as fit into the validation part, got 12"),
+        (["refine.climate_steps=499"],
+         "refine.climate_steps=499: must be at least 500, got 499"),
         (["refine.stages=3"],
          "refine.stages=3: must be a list of sections with keys such as loop, sequences, warmup, horizon, got "
          "3"),

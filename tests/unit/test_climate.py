@@ -4,8 +4,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from sinernn.evaluation.climate import STRETCH, Climate, compare_climates, describe_departures
+from sinernn.refine.stages import Refine
 
 STEPS = np.arange(2000)[:, None]
 SINE = np.sin(0.2 * STEPS)
@@ -75,6 +77,13 @@ def test_climate_of_divergence(value: float):
 )
 def test_climate_too_short_to_compare(run: np.ndarray, truth: np.ndarray):
     assert compare_climates(run[None], [truth]) == []
+
+
+def test_shortest_climate_steps():
+    """Free runs that select a network are long enough to compare."""
+    assert Refine(climate_steps=STRETCH).climate_steps == STRETCH
+    with pytest.raises(ValidationError, match="greater than or equal to 500"):
+        Refine(climate_steps=STRETCH - 1)
 
 
 def test_climate_leaves_out_short_segments():

@@ -29,6 +29,7 @@ def test_settings_that_memory_names():
         ("training.checkpoint_every=100", "training.checkpoint_every=10"),
         ("evaluation.warmup=50", "evaluation.warmup=2000"),
         ("refine.origins=8", "refine.origins=100"),
+        ("refine.climate_steps=500", "refine.climate_steps=50000"),
         ("evaluation.horizon=2000", "evaluation.horizon=4000"),
         ("evaluation.origins=8", "evaluation.origins=16"),
         ("evaluation.attractor_steps=2000", "evaluation.attractor_steps=4000"),

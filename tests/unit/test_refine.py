@@ -362,6 +362,40 @@ def test_best_is_kept(cell):
     assert [r.state.best_error for r in records if r.is_best][-1] == last.best_error
 
 
+@pytest.mark.parametrize(
+    ("keeping", "best"),
+    [
+        pytest.param([True, True, True], 1, id="all"),
+        pytest.param([True, False, True], 2, id="not the lowest error"),
+        pytest.param([True, False, False], 0, id="the start alone"),
+        pytest.param([False, False, True], 2, id="the last alone"),
+        pytest.param([False, False, False], 1, id="none"),
+    ],
+)
+def test_best_keeps_the_climate(keeping: list[bool], best: int):
+    """A network that keeps the climate is better than all that do not, whatever their errors."""
+    network, errors, seen = make_network("rnn_tanh"), (0.3, 0.1, 0.2), []
+
+    def measure(theta):
+        seen.append(theta)
+        return errors[len(seen) - 1]
+
+    def keeps_climate(theta):
+        return keeping[[np.array_equal(theta, other) for other in seen].index(True)]
+
+    *_, last = refine(
+        start(network.initial_params(0), network),
+        SEGMENTS,
+        network=network,
+        stages=[replace_stage(STAGES[1], iterations=2, measure_every=1)],
+        seed=0,
+        measure=measure,
+        keeps_climate=keeps_climate,
+    )
+    assert last.state.best_error == errors[best]
+    np.testing.assert_array_equal(last.state.best_theta, seen[best])
+
+
 def test_diverging_start():
     """It ends its stages and keeps the start."""
     network = make_network("rnn_relu")

@@ -239,6 +239,7 @@ _CAUSES = {
     "evaluation.part": ("signal.length", "model.hidden_size"),
     "refine.stages": ("refine", "model.hidden_size"),
     "refine.origins": ("evaluation.origins", "evaluation.horizon"),
+    "refine.climate_steps": ("refine.origins", "evaluation.origins"),
 }
 """Other settings on which the same memory depends."""
 

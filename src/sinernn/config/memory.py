@@ -44,7 +44,11 @@ def estimate_memory_gb(config: Config, extent: Extent) -> dict[str, float]:
     if refine:
         sizes["refine.stages"] = max(_jacobian_bytes(network, stage) for stage in refine.stages)
         # Samples, forecasts, and their differences.
-        sizes["refine.origins"] = 8 * 8 * (refine.origins or evaluation.origins) * forecast
+        origins = refine.origins or evaluation.origins
+        sizes["refine.origins"] = 8 * 8 * origins * forecast
+        # All free runs in scaled and signal units; of one a spectrum of overlapping stretches.
+        free_runs = network.channels * (refine.climate_steps or 0)
+        sizes["refine.climate_steps"] = 8 * (3 * origins + 16) * free_runs
     return {setting: size / GIGABYTE for setting, size in sizes.items()}
 
 

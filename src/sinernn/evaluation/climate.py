@@ -48,6 +48,20 @@ class Climate:
         return low <= self.std_ratio <= high and self.spectral_distance <= MAX_SPECTRAL_DISTANCE
 
 
+def has_climate(truth: Sequence[Float[np.ndarray, "_ channel"]]) -> bool:
+    """Whether the statistics of a series can be compared.
+
+    They need a segment of 500 steps; and from stretch to stretch its standard deviation must not
+    differ as much as it may differ between a free run and the series.
+    """
+    long = [segment for segment in truth if len(segment) >= STRETCH]
+    if not long:
+        return False
+    low, high = STD_RATIOS
+    std, stds = _std_of(long), np.concatenate([_stds(_stretches(segment)) for segment in long])
+    return bool(np.all((low * std < stds) & (stds < high * std)))
+
+
 def compare_climates(
     runs: Float[np.ndarray, "run measured channel"], truth: Sequence[Float[np.ndarray, "_ channel"]]
 ) -> list[Climate]:
@@ -58,29 +72,25 @@ def compare_climates(
         truth: Segments of the series, without noise: a free run has none.
 
     Returns:
-        One for each run; none at all if there is no stretch of 500 steps to compare, or if the
-        truth's own standard deviation differs as much from stretch to stretch as it may differ
-        between a free run and the truth.
+        One for each run; none at all if runs are shorter than 500 steps, or the series has no
+        climate.
 
     Source:
         Pathak, Lu, Hunt, Girvan and Ott (2017), Chaos 27, 121102: a network that replicates the
         climate of a chaotic attractor; the statistics and bounds are our own.
     """
-    long = [segment for segment in truth if len(segment) >= STRETCH]
-    if not long or runs.shape[1] < STRETCH:
+    if not has_climate(truth) or runs.shape[1] < STRETCH:
         return []
+    long = [segment for segment in truth if len(segment) >= STRETCH]
     true = np.concatenate([_stretches(segment) for segment in long])
     samples = np.concatenate(long)
-    mean, std = samples.mean(axis=0), rmse(samples.std(axis=0))
-    low, high = STD_RATIOS
-    if not np.all((low * std < _std(true)) & (_std(true) < high * std)):
-        return []
+    mean, std = samples.mean(axis=0), _std_of(long)
     reach, spectrum = np.ptp(samples, axis=0).max(), _spectrum(true)
     found: list[Climate] = []
     with np.errstate(all="ignore"):  # a diverging run ends in NaN
         for run in runs:
             own = _stretches(run)
-            ratios = _std(own) / std
+            ratios = _stds(own) / std
             numbers = (
                 rmse(run.mean(axis=0) - mean) / std,
                 ratios[np.abs(ratios - 1).argmax()],
@@ -120,7 +130,11 @@ def _stretches(samples: Float[np.ndarray, "n channel"]) -> Stretches:
     return np.stack([samples[start : start + STRETCH].T for start in starts])
 
 
-def _std(stretches: Stretches) -> Float[np.ndarray, " stretch"]:
+def _std_of(segments: Sequence[Float[np.ndarray, "_ channel"]]) -> float:
+    return rmse(np.concatenate(segments).std(axis=0))
+
+
+def _stds(stretches: Stretches) -> Float[np.ndarray, " stretch"]:
     """Return the standard deviation of each stretch: root mean square over the channels."""
     return np.sqrt(np.mean(stretches.var(axis=2), axis=1))
 

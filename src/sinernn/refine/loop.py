@@ -36,6 +36,7 @@ def refine(
     stages: Sequence[Stage],
     seed: int,
     measure: Callable[[Theta], float],
+    keeps_climate: Callable[[Theta], bool] = lambda _: True,
 ) -> Iterator[RefineRecord]:
     """Run the remaining stages, and yield a record after every iteration.
 
@@ -46,9 +47,11 @@ def refine(
         stages: In order.
         seed: Of the noise on warm-ups.
         measure: Returns the closed-loop error of parameters on the validation part.
+        keeps_climate: Returns whether long free runs stay on the attractor of the series.
 
     Yields:
-        Records; `record.state.best_theta` has the lowest error so far, the start's or a lower one.
+        Records; `record.state.best_theta` has the lowest error so far, the start's or a lower one,
+        of those that keep the climate if any does.
     """
     if state.iteration < 0:
         error = measure(state.theta)
@@ -68,7 +71,15 @@ def refine(
         stage, number = stages[state.stage], state.stage
         samples = stage_samples(segments, stage)
         while state.stage == number:
-            record = _iterate(state, samples, stage, network=network, seed=seed, measure=measure)
+            record = _iterate(
+                state,
+                samples,
+                stage,
+                network=network,
+                seed=seed,
+                measure=measure,
+                keeps_climate=keeps_climate,
+            )
             state = record.state
             yield record
 
@@ -81,6 +92,7 @@ def _iterate(
     network: Network,
     seed: int,
     measure: Callable[[Theta], float],
+    keeps_climate: Callable[[Theta], bool],
 ) -> RefineRecord:
     number, iteration, theta = state.stage, state.iteration, state.theta
     if stage.lift and iteration == 0:
@@ -97,7 +109,10 @@ def _iterate(
     # The damping of a failed step says nothing about the next problem's.
     damping = step.damping if found else INITIAL_DAMPING
     state = replace(state, theta=step.theta, damping=damping, iteration=after, step=state.step + 1)
-    is_best = error is not None and error < state.best_error
+    is_best = error is not None and (
+        (not keeps_climate(step.theta), error)
+        < (not keeps_climate(state.best_theta), state.best_error)
+    )
     if is_best:
         state = replace(state, best_theta=step.theta, best_error=error)
     if is_end:

@@ -35,7 +35,7 @@ class RefineRecord:
     """On the validation part, where it was measured; infinite for a diverging free run."""
 
     is_best: bool
-    """Whether `closed_loop_rmse` is the lowest so far."""
+    """Whether the network is the best so far: see `loop.refine`."""
 
     state: RefineState
     """State to continue from, with identical results."""

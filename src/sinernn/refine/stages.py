@@ -89,3 +89,9 @@ class Refine(Section):
     """Number of forecasts on the validation part that select the result, with the warm-up of
     `evaluation` and its horizon as far as it fits; null: as many as `evaluation` has. With noise,
     32 select better than 8. Time grows with them."""
+
+    climate_steps: Annotated[int, Field(ge=500, le=1_000_000), whole] | None = None
+    """Steps of free runs from the same places, at least the 500 that a climate is compared over:
+    a network whose free runs keep the standard deviation and spectrum of the validation part is
+    preferred to all that do not, whatever their errors. For chaotic series, where forecasts fail
+    sooner or later; null: off. Time and memory grow with them."""
