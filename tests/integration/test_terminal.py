@@ -10,12 +10,13 @@ import pytest
 from rich.console import Console
 
 from commands import wait_until
-from examples import TINY, refining
+from examples import TINY, make_run, refining
 from sinernn import cli
 from sinernn.cli.output import wrapped
-from sinernn.cli.terminal import TrainingProgress
+from sinernn.cli.terminal import TrainingProgress, print_scores
 from sinernn.config import load_config
 from sinernn.errors import ConfigError
+from sinernn.evaluation.results import ClimateScore, DynamicsScore, Scores
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
 from sinernn.training import Record
@@ -129,3 +130,25 @@ def test_wrapped(columns: int):
         assert kept in found
     assert " ".join(found.split()) == line.strip()
     assert wrapped(line, None) == wrapped(line, 0) == line
+
+
+@pytest.mark.parametrize(
+    ("true", "words"),
+    [
+        (None, "(nearby trajectories diverge)"),
+        (0.0071, "(nearby trajectories diverge; of the series itself about +7.1e-03)"),
+        (-1e-5, "(nearby trajectories diverge; of the series itself 0)"),
+    ],
+)
+def test_exponent_of_the_series_is_printed(
+    here: Path, capsys: pytest.CaptureFixture[str], true: float | None, words: str
+):
+    """Next to that of the free runs; one below the resolution is 0."""
+    dynamics = DynamicsScore(
+        settles={"irregular": 8},
+        lyapunov_exponent_per_step=5.3e-3,
+        lyapunov_resolution_per_step=2.5e-3,
+        climate=ClimateScore(true_exponent_per_step=true),
+    )
+    print_scores(make_run(), Scores(dynamics=dynamics))
+    assert f"largest Lyapunov exponent +5.3e-03 per step {words}\n" in capsys.readouterr().out

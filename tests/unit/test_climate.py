@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from sinernn.evaluation.climate import STRETCH, Climate, compare_climates, describe_departures
+from sinernn.data.synthetic import MackeyGlass
+from sinernn.evaluation.climate import (
+    STRETCH,
+    Climate,
+    compare_climates,
+    describe_departures,
+    estimate_exponent,
+)
 from sinernn.refine.stages import Refine
 
 STEPS = np.arange(2000)[:, None]
@@ -90,6 +97,37 @@ def test_climate_leaves_out_short_segments():
     (whole,) = compare_climates(SINE[None], [SINE])
     (found,) = compare_climates(SINE[None], [SINE, 9 * SINE[:100]])
     assert found == whole
+
+
+def test_exponent_of_a_sine():
+    """Neighbours keep their distance."""
+    assert estimate_exponent(SINE) == pytest.approx(0, abs=1e-4)
+
+
+def test_exponent_of_the_logistic_map():
+    """It is log 2 of x' = 4 x (1 - x); the estimate is good to a factor of two."""
+    samples = [0.3]
+    while len(samples) < 2000:
+        samples.append(4 * samples[-1] * (1 - samples[-1]))
+    exponent = estimate_exponent(np.array(samples)[:, None])
+    assert np.log(2) / 2 < exponent < 2 * np.log(2)
+
+
+def test_exponent_of_mackey_glass():
+    """It is about 5.3e-3: so fast does a change of 1e-12 in the initial value grow."""
+    samples = MackeyGlass(kind="mackey_glass", length=3000).read().clean
+    assert 3e-3 < estimate_exponent(samples) < 12e-3
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        pytest.param(SINE[:200], id="too few samples"),
+        pytest.param(np.random.default_rng(0).normal(size=(2000, 1)), id="noise"),
+    ],
+)
+def test_exponent_that_cannot_be_estimated(samples: np.ndarray):
+    assert np.isnan(estimate_exponent(samples))
 
 
 def test_words_about_departures():

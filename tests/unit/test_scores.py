@@ -149,6 +149,7 @@ def test_a_periodic_series_may_have_a_cycle():
     found = climate_of(np.sin(0.2 * np.arange(2000)))
     assert found["settles"] == {"limit cycle": 1}
     assert found["climate"]["left"] == {}
+    assert found["climate"]["true_exponent_per_step"] == 0
     assert found["climate"]["std_ratio"]["worst"] == pytest.approx(1, abs=0.01)
     assert found["warning"] is None
 
@@ -157,6 +158,7 @@ def test_a_cycle_without_known_period():
     """The samples show that the series is periodic."""
     found = climate_of(np.sin(0.2 * np.arange(2000)), period=None)
     assert (found["settles"], found["warning"]) == ({"limit cycle": 1}, None)
+    assert found["climate"]["true_exponent_per_step"] == pytest.approx(0, abs=1e-4)
 
 
 def test_a_cycle_of_an_irregular_series():
@@ -167,6 +169,7 @@ def test_a_cycle_of_an_irregular_series():
     assert found["climate"]["spectral_distance"]["worst"] < 0.5
     assert found["climate"]["left"] == {"limit cycle": 1}
     assert "limit cycle (1), where the series has none" in found["warning"]
+    assert found["climate"]["true_exponent_per_step"] is None  # of noise
 
 
 def test_a_fixed_point_has_left_the_attractor():

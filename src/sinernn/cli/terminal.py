@@ -340,6 +340,10 @@ def _dynamics(scores: Scores) -> str:
     meaning = "nearby trajectories keep their distance"
     if abs(exponent) > found.lyapunov_resolution_per_step:
         meaning = "nearby trajectories diverge" if exponent > 0 else "nearby trajectories converge"
+    true = found.climate.true_exponent_per_step if found.climate else None
+    if true is not None:
+        own = f"about {true:+.1e}" if abs(true) > found.lyapunov_resolution_per_step else "0"
+        meaning += f"; of the series itself {own}"
     return (
         f"long-term behaviour: {places}; largest Lyapunov exponent {exponent:+.1e} per step "
         f"({meaning})"

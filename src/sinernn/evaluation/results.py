@@ -99,6 +99,10 @@ class ClimateScore(JsonModel):
     spectral_distance: MedianAndWorst | None = None
     """Share of the variance at other frequencies than the truth's: 0 to 1."""
 
+    true_exponent_per_step: float | None = None
+    """Largest Lyapunov exponent of the series itself: 0 if it is periodic, otherwise estimated from
+    its samples, to a factor of about two; None if there are too few."""
+
 
 class DynamicsScore(JsonModel):
     """Where free runs settle, and how fast nearby trajectories diverge."""

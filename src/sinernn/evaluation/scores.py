@@ -12,7 +12,11 @@ from typing import Any
 import numpy as np
 
 from sinernn.evaluation import results
-from sinernn.evaluation.climate import compare_climates, describe_departures
+from sinernn.evaluation.climate import (
+    compare_climates,
+    describe_departures,
+    estimate_exponent,
+)
 from sinernn.evaluation.dynamics import Settled, exponent_resolution, settled
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.hints import Setting, find_hints
@@ -126,11 +130,13 @@ def _score_climate(
     found = compare_climates(evidence.dynamics.outputs, truth) if evidence.spread else []
     if not found:
         return None, None
-    longest = max(truth, key=len)[: evidence.dynamics.outputs.shape[1]]
+    longest = max(truth, key=len)
+    exponent = 0.0 if evidence.period else estimate_exponent(longest)
+    stretch = longest[: evidence.dynamics.outputs.shape[1]]
     may_cycle = (
         Settled.limit_cycle not in places
         or evidence.period is not None
-        or settled(longest, 0.0, std=evidence.spread) == Settled.limit_cycle
+        or settled(stretch, 0.0, std=evidence.spread) == Settled.limit_cycle
     )
     left = Counter(
         place.value
@@ -143,6 +149,7 @@ def _score_climate(
         std_ratio=_median_and_worst([run.std_ratio for run in found], best=1.0),
         range_ratio=_median_and_worst([run.range_ratio for run in found], best=1.0),
         spectral_distance=_median_and_worst([run.spectral_distance for run in found]),
+        true_exponent_per_step=finite(exponent),
     )
     return climate, describe_departures(found, left, may_cycle=may_cycle) if left else None
 
