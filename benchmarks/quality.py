@@ -5,7 +5,7 @@ scored over the same horizon against the clean series. Errors are in signal unit
 they are divided by the standard deviation of the training part. Two errors are printed: the RMSE
 over all forecasts of a seed, as median and worst over the seeds; and the RMSE of a single forecast,
 as median and worst over all seeds and origins. Times are processor times of training, with compiled
-kernels.
+kernels. Free runs of a seed that leave the attractor of the series are reported on stderr.
 
     python benchmarks/quality.py --seeds 20 --first 9000
     python benchmarks/quality.py --task default --set signal.amplitude=250 --set signal.offset=1000
@@ -191,6 +191,8 @@ def ours(
     config = load_config(CONFIGS / f"{name}.yaml", changes)
     clock = Clock()
     summary = experiment.train(config, runs_dir=folder, figures=False, observers=[clock])
+    if summary.scores.dynamics.warning:
+        print(f"{name}, seed {seed}: {summary.scores.dynamics.warning}", file=sys.stderr)
     evaluation = None if name == task else task
     if name != task:
         settings = [text for text in overrides if text.startswith((*evaluating.EVALUATED, "split"))]

@@ -286,6 +286,16 @@ def test_no_climate_to_keep(too_short: list[str]):
 
 
 @pytest.mark.campaign
+def test_mackey_glass_keeps_its_climate(here: Path):
+    """With seed 0 its free runs left the attractor, for a cycle of two samples."""
+    config = load_config(CONFIGS[[path.stem for path in CONFIGS].index("mackey_glass")])
+    scores = experiment.train(config, figures=False).scores
+    assert scores.dynamics.warning is None
+    assert scores.dynamics.settles == {"irregular": 8}
+    assert scores.closed_loop_rmse[-1].worst < 1e-3
+
+
+@pytest.mark.campaign
 def test_default_recipe(here: Path):
     """The default recipe follows a sine over 65 periods.
 
