@@ -216,6 +216,8 @@ def test_a_wrong_option_is_wrong_usage(sinernn):
         assert outcome.code == 2
         assert outcome.err.startswith(f"No such option: {name}")
         assert outcome.err.partition("; see ")[2] == "sinernn train -h\n"
+    assert sinernn("-q", "train", TINY).err == "No such option: -q; see sinernn -h\n"
+    assert sinernn("config", "--x").err == "No such option: --x; see sinernn config -h\n"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Typer extensions: argument types and `key=value` overrides."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -33,8 +35,35 @@ SYNONYMS = {
 """Other words for commands."""
 
 
+@contextmanager
+def usage_errors(ctx: Any) -> Generator[None]:
+    """Report wrong arguments as one message.
+
+    Raises:
+        UsageError: The arguments are wrong.
+    """
+    try:
+        yield
+    except Exception as error:  # typer's classes of wrong usage have no public names
+        if not hasattr(error, "format_message"):
+            raise
+        message = cast("Any", error).format_message().rstrip(".")
+        raise UsageError(f"{message}; see {ctx.command_path} -h") from error
+
+
 class Group(TyperGroup):
     """Commands, with a suggestion for an unknown one: a synonym's command, or a typo's."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the options before the command.
+
+        Raises:
+            UsageError: They are wrong.
+        """
+        if not args:  # typer prints the help
+            return super().parse_args(ctx, args)
+        with usage_errors(ctx):
+            return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command.
@@ -66,16 +95,14 @@ class Command(TyperCommand):
             UsageError: The arguments are wrong.
         """
         words = list(args)
-        try:
-            return super().parse_args(ctx, args)
-        except Exception as error:  # typer's classes of wrong usage have no public names
-            option = getattr(error, "option_name", None)
-            if option is not None and any(each.name == "overrides" for each in self.params):
-                _explain_setting(option, words)
-            if not hasattr(error, "format_message"):
+        with usage_errors(ctx):
+            try:
+                return super().parse_args(ctx, args)
+            except Exception as error:
+                option = getattr(error, "option_name", None)
+                if option is not None and any(each.name == "overrides" for each in self.params):
+                    _explain_setting(option, words)
                 raise
-            message = cast("Any", error).format_message().rstrip(".")
-            raise UsageError(f"{message}; see {ctx.command_path} -h") from error
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Write the description; the example is a command, which is not wrapped."""
