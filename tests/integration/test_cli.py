@@ -1,5 +1,6 @@
 """End to end, through the command line; what needs a process of its own uses the installed command."""
 
+import errno
 import io
 import json
 import os
@@ -184,6 +185,8 @@ def test_a_config_that_is_not_there(sinernn, here: Path):
         "did you mean configs of mine/tiny.yaml?"
         in sinernn("train", "configs of mine/tiny.yml").err
     )
+    Path("tiny.yml").rename("tiny.yaml")
+    assert "did you mean tiny.yaml?" in sinernn("train", "configs/tiny.yaml").err
 
 
 @pytest.mark.parametrize(
@@ -381,6 +384,19 @@ def test_config_init_writes_both_or_none(sinernn, here: Path, to: str):
     message = "sinernn.schema.json: already exists; choose another file with --to\n"
     assert (outcome.code, outcome.err) == (2, message)
     assert not Path(to).exists()
+
+
+def test_config_init_on_a_full_disk(sinernn, here: Path, monkeypatch: pytest.MonkeyPatch):
+    """The message names the folder, and no half of a file is left."""
+
+    class Full(io.FileIO):
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "open", lambda path, mode: Full(path, mode.rstrip("b")))
+    outcome = sinernn("config", "init", "--to", "mine.yaml")
+    assert (outcome.code, outcome.err) == (2, ".: cannot be written: No space left on device\n")
+    assert not list(here.iterdir())
 
 
 def test_validate_several_files(sinernn):

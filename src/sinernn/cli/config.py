@@ -43,7 +43,8 @@ def init_command(
         message = f"{error.filename}: already exists; choose another file with --to"
         raise UsageError(message) from error
     except OSError as error:
-        raise UsageError(f"{error.filename}: cannot be written: {error.strerror}") from error
+        place = error.filename or target.parent  # a full disk has no file name
+        raise UsageError(f"{place}: cannot be written: {error.strerror}") from error
     print_line(target)
     if found is None:
         print_line(schema)

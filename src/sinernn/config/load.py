@@ -110,12 +110,14 @@ def _read(source: Path | str | Mapping[str, Any]) -> Document:
 
 def _way_out(path: Path) -> str:
     """Return what to do about a config that is not there."""
-    other = path.with_suffix(".yml" if path.suffix == ".yaml" else ".yaml")
+    is_in_folder, here = path.parent.is_dir(), Path(f"{path.stem}.yaml")
+    other = here
+    if is_in_folder:
+        other = path.with_suffix(".yml" if path.suffix == ".yaml" else ".yaml")
     if other.exists():
         return f"did you mean {other}?"
     if path.stem in shipped_configs():
-        is_elsewhere = str(path) != f"{path.stem}.yaml" and path.parent.is_dir()
-        to = f" --to {shlex.quote(str(path))}" if is_elsewhere else ""
+        to = f" --to {shlex.quote(str(path))}" if is_in_folder and path != here else ""
         return f"write it with: sinernn config init {path.stem}{to}"
     return "write one to start from with: sinernn config init"
 
