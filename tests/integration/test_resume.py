@@ -234,6 +234,17 @@ def test_resume_a_run_that_explodes(here: Path, record: int):
     assert run.read_facts().diverged_at == 5
 
 
+def test_plot_of_a_run_stopped_before_its_first_row(sinernn: Callable[..., Outcome]):
+    """The message proposes to continue it, which writes rows."""
+    stop = Watching(start=lambda _: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(InterruptedRunError, match="at update 1 of"):
+        experiment.train(tiny(), figures=False, observers=[stop])
+    message = "has no rows, since the run ended before its first; continue with: sinernn "
+    command = sinernn("plot", "latest").err.partition(message)[2]
+    assert sinernn(*shlex.split(command)).code == 0
+    assert sinernn("plot", "latest").code == 0
+
+
 def test_resume_a_finished_run(here: Path):
     """It is evaluated and drawn again."""
     run = experiment.train(tiny()).run

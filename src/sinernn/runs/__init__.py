@@ -15,7 +15,13 @@ from pydantic_core import from_json
 from safetensors.numpy import save
 
 from sinernn.arrays import Float
-from sinernn.errors import RunBusyError, RunFileError, UsageError, command_line
+from sinernn.errors import (
+    RunBusyError,
+    RunFileError,
+    TrainingDivergedError,
+    UsageError,
+    command_line,
+)
 from sinernn.evaluation.results import Scores
 from sinernn.refine.records import MetricsRow
 from sinernn.runs.checkpoints import (
@@ -291,13 +297,15 @@ class Run:
                     except ValueError as error:
                         raise damaged(path, f"{name}: {error}") from error
         if is_empty:
-            update = self.read_facts().diverged_at
+            facts = self.read_facts()
+            update = facts.diverged_at
             what = "ended" if update is None else f"diverged at update {update}"
-            message = f"{path}: has no rows, since the run {what} before its first"
-            if update != 1:
+            way_out = f"continue with: {command_line('resume', self.path)}"
+            if facts.status == TrainingDivergedError.run_status:
                 again = command_line("train", self.config_path)
-                message += f"; for a row of every update: {again} training.log_every=1"
-            raise RunFileError(message)
+                way_out = f"for a row of every update: {again} training.log_every=1"
+            message = f"{path}: has no rows, since the run {what} before its first"
+            raise RunFileError(message if update == 1 else f"{message}; {way_out}")
         return {name: np.array(column) for name, column in columns.items()}
 
     def write_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
