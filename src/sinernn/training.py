@@ -145,7 +145,8 @@ def check_last_loss(
     """
     losses = {int(row["step"] or 0): _loss(row) for row in rows if row["phase"] == "training"}
     refined = [_loss(row) for row in rows if row["phase"] == "refine"]
-    last = min([*losses.values()][-1:] + [loss for loss in refined if loss == loss])
+    ended = [*losses.values()][-1]
+    last = min([ended, *(loss for loss in refined if loss == loss)])
     if last <= MAX_GROWTH * of_zero:
         return
     start, whose = max((of_first(), "the first update's"), (of_zero, "that of an output of zero"))
@@ -155,7 +156,7 @@ def check_last_loss(
     update = next(step for step in losses if step > max(good, default=0))
     raise TrainingDivergedError(
         f"training diverged at update {update}: from there on its loss was more than {MAX_GROWTH} "
-        f"times {whose} ({start:.2e}), and at the end it is {last:.2e}",
+        f"times {whose} ({start:.2e}), and after the last one it is {ended:.2e}",
         update=update,
     )
 

@@ -163,10 +163,10 @@ def test_a_last_loss_far_above_the_first():
     """The message names the update from which it was, both losses and the factor."""
     message = (
         r"update 30: from there on its loss was more than 100 times the first update's "
-        r"\(2\.00e\+00\), and at the end it is 2\.01e\+02$"
+        r"\(2\.00e\+00\), and after the last one it is 2\.01e\+02$"
     )
     with pytest.raises(TrainingDivergedError, match=message) as caught:
-        check([1e70, 1.0, 1e70, "201"])
+        check([1e70, 1.0, 1e70, "201"], refined=[200.5, 1e9])
     assert caught.value.update == 30
     with pytest.raises(TrainingDivergedError, match=r"update 10: .* that of an output of zero"):
         check([101.0], refined=[None, np.inf, 1e9], first=1e-12)
