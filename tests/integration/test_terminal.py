@@ -16,7 +16,13 @@ from sinernn.cli.output import wrapped
 from sinernn.cli.terminal import TrainingProgress, print_scores
 from sinernn.config import load_config
 from sinernn.errors import ConfigError
-from sinernn.evaluation.results import ClimateScore, DynamicsScore, Scores
+from sinernn.evaluation.results import (
+    ClimateScore,
+    DynamicsScore,
+    MedianAndWorst,
+    Scores,
+    ValidTime,
+)
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
 from sinernn.training import Record
@@ -82,6 +88,16 @@ def test_output_on_a_terminal(
         assert plain.split() == (piped.out + piped.err).split()
         long = [line for line in plain.splitlines() if len(line) > columns]
         assert all("\n" not in wrapped(line.strip(), 1) for line in long if " # " not in line)
+
+
+def test_one_step(trained: Run, capsys: pytest.CaptureFixture[str]):
+    """The unit of a single step is in the singular."""
+    steps = MedianAndWorst(median=1.5, worst=1)
+    valid = ValidTime(threshold=0.4, steps=steps, time_units=steps)
+    print_scores(trained, trained.read_scores().model_copy(update={"valid_time": valid}))
+    told = capsys.readouterr().out
+    assert "median 1.5 steps (" in told
+    assert "worst 1 step (" in told
 
 
 @pytest.mark.parametrize("columns", COLUMNS)

@@ -306,7 +306,8 @@ def _valid_time(scores: Scores) -> str | None:
         periods = f", {getattr(valid.periods, which):.3g} periods" if valid.periods else ""
         is_bound = valid.outlasted > (count // 2 if which == "median" else count - 1)
         beyond = "more than " if steps == horizon and is_bound else ""
-        return f"{beyond}{steps:g} steps ({units:.4g} time units{periods})"
+        duration = counted(int(steps) if steps == int(steps) else steps)
+        return f"{beyond}{duration} ({units:.4g} time units{periods})"
 
     what = f"valid time (error below {valid.threshold:g} standard deviations)"
     outlasted = valid.outlasted

@@ -72,6 +72,6 @@ def finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def counted(number: int, unit: str = "step") -> str:
+def counted(number: int | float, unit: str = "step") -> str:
     """Return a number with its unit, in the plural if needed."""
-    return f"{number} {unit}{'s' if number > 1 else ''}"
+    return f"{number} {unit}{'' if number == 1 else 's'}"
