@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from hashlib import sha256
 from itertools import takewhile
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ REPLACES_SECTION: KeyPath = ("signal", "kind")
 """Path whose override first removes the section that contains it."""
 
 MAX_NAME = 200  # characters of a run's name
+MAX_VALUE = 40  # characters of a setting in a name
 NOT_IN_NAMES = r"[\s\[\]{}'\"]"  # a list is as clear without its brackets
 
 
@@ -73,8 +75,8 @@ def apply_overrides(document: Document, overrides: Sequence[Override]) -> None:
 def add_to_name(name: str, overrides: Sequence[str], known: Iterable[str]) -> str:
     """Return a name with overrides in it, as in `default, hidden_size=24, seed=3`.
 
-    An override replaces an earlier one of the same setting, the order is alphabetical, and long
-    values are cut. Limits are left out: they change no result.
+    An override replaces an earlier one of the same setting, the order is alphabetical, and a long
+    value ends in a checksum. Limits are left out: they change no result.
 
     Args:
         name: A name, which may contain overrides.
@@ -89,7 +91,10 @@ def add_to_name(name: str, overrides: Sequence[str], known: Iterable[str]) -> st
         key, last = key.strip(), key.strip().split(".")[-1]
         if key.split(".")[0] not in ("limits", "name"):
             short = last if lasts[last] == 1 else key
-            settings[short] = f"{short}={printable(re.sub(NOT_IN_NAMES, '', value), 40)}"
+            value = printable(re.sub(NOT_IN_NAMES, "", value), len(value) * 10)
+            if len(value) > MAX_VALUE:
+                value = f"{value[: MAX_VALUE - 9]}-{sha256(value.encode()).hexdigest()[:8]}"
+            settings[short] = f"{short}={value}"
     plain = (part for part in parts if "=" not in part)
     return ", ".join(filter(None, [*plain, *sorted(settings.values())]))[:MAX_NAME]
 
