@@ -5,9 +5,12 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
+from sinernn.config import load_config
 from sinernn.errors import RunFileError, UsageError, command_line, printable
 from sinernn.evaluation.forecasts import Evidence
+from sinernn.evaluation.metrics import rmse
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
 
@@ -65,6 +68,8 @@ def plot(
         metrics=run.read_metrics(),
         evidence=evidence,
         refinement=run.read_metrics("refine"),
+        diverged_at=facts.diverged_at,
+        **_read_settings(run),
     )
     drawable = plotting.FIGURES if evidence else plotting.WITHOUT_EVIDENCE
     wanted = list(drawable if names is None else names)
@@ -78,6 +83,19 @@ def plot(
         run.write(f"{folder}figures/{name}.{format}", plotting.draw(name, story, format))
         for name in wanted
     ]
+
+
+def _read_settings(run: Run) -> dict[str, Any]:
+    """Return what a story has from config and checkpoint; figures are drawn without them, too."""
+    found = dict[str, Any]()
+    if any(run.has_checkpoint(name) for name in ("best", "last")):
+        found["scale"] = rmse(run.best_checkpoint()[1].scale.std)
+    if run.config_path.exists():
+        config = load_config(run.config_path)
+        found["noise"] = config.signal.noise_std
+        stages = config.refine.stages if config.refine else ()
+        found["loops"] = tuple(stage.loop for stage in stages)
+    return found
 
 
 _PRELOADING = Lock()  # a thread may see modules that another one has only imported in part

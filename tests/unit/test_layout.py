@@ -30,6 +30,7 @@ def make_story(evidence: Evidence) -> Story:
             "loss": np.array([np.nan, 1e-2, 1e-3, 1e-5, 1e-6]),
             "stage": np.array([0.0, 0, 0, 1, 1]),
             "closed_loop_rmse": np.array([0.4, np.nan, 0.1, np.nan, 1e-3]),
+            "damping": np.array([np.nan, 1e-2, 1e-3, 1e-3, 1e-4]),
         },
     )
 
@@ -79,10 +80,11 @@ def test_no_text_is_cut_off_or_covers_another(name: str, evidence: Evidence):
 
 
 def test_panels_with_a_common_axis_are_as_wide():
-    """The learning rate is drawn below the updates; only they have the iterations beside them."""
+    """The learning rate is drawn below the updates, the damping below the iterations."""
     figure, _ = arranged("loss", make_story(make_evidence()))
-    updates, beside, below = (axes.get_position() for axes in figure.axes)
-    assert (below.x0, below.x1) == pytest.approx((updates.x0, updates.x1))
+    updates, beside, *below = (axes.get_position() for axes in figure.axes)
+    for above, axes in zip((updates, beside), below, strict=True):
+        assert (axes.x0, axes.x1) == pytest.approx((above.x0, above.x1))
     assert (beside.y0, beside.y1) == pytest.approx((updates.y0, updates.y1))
     assert updates.width / beside.width == pytest.approx(3 / 2)
 

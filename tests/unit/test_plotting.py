@@ -56,32 +56,67 @@ def assert_draws(line, x, y) -> None:
     np.testing.assert_allclose(np.array(line.get_xydata()).T, [x, y])
 
 
+REFINEMENT = {
+    "step": np.arange(5.0),
+    "loss": np.array([np.nan, 1e-2, 1e-4, 1e-6, 1e-8]),
+    "stage": np.array([0.0, 0, 0, 1, 1]),
+    "closed_loop_rmse": np.array([0.4, np.nan, 0.1, np.nan, 1e-3]),
+    "damping": np.array([np.nan, 1e-2, 1e-3, 1e-3, 1e-4]),
+}
+
+
 def test_loss_figure():
-    """It shows losses, evaluations and learning rates."""
+    """It shows errors, evaluations and learning rates."""
     top, bottom = loss_curve(make_story()).axes
-    assert_draws(top.lines[0], [10, 20, 30], [1, 0.1, 0.01])
+    assert_draws(top.lines[0], [10, 20, 30], np.sqrt([1, 0.1, 0.01]))
     assert_draws(top.lines[1], [20, 30], [0.5, 0.4])
     np.testing.assert_array_equal(bottom.lines[0].get_ydata(), [0.3, 0.2, 0.1])
     assert top.get_yscale() == "log"
     assert bottom.get_xlabel() == "updates"
 
 
+def test_loss_figure_has_one_unit():
+    """Losses, mean squares in scaled units, are drawn as RMSE in signal units."""
+    story = replace(make_story(), refinement=REFINEMENT, loops=("closed", "open"), scale=3.0)
+    updates, beside, *_ = loss_curve(story).axes
+    assert updates.get_ylabel() == "RMSE (signal units)"
+    assert_draws(updates.lines[0], [10, 20, 30], 3 * np.sqrt([1, 0.1, 0.01]))
+    assert_draws(labelled(beside)["free run, training"], [1, 2], [0.3, 0.03])
+    assert_draws(labelled(beside)["free run, validation"], [0, 2, 4], [0.4, 0.1, 1e-3])
+    unknown = loss_curve(make_story()).axes[0]
+    assert "one step ahead, training (scaled units)" in labelled(unknown)
+
+
 def test_loss_figure_of_refinement():
-    """It shows the iterations of refinement beside the updates."""
-    refinement = {
-        "step": np.arange(5.0),
-        "loss": np.array([np.nan, 1e-2, 1e-3, 1e-5, 1e-6]),
-        "stage": np.array([0.0, 0, 0, 1, 1]),
-        "closed_loop_rmse": np.array([0.4, np.nan, 0.1, np.nan, 1e-3]),
-    }
-    updates, beside, _ = loss_curve(replace(make_story(), refinement=refinement)).axes
-    assert_draws(updates.lines[0], [10, 20, 30], [1, 0.1, 0.01])
-    lines = [line for line in beside.lines if line.get_linestyle() != ":"]  # these part stages
-    assert_draws(lines[0], [1, 2], [1e-2, 1e-3])
-    assert_draws(lines[1], [3, 4], [1e-5, 1e-6])
-    assert_draws(lines[2], [0, 2, 4], [0.4, 0.1, 1e-3])
-    assert beside.get_xlabel() == "iterations of refinement"
+    """It shows the stages of refinement by number and by loop, beside the updates."""
+    story = replace(make_story(), refinement=REFINEMENT, loops=("closed", "open"), scale=1.0)
+    updates, beside, _, damping = loss_curve(story).axes
+    drawn = labelled(beside)
+    assert_draws(drawn["free run, training"], [1, 2], [1e-1, 1e-2])
+    assert_draws(drawn["one step ahead, training"], [3, 4], [1e-3, 1e-4])
+    assert [text.get_text() for text in beside.texts] == ["1", "2"]
+    assert_draws(damping.lines[0], REFINEMENT["step"], REFINEMENT["damping"])
+    assert damping.get_xlabel() == "iterations of refinement"
     assert beside.get_ylim() == updates.get_ylim()
+
+
+@pytest.mark.parametrize("loss", [[1.0, 1e70, 1e70], [1.0, np.inf, np.nan]])
+def test_loss_figure_of_a_diverged_run(loss: list[float]):
+    """It marks the update, and its panels share the axis of updates."""
+    story = make_story()
+    story.metrics["loss"][:] = loss
+    top, bottom = loss_curve(replace(story, diverged_at=20)).axes
+    assert labelled(top)["diverged"].get_xdata() == [20, 20]
+    assert top.get_xlim() == bottom.get_xlim()
+    assert top.get_xlim()[1] >= 30
+
+
+def test_noise_floor():
+    """Of noisy data, figures of the training show the error of a perfect forecast."""
+    story = replace(make_story(), refinement=REFINEMENT, noise=0.05)
+    for axes in (*loss_curve(story).axes[:2], *overview(story).axes[-2:]):
+        assert labelled(axes)["noise floor"].get_ydata() == [0.05, 0.05]
+    assert "noise floor" not in labelled(loss_curve(make_story()).axes[0])
 
 
 def test_loss_figure_without_evaluation():
@@ -180,7 +215,7 @@ def test_diverging_free_run(figure):
 
 def test_the_overview_tells_the_training_too():
     losses = overview(make_story()).axes[-1]
-    assert_draws(losses.lines[0], [10, 20, 30], [1, 0.1, 0.01])
+    assert_draws(losses.lines[0], [10, 20, 30], np.sqrt([1, 0.1, 0.01]))
     assert_draws(losses.lines[1], [20, 30], [0.5, 0.4])
 
 

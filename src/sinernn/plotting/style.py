@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
@@ -77,6 +78,18 @@ class Story:
 
     refinement: dict[str, Float[np.ndarray, " iteration"]]
     """Columns of metrics.csv, of the refinement; empty if there is none."""
+
+    loops: tuple[str, ...] = ()
+    """`open` or `closed`: what each stage of the refinement minimises the error of."""
+
+    scale: float | None = None
+    """Signal units in a scaled unit: the RMS over the channels; None if it is not known."""
+
+    noise: float = 0.0
+    """Standard deviation of the observation noise, in signal units."""
+
+    diverged_at: int | None = None
+    """The update at which training diverged."""
 
     @property
     def is_refined(self) -> bool:
@@ -169,9 +182,16 @@ def marker_for(points: int) -> str:
     return "o" if points == 1 else ""
 
 
+def labelled(*several: Axes) -> dict[str, Artist]:
+    """Return the first line of every label in some panels."""
+    lines: dict[str, Artist] = {}
+    for axes in several:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            lines.setdefault(label, handle)
+    return lines
+
+
 def add_legend(figure: Figure, *several: Axes) -> None:
-    """Add a legend of one row below the panels, with the lines of some of them."""
-    found = [axes.get_legend_handles_labels() for axes in several]
-    handles = [handle for handles, _ in found for handle in handles]
-    labels = [label for _, labels in found for label in labels]
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    """Add a legend below the panels, with the lines of some of them."""
+    lines = labelled(*several)
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=len(lines))

@@ -13,18 +13,18 @@ from sinernn.plotting.style import (
     ACCENT,
     FAINT,
     MODEL,
-    PURPLE,
     TRUTH,
     Story,
     add_legend,
     draw_valid_limit,
+    labelled,
     marker_for,
     readable_error,
     readable_limits,
     use_decades,
     valid_limit,
 )
-from sinernn.plotting.training import add_legend_above, draw_training
+from sinernn.plotting.training import draw_training
 
 DETAIL_STEPS = 150  # samples up to which a waveform is legible in a panel
 _ORIGINS_SHOWN = 20  # lines, at most
@@ -40,14 +40,27 @@ def overview(story: Story) -> Figure:
     errors = figure.add_subplot(bottom[0])
     _draw_errors(errors, story.evaluated)
     panels = draw_training(figure, bottom[1], story)
-    panels[0].set(xlabel="updates", title="training\n\n" if story.is_refined else "training\n")
-    found = {line.get_color(): line for axes in panels for line in axes.get_lines()}
-    names = {MODEL: "one-step loss", PURPLE: "loss of a stage", ACCENT: "closed-loop RMSE"}
-    panels[-1].set(xlabel="iterations" if story.is_refined else "updates")
-    lines = {name: found[color] for color, name in names.items() if color in found}
-    add_legend_above(panels[0], lines, ncols=2, fontsize="small")
+    _add_legend_above(panels)
+    if story.is_refined:
+        panels[1].set(xlabel="iterations", title="")
     add_legend(figure, first, errors)
     return figure
+
+
+def _add_legend_above(panels: list[Axes]) -> None:
+    """Add a small legend between a row of panels and its title, above the numbers of stages."""
+    lines, has_stages = labelled(*panels), len(panels) > 1
+    legend = panels[0].legend(
+        lines.values(),
+        lines.keys(),
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=2,
+        borderaxespad=1.2 if has_stages else 0,
+        fontsize="small",
+    )
+    legend.set_in_layout(False)  # it may extend over the panel to the right
+    panels[0].set_title("training" + "\n" * (-(-len(lines) // 2) + has_stages))
 
 
 def closed_loop(story: Story) -> Figure:
