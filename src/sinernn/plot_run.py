@@ -10,9 +10,11 @@ from typing import Any
 from sinernn.config import load_config
 from sinernn.errors import RunFileError, UsageError, command_line, printable
 from sinernn.evaluation.forecasts import Evidence
-from sinernn.evaluation.metrics import rmse
+from sinernn.evaluation.metrics import counted, rmse
+from sinernn.evaluation.results import Scores
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
+from sinernn.runs.facts import RunFacts
 
 
 def plot(
@@ -22,6 +24,10 @@ def plot(
     names: Sequence[str] | None = None,
     evaluation: str | None = None,
     runs_dir: Path | str = "runs",
+    width: float | None = None,
+    height: float | None = None,
+    dpi: float | None = None,
+    title: bool = True,
 ) -> list[Path]:
     """Draw figures of a run from its files; before any evaluation, only those of the training.
 
@@ -31,6 +37,10 @@ def plot(
         names: The figures to draw; default: all that can be drawn.
         evaluation: Name of the evaluation to draw, beside its scores; default: the run's own.
         runs_dir: Folder of the run directories.
+        width: Width of a figure in inches; default: each figure's own.
+        height: Its height in inches.
+        dpi: Pixels in an inch of a PNG; default: 150.
+        title: Whether to write the run's name, and its network and score in small print.
 
     Returns:
         The files written.
@@ -48,23 +58,29 @@ def plot(
     if format not in plotting.FORMATS:
         known = ", ".join(plotting.FORMATS)
         raise UsageError(f"figures cannot be saved as {format}; choose one of {known}")
+    for name, value in {"width": width, "height": height, "dpi": dpi}.items():
+        least, most, unit = _BOUNDS[name]
+        if value is not None and not least <= value <= most:
+            raise UsageError(f"{name}: must be from {least} to {most} {unit}, got {value:g}")
     run = open_run(run, runs_dir=runs_dir)
     if evaluation is not None:
         run.require_evaluation(evaluation)
     folder = run.evaluation_folder(evaluation)
     facts, evidence = run.read_facts(), None
     name = facts.name or run.path.name
-    title = printable(name, 80)
+    heading, note = printable(name, 80), _small_print(facts)
     if (run.path / folder / "evaluation.json").exists():
-        config = run.read_scores(evaluation).config or name
+        scores = run.read_scores(evaluation)
+        config, note = scores.config or name, _small_print(facts, scores)
         changed = config.removeprefix(name)
         is_own = not changed or changed.startswith(" with ")
-        title += printable(changed if is_own else f" on {config}", 64)
+        heading += printable(changed if is_own else f" on {config}", 64)
         evidence = read_evidence(run, evaluation)
     if facts.diverged_at is not None:
-        title += f", diverged at update {facts.diverged_at}"
+        heading += f", diverged at update {facts.diverged_at}"
     story = plotting.Story(
-        title=title.replace("$", r"\$"),
+        title=heading.replace("$", r"\$") if title else "",
+        note=note.replace("$", r"\$") if title else "",
         metrics=run.read_metrics(),
         evidence=evidence,
         refinement=run.read_metrics("refine"),
@@ -80,9 +96,30 @@ def plot(
             way_out = command_line("eval", run.path)
             raise UsageError(f"{name} shows an evaluation, and there is none; run {way_out}")
     return [
-        run.write(f"{folder}figures/{name}.{format}", plotting.draw(name, story, format))
+        run.write(
+            f"{folder}figures/{name}.{format}",
+            plotting.draw(name, story, format, width=width, height=height, dpi=dpi),
+        )
         for name in wanted
     ]
+
+
+_BOUNDS = {"width": (1, 20, "inches"), "height": (1, 20, "inches"), "dpi": (20, 600, "per inch")}
+"""Sizes of a figure whose pixels fit into the memory of a laptop."""
+
+
+def _small_print(facts: RunFacts, scores: Scores | None = None) -> str:
+    """Return cell, size, seed and headline score, as far as they are known."""
+    parts = [f"{facts.parameters} parameters", f"seed {facts.seed}"]
+    if scores and scores.cell:
+        layers, units = counted(scores.num_layers, "layer"), counted(scores.hidden_size, "unit")
+        parts.insert(0, f"{printable(scores.cell, 20)}, {layers} of {units}")
+    if scores and scores.closed_loop_rmse:
+        last = scores.closed_loop_rmse[-1]
+        error = "diverged" if last.median is None else f"RMSE {last.median:.2g}"
+        count = counted(len(scores.origins), "free run")
+        parts.append(f"{error} over {counted(last.horizon)}, median of {count}")
+    return ", ".join(parts)
 
 
 def _read_settings(run: Run) -> dict[str, Any]:

@@ -151,21 +151,14 @@ def test_evaluation_on_another_configs_data(sinernn, trained: Run):
     network = ": rnn_tanh, 1 layer of 4 units, 33 parameters, seed 0"
     assert evaluated.out.splitlines()[0] == f"{trained.path}{network}"
     assert "evaluated on default with evaluation.horizon=70, test part: " in evaluated.out
-    title = "tiny, device=cpu, dtype=float32, refine=null on default with evaluation.horizon=70: "
+    title = "tiny, device=cpu, dtype=float32, refine=null on default with evaluation.horizon=70"
     assert title in drawn_text(sinernn, *drawing[1:])
     assert title not in drawn_text(sinernn, "plot", "latest")
 
 
 def drawn_text(sinernn, *words: str, figure: str = "closed_loop") -> str:
     """The text of a figure."""
-    import matplotlib as mpl
-
-    with mpl.rc_context():
-        mpl.rcParamsDefault["svg.fonttype"] = "none"
-        try:
-            path = sinernn(*words, "--figure", figure, "--format", "svg").out.strip()
-        finally:
-            mpl.rcParamsDefault["svg.fonttype"] = "path"
+    path = sinernn(*words, "--figure", figure, "--format", "svg").out.strip()
     lines = re.findall(r"<text[^>]*>([^<]+)</text>", Path(path).read_text(encoding="utf-8"))
     return " ".join(lines)  # a long title has several
 

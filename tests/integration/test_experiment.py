@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -414,6 +415,32 @@ def test_unknown_figure(trained: Run):
     with pytest.raises(UsageError, match="no figure is called nope"):
         plot_run.plot(trained, names=["loss", "nope"])
     assert not (trained.path / "figures").exists()
+
+
+def test_title_and_small_print(trained: Run):
+    """A figure names run, network, seed and score, unless told not to."""
+    (path,) = plot_run.plot(trained, names=["horizon"], format="svg")
+    error = trained.read_scores().closed_loop_rmse[-1].median
+    words = (
+        "rnn_tanh, 1 layer of 4 units, 33 parameters, seed 0, "
+        f"RMSE {error:.2g} over 60 steps, median of 3 free runs"
+    )
+    assert words in path.read_text(encoding="utf-8")
+    (path,) = plot_run.plot(trained, names=["horizon"], format="svg", title=False)
+    assert not re.search("rnn_tanh|>tiny", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ({"width": 0.5}, "width: must be from 1 to 20 inches, got 0.5"),
+        ({"height": float("nan")}, "height: must be from 1 to 20 inches, got nan"),
+        ({"dpi": 1e9}, r"dpi: must be from 20 to 600 per inch, got 1e\+09"),
+    ],
+)
+def test_wrong_size_of_a_figure(trained: Run, size: dict[str, float], message: str):
+    with pytest.raises(UsageError, match=message):
+        plot_run.plot(trained, **size)
 
 
 def test_plot_reads_files_alone(here: Path):

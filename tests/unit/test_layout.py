@@ -11,7 +11,7 @@ from examples import make_evidence
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.plotting import FIGURES, Story
 from sinernn.plotting.layout import arrange
-from sinernn.plotting.style import PlainPowers, own_style
+from sinernn.plotting.style import PlainPowers, add_legend, own_style
 
 
 def make_story(evidence: Evidence) -> Story:
@@ -95,7 +95,7 @@ def test_common_factor_below_the_title():
     figure, renderer = arranged("tutorial", make_story(tiny))
     factor, title = (
         next(text for text in visible_texts(figure) if part in text.get_text())
-        for part in ("1e", "a run:")
+        for part in ("1e", "the first")
     )
     assert factor.get_window_extent(renderer).y1 <= title.get_window_extent(renderer).y0
 
@@ -130,3 +130,30 @@ def test_long_titles_do_not_overlap():
     )
     assert title.get_window_extent(renderer).x1 <= right.get_window_extent(renderer).x0
     assert left.get_position().height == right.get_position().height
+
+
+def test_narrow_figure():
+    """Title, small print and legend are broken into as many lines as they need."""
+    figure = Figure(figsize=(3, 5))
+    axes = figure.subplots()
+    for name in ("one of many long names", "another one", "a third", "the last of them"):
+        axes.plot([1, 2], label=name)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    with own_style():
+        add_legend(figure, axes)
+        arrange(figure, renderer, title="a long name of a run " * 3, note="small print " * 9)
+    title, note = (text.get_window_extent(renderer) for text in figure.texts)
+    legend, panel = figure.legends[0].get_window_extent(renderer), axes.get_window_extent(renderer)
+    for box in (title, note, legend):
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert figure.bbox.y1 > title.y1 > title.y0 > note.y1 > note.y0 > panel.y1
+    assert panel.y0 > legend.y1 > legend.y0 >= 0
+
+
+def test_without_a_title_nothing_is_reserved():
+    with own_style():
+        figure = Figure()
+        axes = figure.subplots()
+        arrange(figure, FigureCanvasAgg(figure).get_renderer())
+    assert not figure.texts
+    assert axes.get_position().y1 > 0.95

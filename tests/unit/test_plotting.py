@@ -1,9 +1,11 @@
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from PIL import Image
 
 from examples import make_evidence
 from sinernn.evaluation.forecasts import Evidence
@@ -209,7 +211,7 @@ def test_diverging_free_run(figure):
     low, high = drawn.axes[0].get_ylim()
     assert -5 < low < -1 < 1 < high < 5
     if figure is not tutorial:
-        assert drawn.axes[0].get_title() == "a run: a free run that diverges at step 41"
+        assert drawn.axes[0].get_title() == "a free run that diverges at step 41"
         assert drawn.axes[2].get_ylim()[1] <= 1e4
 
 
@@ -368,6 +370,20 @@ def test_equal_bytes(format: str, magic: bytes):
     content = draw("overview", make_story(), format)
     assert content.startswith(magic)
     assert content == draw("overview", make_story(), format)
+
+
+def test_fonts_of_vector_formats():
+    """PDF embeds TrueType fonts, and the text of SVG can be searched and edited."""
+    pdf = draw("overview", make_story(), "pdf")
+    assert b"/Subtype /CIDFontType2" in pdf
+    assert b"/Type3" not in pdf
+    assert b">warm-up samples</text>" in draw("overview", make_story(), "svg")
+
+
+def test_size_of_a_figure():
+    content = draw("orbit", make_story(), "png", width=4.0, height=3.0, dpi=50.0)
+    assert Image.open(io.BytesIO(content)).size == (200, 150)
+    assert b'width="288pt"' in draw("orbit", make_story(), "svg", width=4.0)
 
 
 def test_a_users_matplotlibrc_changes_no_figure():

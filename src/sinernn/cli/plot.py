@@ -28,6 +28,18 @@ def plot_command(
         str | None, typer.Option(help="Draw this evaluation, by its name; default: the run's own.")
     ] = None,
     format: Annotated[FigureFormat, typer.Option(help="File type.")] = FigureFormat.png,
+    width: Annotated[
+        float | None, typer.Option(help="Width in inches; default: each figure's own.")
+    ] = None,
+    height: Annotated[
+        float | None, typer.Option(help="Height in inches; default: each figure's own.")
+    ] = None,
+    dpi: Annotated[
+        float | None, typer.Option(help="Pixels in an inch of a PNG. Default: 150.")
+    ] = None,
+    no_title: Annotated[
+        bool, typer.Option("--no-title", help="Omit the run's name and the small print below it.")
+    ] = False,
     only_list: Annotated[
         bool, typer.Option("--list", help="List the figures without drawing any.")
     ] = False,
@@ -48,7 +60,16 @@ def plot_command(
     from sinernn.runs.directory import open_run
 
     opened = open_run(run, runs_dir=runs_dir)
-    paths = plot_run.plot(opened, format=format.value, names=figure, evaluation=evaluation)
+    paths = plot_run.plot(
+        opened,
+        format=format.value,
+        names=figure,
+        evaluation=evaluation,
+        width=width,
+        height=height,
+        dpi=dpi,
+        title=not no_title,
+    )
     if as_json:
         print_json({"figures": [str(path) for path in paths]})
     else:

@@ -43,19 +43,33 @@ def figure_descriptions() -> dict[str, str]:
     return {name: (inspect.getdoc(figure) or "").split("\n")[0] for name, figure in FIGURES.items()}
 
 
-def draw(name: str, story: Story, format: str) -> bytes:
+def draw(
+    name: str,
+    story: Story,
+    format: str,
+    *,
+    width: float | None = None,
+    height: float | None = None,
+    dpi: float | None = None,
+) -> bytes:
     """Return a figure as the content of a file.
 
     Args:
         name: One of `FIGURES`.
         story: What to draw.
         format: One of `FORMATS`.
+        width: In inches; default: the figure's own.
+        height: In inches; default: the figure's own.
+        dpi: Pixels in an inch of a PNG; default: 150.
     """
     buffer = io.BytesIO()
     # Numbers near the largest float, as in an edited metrics.csv, overflow in matplotlib.
     with own_style(), np.errstate(over="ignore", invalid="ignore"):
         figure = FIGURES[name](story)
-        figure.set_dpi(mpl.rcParams["savefig.dpi"])
-        arrange(figure, FigureCanvasAgg(figure).get_renderer())
-        figure.savefig(buffer, format=format, **FORMATS[format])
+        own_width, own_height = figure.get_size_inches()
+        figure.set_size_inches(width or own_width, height or own_height)
+        figure.set_dpi(dpi or mpl.rcParams["savefig.dpi"])
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        arrange(figure, renderer, title=story.title, note=story.note)
+        figure.savefig(buffer, format=format, dpi=figure.dpi, **FORMATS[format])
     return buffer.getvalue()

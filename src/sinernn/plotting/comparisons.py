@@ -41,7 +41,7 @@ def horizon(story: Story) -> Figure:
     if evidence.spread:
         draw_valid_limit(axes, evidence)
     use_decades(axes, top=readable_error(evidence))
-    axes.set_title(f"{story.title}: error against horizon, median over the origins")
+    axes.set_title("error against horizon, median over the origins")
     figure.legend(loc="outside lower center", ncols=4)
     return figure
 
@@ -59,9 +59,9 @@ def spectra(story: Story) -> Figure:
     axes.plot(frequency, power_spectrum(truth), color=FAINT, linewidth=4, label="truth")
     if np.isfinite(run).all():
         axes.plot(frequency, power_spectrum(run), color=MODEL, linewidth=1.2, label="free run")
-        title = f"{story.title}: power spectra over {counted(len(truth))}"
+        title = f"power spectra over {counted(len(truth))}"
     else:
-        title = f"{story.title}: power spectrum; the free run diverged, and has none"
+        title = "power spectrum; the free run diverged, and has none"
     axes.set(xlabel="frequency (1 / time unit)", ylabel="power (signal units²)")
     use_decades(axes)
     if evidence.period:

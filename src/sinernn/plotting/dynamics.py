@@ -24,7 +24,7 @@ def orbit(story: Story) -> Figure:
         axes.set(xlabel=x, ylabel=y)
         axes.set(xlim=readable_limits(driven[0], free[0]), ylim=readable_limits(driven[1], free[1]))
     first = figure.axes[0]
-    first.set_title(f"{story.title}: hidden state over {counted(len(dynamics.driven))}")
+    first.set_title(f"hidden state over {counted(len(dynamics.driven))}")
     add_legend(figure, first)
     return figure
 
@@ -45,6 +45,6 @@ def eigenvalues(story: Story) -> Figure:
             axes.text(0, 0, why, horizontalalignment="center", backgroundcolor="white")
         axes.set(xlabel="real part", ylabel="imaginary part", aspect="equal")
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach))
-    panels[0].set_title(f"{story.title}: Jacobian, inputs held fixed")
+    panels[0].set_title("Jacobian, inputs held fixed")
     panels[1].set_title("with the output fed back: the free run's")
     return figure

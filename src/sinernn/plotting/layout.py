@@ -25,6 +25,7 @@ from matplotlib.transforms import Bbox, ScaledTranslation, Transform
 
 _T = TypeVar("_T")
 _TICK_LEFT, _TICK_DOWN = 0, 3  # matplotlib's markers
+_BELOW = "outside lower center"  # a legend's place
 _PAD = 4.0  # points between a panel with its labels and its neighbours
 
 
@@ -41,8 +42,10 @@ class _Margins:
 _TYPICAL = _Margins(left=50.0, right=10.0, bottom=34.0, top=22.0)
 
 
-def arrange(figure: Figure, renderer: RendererBase) -> None:
-    """Fit panels, labels and a legend below into the figure, and draw the scales.
+def arrange(figure: Figure, renderer: RendererBase, *, title: str = "", note: str = "") -> None:
+    """Fit titles, panels, labels and a legend below into the figure, and draw the scales.
+
+    The title stands above all panels, and below it the note in small print.
 
     A panel's cell is its place in a grid that fills the figure without spacing. Panels share the
     space beside the labels in the proportions of their cells. The panels of a row have a common
@@ -50,10 +53,10 @@ def arrange(figure: Figure, renderer: RendererBase) -> None:
     a y-axis are equally high; a panel without a title is as high as the one to its left.
     """
     cells = {axes: _cell(figure, axes) for axes in figure.axes}
-    heights = (legend.get_window_extent(renderer).height for legend in figure.legends)
-    below = sum((height * 72 / figure.dpi + 2 * _PAD for height in heights), start=0.0)
+    above = _write_header(figure, renderer, title, note)
+    below = _fit_legend(figure, renderer)
     # The number of ticks depends on an axis's length, so place the panels about right first.
-    _place(figure, cells, dict.fromkeys(cells, _TYPICAL), below)
+    _place(figure, cells, dict.fromkeys(cells, _TYPICAL), above, below)
     _wrap_titles(figure, renderer)
     scales = {
         axes: [_Scale(figure, axis, renderer) for axis in (axes.xaxis, axes.yaxis)]
@@ -68,10 +71,39 @@ def arrange(figure: Figure, renderer: RendererBase) -> None:
             left = [each for each, at in cells.items() if at.y0 == cell.y0 and at.x0 < cell.x0]
             nearest = max(left, key=lambda each: cells[each].x0, default=axes)
             margins[axes] = replace(margins[axes], top=margins[nearest].top)
-    _place(figure, cells, margins, below)
+    _place(figure, cells, margins, above, below)
     for both in scales.values():
         for scale in both:
             scale.draw()
+
+
+def _write_header(figure: Figure, renderer: RendererBase, title: str, note: str) -> float:
+    """Write title and small print, and return the points that they need."""
+    width, height = (float(inches) * 72 for inches in figure.get_size_inches())
+    points, used = 72 / figure.dpi, 0.0
+    for text, size, color in ((title, 12, "black"), (note, 8, "#606060")):
+        if text:
+            x, y = _PAD / width, 1 - (used + _PAD) / height
+            written = figure.text(x, y, text, fontsize=size, color=color, va="top")
+            share = (width - 2 * _PAD) / (written.get_window_extent(renderer).width * points)
+            if share < 1:
+                written.set_text(fill(text, max(int(share * len(text)), 10)))
+            used += written.get_window_extent(renderer).height * points + _PAD
+    return used + _PAD if used else 0.0
+
+
+def _fit_legend(figure: Figure, renderer: RendererBase) -> float:
+    """Give a legend that is wider than the figure fewer columns; return the points it needs."""
+    for legend in figure.legends:
+        texts = [text.get_text() for text in legend.texts]
+        lines = [line for line in legend.legend_handles if line is not None]
+        for columns in range(len(texts) - 1, 0, -1):
+            if legend.get_window_extent(renderer).width <= figure.bbox.width:
+                break
+            legend.remove()
+            legend = figure.legend(lines, texts, loc=_BELOW, ncols=columns)
+        return legend.get_window_extent(renderer).height * 72 / figure.dpi + 2 * _PAD
+    return 0.0
 
 
 def _row(axes: Axes) -> list[Axes]:
@@ -105,15 +137,19 @@ def _cell(figure: Figure, axes: Axes) -> Bbox:
 
 
 def _place(
-    figure: Figure, cells: Mapping[Axes, Bbox], margins: Mapping[Axes, _Margins], below: float
+    figure: Figure,
+    cells: Mapping[Axes, Bbox],
+    margins: Mapping[Axes, _Margins],
+    above: float,
+    below: float,
 ) -> None:
-    """Give every panel its position, `below` points above the bottom of the figure."""
+    """Give every panel its position, with so many points free above and below all of them."""
     width, height = (float(inches) * 72 for inches in figure.get_size_inches())
     left = _largest((cell.x0, margins[axes].left) for axes, cell in cells.items())
     right = _largest((cell.x1, margins[axes].right) for axes, cell in cells.items())
     bottom = _largest((cell.y0, margins[axes].bottom) for axes, cell in cells.items())
     top = _largest((cell.y1, margins[axes].top) for axes, cell in cells.items())
-    rows = _line_up({*bottom, *top}, top, bottom, height - below)
+    rows = _line_up({*bottom, *top}, top, bottom, height - above - below)
     for axes, cell in cells.items():
         row = [each for each in cells.values() if each.y0 == cell.y0]
         cuts = {0.0, 1.0} | {cut for each in row for cut in (each.x0, each.x1)}

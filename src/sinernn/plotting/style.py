@@ -41,7 +41,7 @@ STYLE: dict[str, Any] = {
     **dict.fromkeys(["figure.subplot.wspace", "figure.subplot.hspace"], 0.0),
     "axes.titley": 1.0,
     "font.size": 10,
-    "axes.titlesize": 11,
+    "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -51,6 +51,8 @@ STYLE: dict[str, Any] = {
     "grid.linewidth": 0.8,
     "legend.frameon": False,
     "lines.linewidth": 1.6,
+    "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
+    "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "sinernn",  # the same figure gives the same bytes
 }
 FORMATS: dict[str, dict[str, Any]] = {
@@ -70,6 +72,8 @@ class Story:
     """Data of a run's figures."""
 
     title: str
+    """Name of the run, and of what it was evaluated on."""
+
     metrics: dict[str, Float[np.ndarray, " row"]]
     """Columns of metrics.csv, of the updates."""
 
@@ -78,6 +82,9 @@ class Story:
 
     refinement: dict[str, Float[np.ndarray, " iteration"]]
     """Columns of metrics.csv, of the refinement; empty if there is none."""
+
+    note: str = ""
+    """The network and its score, for the small print."""
 
     loops: tuple[str, ...] = ()
     """`open` or `closed`: what each stage of the refinement minimises the error of."""

@@ -31,7 +31,7 @@ def loss_curve(story: Story) -> Figure:
     grid = figure.add_gridspec(2, 1, height_ratios=[3, 1])
     panels = draw_training(figure, grid[0], story)
     pad = 18 if story.is_refined else None  # the numbers of stages stand beside it
-    panels[0].set_title(f"{story.title}: training", pad=pad)
+    panels[0].set_title("training", pad=pad)
     add_legend(figure, *panels)
     columns = _columns(grid[1], story)
     rate = figure.add_subplot(columns[0], sharex=panels[0])

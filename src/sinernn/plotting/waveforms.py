@@ -88,7 +88,7 @@ def open_loop(story: Story) -> Figure:
     top.plot(time[shown], prediction[shown], color=MODEL, linewidth=1.4, label="one step ahead")
     channels = _channel_note(one_step.truth.shape[2])
     top.set(ylabel="signal (signal units)", xlabel="time (time units)")
-    top.set_title(f"{story.title}: one step ahead, always fed true samples{channels}")
+    top.set_title(f"one step ahead, always fed true samples{channels}")
     bottom.plot(time, prediction - one_step.truth[0, :, 0], color=ACCENT, linewidth=0.9)
     bottom.set(ylabel="error (signal units)", xlabel="time (time units)")
     bottom.set_title(f"its error over {len(time)} samples")
@@ -110,7 +110,7 @@ def tutorial(story: Story) -> Figure:
     axes.scatter(time[1:], prediction, s=14, color=MODEL, zorder=3, label="free run of the network")
     axes.set(xlabel="time (time units)", ylabel="signal (signal units)")
     _limit_to_readable(axes, forecasts, origin, stop)
-    axes.set_title(f"{story.title}: the first {counted(stop)} of a free run")
+    axes.set_title(f"the first {counted(stop)} of a free run")
     add_legend(figure, axes)
     return figure
 
@@ -138,10 +138,10 @@ def _free_run_title(story: Story, origin: int) -> str:
     forecasts = story.evaluated.closed_loop
     diverged = forecasts.diverged_at[origin]
     if diverged:
-        return f"{story.title}: a free run that diverges at step {diverged}"
+        return f"a free run that diverges at step {diverged}"
     count = len(forecasts.time)
     which = f"origin {origin + 1} of {count}, a median one" if count > 2 else f"origin {origin + 1}"
-    return f"{story.title}: free run ({which}{_channel_note(forecasts.truth.shape[2])})"
+    return f"free run ({which}{_channel_note(forecasts.truth.shape[2])})"
 
 
 def _channel_note(channels: int) -> str:
@@ -190,7 +190,7 @@ def _draw_errors(axes: Axes, evidence: Evidence) -> None:
     axes.plot(ahead, errors[origin], marker=marker_for(steps), color=ACCENT, linewidth=1.4)
     axes.set(xlabel="steps ahead", ylabel="error (signal units)")
     axes.set_xlim(0, steps)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     if np.nanmax(errors, initial=0) > valid_limit(evidence) / 10:
         draw_valid_limit(axes, evidence)
     use_decades(axes, top=readable_error(evidence))
