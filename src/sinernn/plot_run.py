@@ -5,7 +5,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 from sinernn.config import load_config
 from sinernn.errors import RunFileError, UsageError, command_line, printable
@@ -69,9 +69,11 @@ def plot(
     facts, evidence = run.read_facts(), None
     name = facts.name or run.path.name
     heading, note = printable(name, 80), _small_print(facts)
+    settings = _read_settings(run)
     if (run.path / folder / "evaluation.json").exists():
         scores = run.read_scores(evaluation)
         config, note = scores.config or name, _small_print(facts, scores)
+        settings |= _units(scores.judged.get("signal"))
         changed = config.removeprefix(name)
         is_own = not changed or changed.startswith(" with ")
         heading += printable(changed if is_own else f" on {config}", 64)
@@ -79,13 +81,13 @@ def plot(
     if facts.diverged_at is not None:
         heading += f", diverged at update {facts.diverged_at}"
     story = plotting.Story(
-        title=heading.replace("$", r"\$") if title else "",
-        note=note.replace("$", r"\$") if title else "",
+        title=_plain(heading, 400) if title else "",
+        note=_plain(note, 400) if title else "",
         metrics=run.read_metrics(),
         evidence=evidence,
         refinement=run.read_metrics("refine"),
         diverged_at=facts.diverged_at,
-        **_read_settings(run),
+        **settings,
     )
     drawable = plotting.FIGURES if evidence else plotting.WITHOUT_EVIDENCE
     wanted = list(drawable if names is None else names)
@@ -129,10 +131,23 @@ def _read_settings(run: Run) -> dict[str, Any]:
         found["scale"] = rmse(run.best_checkpoint()[1].scale.std)
     if run.config_path.exists():
         config = load_config(run.config_path)
+        found |= _units(config.signal.model_dump())
         found["noise"] = config.signal.noise_std
         stages = config.refine.stages if config.refine else ()
         found["loops"] = tuple(stage.loop for stage in stages)
     return found
+
+
+def _units(signal: object) -> dict[str, str]:
+    """Return the units that a signal's settings name."""
+    given = cast("dict[str, object]", signal) if isinstance(signal, dict) else {}
+    texts = {name: given.get(name, "") for name in ("unit", "time_unit")}
+    return {name: _plain(str(text), 20) for name, text in texts.items()}
+
+
+def _plain(text: str, limit: int) -> str:
+    """Return a text as one line that matplotlib draws as it is."""
+    return printable(text, limit).replace("$", r"\$")
 
 
 _PRELOADING = Lock()  # a thread may see modules that another one has only imported in part

@@ -430,6 +430,21 @@ def test_title_and_small_print(trained: Run):
     assert not re.search("rnn_tanh|>tiny", path.read_text(encoding="utf-8"))
 
 
+def test_units_of_a_figure(here: Path):
+    """They are those of the signal that was evaluated."""
+    volts = tiny("signal.unit=V", "signal.time_unit=s")
+    run = experiment.train(volts, figures=False).run
+    millivolts = Path("millivolts.yaml")
+    millivolts.write_text(TINY.read_text().replace("kind: sine", "kind: sine, unit: mV"))
+    evaluating.evaluate(run, data=millivolts)
+    for evaluation, unit in ((None, "V"), ("millivolts", "mV")):
+        (path,) = plot_run.plot(run, names=["overview"], format="svg", evaluation=evaluation)
+        assert f">signal ({unit})<" in path.read_text(encoding="utf-8")
+    (run.path / "evaluation.json").unlink()
+    (path,) = plot_run.plot(run, names=["loss"], format="svg")
+    assert ">RMSE (V)<" in path.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("size", "message"),
     [

@@ -219,7 +219,8 @@ def values(annotation: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrategy
     if annotation is str:
         is_device = any(getattr(item, "pattern", None) for item in metadata)
         devices = st.sampled_from(["auto", "cpu", "cuda", "cuda:1", "mps"])
-        return devices if is_device else st.text(min_size=1, max_size=200)
+        longest = min([200, *(getattr(item, "max_length", None) or 200 for item in metadata)])
+        return devices if is_device else st.text(min_size=1, max_size=longest)
     bounds: dict[str, Any] = {}
     for item in (inner for outer in metadata for inner in getattr(outer, "metadata", [outer])):
         match item:

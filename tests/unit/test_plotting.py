@@ -26,7 +26,7 @@ from sinernn.plotting import (
     spectra,
     tutorial,
 )
-from sinernn.plotting.comparisons import power_spectrum
+from sinernn.plotting.comparisons import leakage, power_spectrum
 from sinernn.plotting.style import MODEL
 
 
@@ -81,7 +81,7 @@ def test_loss_figure_has_one_unit():
     """Losses, mean squares in scaled units, are drawn as RMSE in signal units."""
     story = replace(make_story(), refinement=REFINEMENT, loops=("closed", "open"), scale=3.0)
     updates, beside, *_ = loss_curve(story).axes
-    assert updates.get_ylabel() == "RMSE (signal units)"
+    assert updates.get_ylabel() == "RMSE"
     assert_draws(updates.lines[0], [10, 20, 30], 3 * np.sqrt([1, 0.1, 0.01]))
     assert_draws(labelled(beside)["free run, training"], [1, 2], [0.3, 0.03])
     assert_draws(labelled(beside)["free run, validation"], [0, 2, 4], [0.4, 0.1, 1e-3])
@@ -134,29 +134,61 @@ def test_every_other_figure_needs_an_evaluation(name: str):
         FIGURES[name](Story("a run", make_story().metrics, None, {}))
 
 
-@pytest.mark.parametrize("figure", [closed_loop, overview])
-def test_long_free_run(figure):
-    """It is shown at its beginning and its end."""
+def errors_panel(evidence: Evidence):
+    """The panel of an overview that shows the errors of free runs."""
+    return next(
+        axes for axes in overview(make_story(evidence)).axes if axes.get_ylabel() == "error"
+    )
+
+
+def test_long_free_run():
+    """It is shown at its beginning and its end, over the time since its origin."""
     story = make_story()
-    first, last = figure(story).axes[:2]
+    first, last = overview(story).axes[:2]
     forecasts = story.evaluated.closed_loop
-    time, prediction = forecasts.time[1, 50:], forecasts.prediction[1, :, 0]
+    time, prediction = 0.2 * np.arange(1, 401), forecasts.prediction[1, :, 0]
     assert_draws(labelled(first)["free run"], time[:150], prediction[:150])
     assert_draws(labelled(last)["free run"], time[-150:], prediction[-150:])
     truth = labelled(first)["truth"]
-    assert_draws(truth, forecasts.time[1, 20:200], forecasts.truth[1, 20:200, 0])
+    assert_draws(truth, 0.2 * np.arange(-29, 151), forecasts.truth[1, 20:200, 0])
+    assert first.get_xlabel() == "time after the origin"
 
 
 def test_a_short_free_run_is_shown_whole():
-    figure = closed_loop(make_story(make_evidence(drift, steps=60)))
-    assert len(figure.axes) == 2
-    assert len(labelled(figure.axes[0])["free run"].get_xdata()) == 60
+    first, errors, _ = overview(make_story(make_evidence(drift, steps=60))).axes
+    assert len(labelled(first)["free run"].get_xdata()) == 60
+    assert errors.get_ylabel() == "error"
+
+
+def test_units_on_axes():
+    """They are the signal's; a signal without units has none."""
+    story = replace(make_story(), unit="V", time_unit="s")
+    names = {name: [axes.get_ylabel() for axes in FIGURES[name](story).axes] for name in FIGURES}
+    assert names["overview"][0] == names["closed_loop"][0] == "signal (V)"
+    assert "RMSE (V)" in names["loss"]
+    assert names["spectra"] == ["power (V²)"]
+    assert overview(story).axes[0].get_xlabel() == "time after the origin (s)"
+    assert spectra(story).axes[0].get_xlabel() == "frequency (1/s)"
+    assert overview(make_story()).axes[0].get_ylabel() == "signal"
+
+
+def test_closed_loop_figure():
+    """Every origin has a panel; of a long run it shows the end."""
+    story = make_story()
+    panels = closed_loop(story).axes
+    forecasts = story.evaluated.closed_loop
+    assert len(panels) == 3
+    for origin, axes in enumerate(panels):
+        drawn = labelled(axes)["free run"]
+        assert_draws(drawn, 0.2 * np.arange(251, 401), forecasts.prediction[origin, -150:, 0])
+        assert f"origin {origin + 1}: RMSE" in axes.get_title()
+    assert len(closed_loop(make_story(make_evidence(drift, steps=40, origins=500))).axes) == 12
 
 
 def test_warmup_in_the_figure():
     """What the network read is what was observed."""
     story = make_story(make_evidence(drift, noise=0.3))
-    read = labelled(closed_loop(story).axes[0])["warm-up samples"]
+    read = labelled(overview(story).axes[0])["warm-up samples"]
     np.testing.assert_array_equal(
         read.get_ydata(), story.evaluated.closed_loop.observed[1, 20:50, 0]
     )
@@ -164,13 +196,31 @@ def test_warmup_in_the_figure():
 
 def test_errors_of_origins():
     """Every origin's error is shown, and the drawn one stands out."""
-    story = make_story(make_evidence(drift, steps=200))
-    errors = closed_loop(story).axes[-1]
+    evidence = make_evidence(drift, steps=200)
+    errors = errors_panel(evidence)
     assert errors.get_yscale() == "log"
     *others, own = errors.get_lines()
     assert len(others) == 2
-    assert_draws(own, np.arange(1, 201), story.evaluated.closed_loop.errors[1])
+    assert_draws(own, np.arange(1, 201), evidence.closed_loop.errors[1])
     assert own.get_color() != others[0].get_color()
+
+
+def test_errors_fill_their_axis():
+    """Errors that hardly change over the steps are not a line at the top of three decades."""
+    evidence = make_evidence(lambda truth: truth + 1e-7 + 1e-8 * truth)
+    low, high = errors_panel(evidence).get_ylim()
+    assert 1 <= np.log10(high / low) < 1.3
+    assert low < 1e-7 < high
+
+
+def test_legend_of_the_overview():
+    """It has every line that has a name, once."""
+    story = replace(make_story(), refinement=REFINEMENT, noise=0.1)
+    figure = overview(story)
+    named = {str(name) for axes in figure.axes for name in labelled(axes)}
+    shown = [text.get_text() for text in figure.legends[0].texts]
+    assert sorted(shown) == sorted(name for name in named if not name.startswith("_"))
+    assert {"errors from other origins", "error of the free run", "noise floor"} <= set(shown)
 
 
 def test_error_of_a_long_run():
@@ -179,40 +229,65 @@ def test_error_of_a_long_run():
     The root mean square of a sine over its period is its amplitude by sqrt(2).
     """
     evidence = make_evidence(lambda truth: truth + 0.01 * truth, steps=2000)
-    own = closed_loop(make_story(evidence)).axes[-1].get_lines()[-1]
+    own = labelled(errors_panel(evidence))["error of the free run"]
     settled = np.array(own.get_ydata())[31:]  # a period is 31.4 samples
     np.testing.assert_allclose(settled, 0.01 / np.sqrt(2), rtol=0.03)
 
 
 def test_of_many_origins_some_are_shown():
-    story = make_story(make_evidence(drift, steps=40, origins=500))
-    assert len(closed_loop(story).axes[-1].get_lines()) <= 22
+    evidence = make_evidence(drift, steps=40, origins=500)
+    assert len(errors_panel(evidence).get_lines()) <= 22
 
 
 def test_limit_of_valid_forecasts():
     """It is shown where errors come near it."""
-    far = make_story(make_evidence(lambda truth: truth * 1.5))
-    limit = labelled(closed_loop(far).axes[-1])["valid below 0.4 standard deviations"]
-    assert limit.get_ydata()[0] == pytest.approx(0.4 * far.evaluated.spread)
-    near = closed_loop(make_story()).axes[-1]
-    assert not any("valid" in str(label) for label in labelled(near))
+    far = make_evidence(lambda truth: truth * 1.5)
+    limit = labelled(errors_panel(far))["valid below 0.4 standard deviations"]
+    assert limit.get_ydata()[0] == pytest.approx(0.4 * far.spread)
+    assert not any("valid" in str(label) for label in labelled(errors_panel(make_evidence(drift))))
+
+
+def diverge(truth: np.ndarray) -> np.ndarray:
+    """Forecasts that are right for 20 steps, leave, and are not numbers from step 41."""
+    prediction = truth.copy()
+    prediction[:, 20:40], prediction[:, 40:] = 1e30, np.nan
+    return prediction
 
 
 @pytest.mark.parametrize("figure", [closed_loop, overview, tutorial])
 def test_diverging_free_run(figure):
-    """It does not flatten the truth."""
-
-    def diverge(truth: np.ndarray) -> np.ndarray:
-        prediction = truth.copy()
-        prediction[:, 20:40], prediction[:, 40:] = 1e30, np.nan
-        return prediction
-
-    drawn = figure(make_story(make_evidence(diverge)))
-    low, high = drawn.axes[0].get_ylim()
+    """It does not flatten the truth, and the step at which it leaves is marked."""
+    axes = figure(make_story(make_evidence(diverge))).axes[0]
+    low, high = axes.get_ylim()
     assert -5 < low < -1 < 1 < high < 5
-    if figure is not tutorial:
-        assert drawn.axes[0].get_title() == "a free run that diverges at step 41"
-        assert drawn.axes[2].get_ylim()[1] <= 1e4
+    assert labelled(axes)["free run leaves"].get_xdata() == pytest.approx([0.2 * 21] * 2)
+
+
+def test_error_of_a_diverging_run():
+    """The panel ends soon after the last error that it can show."""
+    axes = errors_panel(make_evidence(diverge))
+    assert axes.get_xlim()[1] < 60
+    assert axes.get_ylim()[1] <= 1e4
+
+
+def test_diverged_runs_are_explained():
+    """Figures that could be empty say why."""
+    story = make_story(make_evidence(diverge))
+    assert "leaves the range shown at step 21 of 400" in overview(story).axes[0].get_title()
+    assert "leaves at step 21" in closed_loop(story).axes[0].get_title()
+    left = labelled(horizon(story).axes[0])["network beyond 1000 standard deviations, step 21"]
+    assert left.get_xdata() == [21, 21]
+    assert "diverged (step 41)" in spectra(story).axes[0].get_title()
+    arrays = story.evaluated.arrays()
+    arrays["dynamics.free"] = arrays["dynamics.free"].copy()
+    arrays["dynamics.free"][60:] = np.nan
+    story = make_story(Evidence.from_arrays(arrays))
+    assert "before it leaves at step 60" in labelled(orbit(story).axes[0])
+    assert "up to step 60, where it diverges" in eigenvalues(story).axes[1].get_title()
+    arrays["open_loop.prediction"] = np.full_like(arrays["open_loop.prediction"], np.nan)
+    top, _, histogram = open_loop(make_story(Evidence.from_arrays(arrays))).axes
+    assert "150 of them beyond the range shown" in top.get_title()
+    assert histogram.texts[0].get_text() == "none is finite"
 
 
 def test_the_overview_tells_the_training_too():
@@ -228,20 +303,21 @@ def test_tutorial_figure():
     true, free_run = tutorial(story).axes[0].collections
     assert true.get_sizes()[0] > 3 * free_run.get_sizes()[0]
     assert len(true.get_offsets()) == 50
-    expected = np.stack([forecasts.time[1, 50:99], forecasts.prediction[1, :49, 0]], 1)
+    expected = np.stack([0.2 * np.arange(1, 50), forecasts.prediction[1, :49, 0]], 1)
     np.testing.assert_allclose(free_run.get_offsets(), expected)
     assert to_hex(free_run.get_facecolor()[0]).upper() == MODEL
 
 
 def test_open_loop_figure():
-    """It shows predictions and residuals."""
+    """It shows a stretch of predictions and residuals, and a histogram of all residuals."""
     story = make_story()
     one_step = story.evaluated.open_loop[0]
-    top, bottom = open_loop(story).axes
-    prediction = labelled(top)["one step ahead"]
-    assert_draws(prediction, one_step.time[0, :150], one_step.prediction[0, :150, 0])
-    left = one_step.prediction[0, :, 0] - one_step.truth[0, :, 0]
-    assert_draws(bottom.lines[0], one_step.time[0], left)
+    top, residuals, histogram = open_loop(story).axes
+    time, left = 0.2 * np.arange(150), one_step.prediction[0, :, 0] - one_step.truth[0, :, 0]
+    assert_draws(labelled(top)["one step ahead"], time, one_step.prediction[0, :150, 0])
+    assert_draws(residuals.lines[0], time, left[:150])
+    assert sum(bar.get_height() for bar in histogram.patches) == len(left)
+    assert histogram.patches[0].get_x() == pytest.approx(left.min())
     assert "observed samples" not in labelled(top)
     noisy = make_story(make_evidence(noise=0.1))
     assert "observed samples" in labelled(open_loop(noisy).axes[0])
@@ -261,6 +337,7 @@ def test_horizon_figure():
     vertices = band.get_paths()[0].vertices
     assert vertices[:, 1].max() == pytest.approx(up_to.max())
     assert vertices[:, 1].min() == pytest.approx(up_to.min())
+    assert axes.get_ylim()[0] < up_to.min() < up_to.max() < axes.get_ylim()[1]
     assert axes.get_xscale() == axes.get_yscale() == "log"
 
 
@@ -275,17 +352,39 @@ def test_orbit_figure():
         )
         assert_draws(drawn["free run"], dynamics.free[:, 0], dynamics.free[:, second])
         assert_draws(drawn["start"], dynamics.driven[:1, 0], dynamics.driven[:1, second])
+        last = dynamics.free[-80:]  # a fifth of the steps
+        assert_draws(drawn["its last 80 steps"], last[:, 0], last[:, second])
         assert axes.get_xlabel() == "component 1 (60.0% of variance)"
 
 
+def test_orbit_has_a_direction():
+    """An arrow follows the driven orbit away from its start."""
+    story = make_story()
+    (arrow,) = orbit(story).axes[0].texts
+    orbit_points = story.evaluated.dynamics.driven[:, :2]
+    (at,) = np.flatnonzero((orbit_points == arrow.xyann).all(axis=1))
+    assert 0 < at < 16  # before half of the circle's 31 steps
+    np.testing.assert_array_equal(arrow.xy, orbit_points[at + 1])
+
+
 def test_eigenvalues_figure():
-    """They are drawn around the unit circle."""
-    driven, free = eigenvalues(make_story()).axes
+    """They are drawn around the unit circle, coloured by the phase of the oscillation."""
+    driven, free, scale = eigenvalues(make_story()).axes
     for axes, part in ((driven, 0.5), (free, 0.7)):
-        circle, dots = axes.get_lines()
+        (circle,) = axes.get_lines()
         np.testing.assert_allclose(np.hypot(*np.array(circle.get_xydata()).T), 1)
-        assert_draws(dots, np.full(20, part), np.full(20, part))
+        (dots,) = axes.collections
+        np.testing.assert_allclose(dots.get_offsets(), np.full((20, 2), part))
+        # Five places over 400 steps of 0.2, four eigenvalues at each; a period is 2 pi.
+        steps = np.array([0, 100, 200, 299, 399])
+        np.testing.assert_allclose(
+            dots.get_array(), np.repeat(0.2 * steps / (2 * np.pi) % 1, 4), rtol=1e-9
+        )
         assert axes.get_aspect() == 1
+    assert scale.get_ylabel() == "phase (periods)"
+    assert eigenvalues(make_story(make_evidence(period=None))).axes[2].get_ylabel() == (
+        "part of the orbit"
+    )
 
 
 def test_without_eigenvalues_the_figure_says_so():
@@ -293,7 +392,7 @@ def test_without_eigenvalues_the_figure_says_so():
     arrays = evidence.arrays()
     arrays["dynamics.free_eigenvalues"] = np.empty((0, 4, 2))
     figure = eigenvalues(make_story(Evidence.from_arrays(arrays)))
-    assert [len(axes.texts) for axes in figure.axes] == [0, 1]
+    assert [len(axes.texts) for axes in figure.axes] == [0, 1, 0]
 
 
 def test_power_of_a_sinusoid():
@@ -316,11 +415,40 @@ def test_spectra_figure():
     assert "diverged" in diverged.get_title()
 
 
+def test_leakage_of_a_line():
+    """Beside a line, the spectrum of a sinusoid between two bins stays below the leakage."""
+    power = power_spectrum(np.sin(2 * np.pi * 20.5 / 1000 * np.arange(1000)))
+    away = np.arange(len(power)) > 24
+    bound = leakage(power)
+    assert (power[away] < 4 * bound[away]).all()
+    assert power[100] > 0.1 * bound[100]
+    assert power[0] < 1e-20
+
+
+def test_noise_floor_of_a_spectrum():
+    """It is the mean power of white noise."""
+    noise = 0.3 * np.random.default_rng(0).normal(size=4000)
+    story = replace(make_story(make_evidence(steps=4000)), noise=0.3)
+    floor = labelled(spectra(story).axes[0])["noise floor of the observed samples"]
+    # 2000 frequencies: the mean is known to some 3%.
+    assert power_spectrum(noise)[2:-2].mean() == pytest.approx(floor.get_ydata()[0], rel=0.1)
+
+
+@pytest.mark.parametrize(("steps", "period", "needed"), [(100, None, 128), (200, 2 * np.pi, 251)])
+def test_too_few_steps_for_a_spectrum(steps: int, period: float | None, needed: int):
+    """The figure says how many it needs instead of drawing one."""
+    (axes,) = spectra(make_story(make_evidence(steps=steps, period=period))).axes
+    assert not axes.lines
+    assert f"{steps} steps, too few for a spectrum" in axes.texts[0].get_text()
+    assert f"evaluation.horizon={needed}" in axes.texts[0].get_text()
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_axis_is_labelled(name: str):
     for axes in FIGURES[name](make_story()).axes:
         assert axes.get_ylabel() or not any(label.get_visible() for label in axes.get_yticklabels())
-    assert FIGURES[name](make_story()).axes[-1].get_xlabel()
+    with_ticks = [axes for axes in FIGURES[name](make_story()).axes if axes.get_xticks().size]
+    assert with_ticks[-1].get_xlabel()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from sinernn.arrays import Float
 from sinernn.data.series import Extent, Series
@@ -23,6 +23,7 @@ TimeStep = Annotated[
 ]
 
 Start = Annotated[float, Field(ge=-1e12, le=1e12)]
+Unit = Annotated[str, StringConstraints(max_length=20)]
 Values = Float[np.ndarray, "segment sample"]
 
 
@@ -51,6 +52,12 @@ class Synthetic(Section):
     noise_std: float = Field(default=0.0, ge=0, le=1e12)
     """Standard deviation of Gaussian observation noise, in signal units; its square must fit into
     float32."""
+
+    unit: Unit = ""
+    """Unit of the signal, for figures, as in `V`; empty if it has none."""
+
+    time_unit: Unit = ""
+    """Unit of time, for figures, as in `s`; empty if it has none."""
 
     noise_seed: Whole = Field(default=0, ge=0, lt=2**63)
     """Seed of the noise; it belongs to the data, and `seed` does not change it."""

@@ -11,12 +11,17 @@ from sinernn.plotting.style import (
     MODEL,
     TRUTH,
     Story,
+    add_legend,
     draw_valid_limit,
+    fit_log,
     marker_for,
     readable_error,
-    use_decades,
     use_log,
+    valid_limit,
 )
+
+_SPECTRUM_STEPS = 128  # of a free run, at least
+_SPECTRUM_PERIODS = 8  # of the series, at least: two lines a few bins apart are distinct
 
 
 def horizon(story: Story) -> Figure:
@@ -26,49 +31,88 @@ def horizon(story: Story) -> Figure:
     axes = figure.subplots()
     errors = _errors_up_to(evidence.closed_loop.errors)
     ahead = range(1, evidence.closed_loop.steps + 1)
-    marker = marker_for(len(ahead))
+    marker, ours = marker_for(len(ahead)), np.median(errors, axis=0)
+    axes.plot(ahead, ours, marker=marker, color=MODEL, linewidth=2.4, zorder=3, label="network")
+    shown = [errors]
+    if len(errors) > 1:
+        low, high = errors.min(axis=0), errors.max(axis=0)
+        label = "network, best to worst origin"
+        axes.fill_between(ahead, low, high, color=MODEL, alpha=0.25, linewidth=0, label=label)
     for name, forecast in evidence.baselines.items():
         theirs = np.median(_errors_up_to(evidence.closed_loop.errors_of(forecast)), axis=0)
         look = BASELINE_LINES.get(name.partition("(")[0], {"color": FAINT})
         axes.plot(ahead, theirs, marker=marker, label=name, **look)
-    if len(errors) > 1:
-        low, high = errors.min(axis=0), errors.max(axis=0)
-        axes.fill_between(ahead, low, high, color=MODEL, alpha=0.25, linewidth=0, label="origins")
-    ours = np.median(errors, axis=0)
-    axes.plot(ahead, ours, marker=marker, color=MODEL, linewidth=2.4, label="network")
+        shown.append(theirs[None])
     use_log(axes.xaxis)
-    axes.set(xlabel="horizon (steps)", ylabel="RMSE up to it (signal units)")
+    axes.set(xlabel="horizon (steps)", ylabel=story.in_unit("RMSE up to it"))
     if evidence.spread:
         draw_valid_limit(axes, evidence)
-    use_decades(axes, top=readable_error(evidence))
+        shown.append(np.array([[valid_limit(evidence)]]))
+    top = readable_error(evidence)
+    if not ours[-1] <= top:
+        left = int(np.argmin(ours <= top)) + 1
+        label = f"network beyond 1000 standard deviations, step {left}"
+        axes.axvline(left, color=MODEL, linestyle="--", linewidth=1, label=label)
+    fit_log(axes, np.concatenate([each.ravel() for each in shown]), top=top)
     axes.set_title("error against horizon, median over the origins")
-    figure.legend(loc="outside lower center", ncols=4)
+    add_legend(figure, axes)
     return figure
 
 
 def spectra(story: Story) -> Figure:
-    """Power spectra of a typical free run and of the truth over the same steps."""
+    """Power spectra of a typical free run and of the truth, with leakage and noise floor."""
     evidence = story.evaluated
     forecasts = evidence.closed_loop
-    origin = forecasts.typical
-    truth = forecasts.truth[origin, forecasts.warmup :, 0]
-    run = forecasts.prediction[origin, :, 0]
+    origin, steps = forecasts.typical, forecasts.steps
     figure = Figure(figsize=(7.5, 4.5))
     axes = figure.subplots()
-    frequency = np.fft.rfftfreq(len(truth), evidence.time_step)
-    axes.plot(frequency, power_spectrum(truth), color=FAINT, linewidth=4, label="truth")
-    if np.isfinite(run).all():
-        axes.plot(frequency, power_spectrum(run), color=MODEL, linewidth=1.2, label="free run")
-        title = f"power spectra over {counted(len(truth))}"
-    else:
-        title = "power spectrum; the free run diverged, and has none"
-    axes.set(xlabel="frequency (1 / time unit)", ylabel="power (signal units²)")
-    use_decades(axes)
+    axes.set(xlabel=f"frequency (1/{story.time_unit or 'time unit'})")
+    axes.set(ylabel=story.in_unit("power", "²"))
+    needed = _SPECTRUM_STEPS
     if evidence.period:
-        axes.axvline(1 / evidence.period, color=TRUTH, linewidth=0.8, linestyle=":")
+        needed = max(needed, round(_SPECTRUM_PERIODS * evidence.period / evidence.time_step))
+    if steps < needed:
+        axes.set_title("power spectra")
+        why = f"{counted(steps)}, too few for a spectrum;\nset evaluation.horizon={needed} or more"
+        axes.text(0.5, 0.5, why, ha="center", va="center", transform=axes.transAxes)
+        axes.set(xticks=[], yticks=[])
+        return figure
+    truth = forecasts.truth[origin, forecasts.warmup :, 0]
+    run = forecasts.prediction[origin, :, 0]
+    frequency = np.fft.rfftfreq(steps, evidence.time_step)
+    power = power_spectrum(truth)
+    axes.plot(frequency, power, color=FAINT, linewidth=4, label="truth")
+    drawn, title = [power], f"power spectra over {counted(steps)}"
+    if np.isfinite(run).all():
+        drawn.append(power_spectrum(run))
+        axes.plot(frequency, drawn[1], color=MODEL, linewidth=1.2, label="free run")
+    else:
+        left = int(np.isfinite(run).argmin()) + 1
+        title = f"power spectrum; the free run diverged (step {left}), and has none"
+    label = "leakage of the strongest line (Hann window)"
+    axes.plot(frequency, leakage(power), color=TRUTH, linewidth=1, linestyle=":", label=label)
+    if story.noise:
+        # White noise spreads evenly; a Hann window counts it one and a half times.
+        floor, label = 3 * story.noise**2 / steps, "noise floor of the observed samples"
+        axes.axhline(floor, color=TRUTH, linewidth=1, linestyle="-.", label=label)
+        drawn.append(np.array([floor]))
+    fit_log(axes, np.concatenate(drawn), cut=0.01)
     axes.set_title(title)
-    figure.legend(loc="outside lower center", ncols=2)
+    add_legend(figure, axes)
     return figure
+
+
+def leakage(power: Float[np.ndarray, " frequency"]) -> Float[np.ndarray, " frequency"]:
+    """Return what a Hann window spreads of the strongest line, at most, to other frequencies.
+
+    The side lobes of the window's transform fall as 1 / (pi k (k^2 - 1)), k bins from the line.
+
+    Source:
+        Harris (1978), Proceedings of the IEEE 66, 51-83.
+    """
+    peak = int(power.argmax())
+    bins = np.maximum(np.abs(np.arange(len(power)) - peak), 2.0)
+    return power[peak] / (np.pi * bins * (bins**2 - 1)) ** 2
 
 
 def power_spectrum(samples: Float[np.ndarray, " n"]) -> Float[np.ndarray, " frequency"]:
@@ -78,7 +122,8 @@ def power_spectrum(samples: Float[np.ndarray, " n"]) -> Float[np.ndarray, " freq
         Harris (1978), Proceedings of the IEEE 66, 51-83.
     """
     window = np.asarray(np.hanning(len(samples) + 2)[1:-1])  # without its zeros at both ends
-    transform = np.fft.rfft((samples - samples.mean()) * window)
+    mean = np.average(samples, weights=window)  # what is left of another one leaks
+    transform = np.fft.rfft((samples - mean) * window)
     with np.errstate(over="ignore"):  # squares of a diverging free run
         return 2 * np.abs(transform / window.sum()) ** 2
 

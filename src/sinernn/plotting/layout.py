@@ -297,6 +297,7 @@ class _Scale:
             self._write(self.offset, (1.0, 0.0), below, "right", "top")
         axis.set_major_locator(NullLocator())
         axis.set_minor_locator(NullLocator())
+        axis.offsetText.set_visible(False)
         middle = _point(is_vertical, 0.5, 0.0)
         axis.set_label_coords(*middle, transform=self._away(axes.transAxes, self.to_name))
 

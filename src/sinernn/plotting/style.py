@@ -13,7 +13,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterSciNotation, NullFormatter
+from matplotlib.ticker import LogFormatterSciNotation
 
 from sinernn.arrays import Float
 from sinernn.evaluation.forecasts import Evidence
@@ -86,6 +86,12 @@ class Story:
     note: str = ""
     """The network and its score, for the small print."""
 
+    unit: str = ""
+    """Unit of the signal, as in `V`; empty if it has none."""
+
+    time_unit: str = ""
+    """Unit of time, as in `s`; empty if it has none."""
+
     loops: tuple[str, ...] = ()
     """`open` or `closed`: what each stage of the refinement minimises the error of."""
 
@@ -97,6 +103,15 @@ class Story:
 
     diverged_at: int | None = None
     """The update at which training diverged."""
+
+    def in_unit(self, quantity: str, power: str = "") -> str:
+        """Return the label of an axis of the signal's unit, or a power of it."""
+        return f"{quantity} ({self.unit}{power})" if self.unit else quantity
+
+    @property
+    def time_ahead(self) -> str:
+        """The label of an axis of time that is 0 at a forecast's origin."""
+        return "time after the origin" + (f" ({self.time_unit})" if self.time_unit else "")
 
     @property
     def is_refined(self) -> bool:
@@ -157,19 +172,24 @@ def use_log(axis: XAxis | YAxis) -> None:
     axis.set_minor_formatter(PlainPowers())
 
 
-def use_decades(axes: Axes, *, top: float = float("inf")) -> None:
-    """Make the y-axis logarithmic between whole powers of ten, and label no others.
+def fit_log(
+    axes: Axes, values: Float[np.ndarray, "..."], *, top: float = float("inf"), cut: float = 0.0
+) -> None:
+    """Make the y-axis logarithmic around values above 0; if there are none, it stays linear.
 
-    Values above `top` are not shown. If no value is above 0, the axis stays linear.
+    Args:
+        axes: The panel.
+        values: What is drawn.
+        top: Values above it are not shown.
+        cut: Share of the values, the smallest, for which the axis need not have room.
     """
-    drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.get_lines()])
-    shown = drawn[np.isfinite(drawn) & (drawn > 0) & (drawn <= top)]
+    shown = values[np.isfinite(values) & (values > 0) & (values <= top)]
     if not shown.size:
         return
-    low, high = np.floor(np.log10(shown.min())), np.ceil(np.log10(shown.max()))
+    low, high = np.log10([np.quantile(shown, cut), shown.max()])
+    spare = max(0.06 * (high - low), (1 - high + low) / 2)  # a decade at least
     use_log(axes.yaxis)
-    axes.set(ylim=(10.0**low, 10.0 ** max(high, low + 1)))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(*(10.0 ** np.clip([low - spare, high + spare], -307, 307)))
 
 
 def readable_limits(
@@ -182,6 +202,14 @@ def readable_limits(
     lowest = max(float(seen.min(initial=low)), low - 1.5 * height)
     highest = min(float(seen.max(initial=high)), high + 1.5 * height)
     return lowest - 0.06 * height, highest + 0.06 * height
+
+
+def leaving_step(
+    prediction: Float[np.ndarray, " steps"], limits: tuple[float, float]
+) -> int | None:
+    """Return the first step, from 1, at which a free run is outside of limits or not a number."""
+    outside = ~((prediction >= limits[0]) & (prediction <= limits[1]))
+    return int(outside.argmax()) + 1 if outside.any() else None
 
 
 def marker_for(points: int) -> str:

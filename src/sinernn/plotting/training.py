@@ -11,17 +11,16 @@ from sinernn.plotting.style import (
     ACCENT,
     FAINT,
     GREEN,
-    MODEL,
     PURPLE,
     TRUTH,
     Story,
     add_legend,
+    fit_log,
     marker_for,
-    use_decades,
     use_log,
 )
 
-_LOOPS = {"open": (MODEL, "one step ahead, training"), "closed": (PURPLE, "free run, training")}
+_LOOPS = {"open": (GREEN, "one step ahead, training"), "closed": (PURPLE, "free run, training")}
 """Color and label of the training error of a loop."""
 
 
@@ -40,7 +39,7 @@ def loss_curve(story: Story) -> Figure:
     if story.is_refined:
         damping = figure.add_subplot(columns[1], sharex=panels[1])
         damping.plot(story.refinement["step"], story.refinement["damping"], color=TRUTH)
-        use_decades(damping)
+        fit_log(damping, story.refinement["damping"])
         damping.set(ylabel="damping", xlabel="iterations of refinement")
     for axes in panels:
         axes.tick_params(labelbottom=False)
@@ -59,7 +58,7 @@ def draw_training(figure: Figure, place: SubplotSpec, story: Story) -> list[Axes
     _draw_error(updates, story, "open", story.metrics["step"], story.metrics["loss"])
     use_log(updates.yaxis)
     _draw_closed_loop_rmse(updates, story.metrics)
-    updates.set(xlabel="updates", ylabel="RMSE (signal units)")
+    updates.set(xlabel="updates", ylabel=story.in_unit("RMSE"))
     if story.diverged_at is not None:
         updates.axvline(story.diverged_at, color=ACCENT, linestyle="--", label="diverged")
     panels = [updates]
@@ -68,7 +67,7 @@ def draw_training(figure: Figure, place: SubplotSpec, story: Story) -> list[Axes
         _draw_refinement(panels[1], story)
         panels[1].tick_params(labelleft=False)
     for axes in panels if story.noise else ():
-        axes.axhline(story.noise, color=GREEN, linestyle="--", linewidth=1, label="noise floor")
+        axes.axhline(story.noise, color=TRUTH, linestyle="-.", linewidth=1, label="noise floor")
     return panels
 
 
