@@ -143,7 +143,7 @@ def resume(
             }
         )
         if facts.status == "finished" and position.is_done(config):
-            return _evaluate_and_draw(run, facts, stop, figures=figures)
+            return _evaluate_and_draw(run, facts, config, stop, figures=figures)
         engine = engines.build(choice, experiment.network, state, experiment.objective)
         all_observers = Observers(observers)
         run.remove_evaluations()
@@ -239,7 +239,8 @@ def _run_to_the_end(
                 of_first=partial(_first_loss, checkpointer),
             )
             run.save_model(run.best_checkpoint()[1])  # a kill may have come before it
-        summary = _evaluate_and_draw(run, checkpointer.facts, stop, figures=figures)
+        facts, config = checkpointer.facts, checkpointer.experiment.config
+        summary = _evaluate_and_draw(run, facts, config, stop, figures=figures)
         observers.notify(Observer.finish, summary)
     except BaseException as error:
         observers.notify(Observer.fail, error)
@@ -314,12 +315,14 @@ def _compile(experiment: Experiment, engine: Engine, observers: Observers) -> No
         observers.notify(Observer.compiled)
 
 
-def _evaluate_and_draw(run: Run, facts: RunFacts, stop: StopSignals, *, figures: bool) -> Summary:
+def _evaluate_and_draw(
+    run: Run, facts: RunFacts, config: Config, stop: StopSignals, *, figures: bool
+) -> Summary:
     """Evaluate and draw a run that this process holds, so that no other trains it meanwhile."""
     try:
         with stop.obeyed_at_once():
             scores = evaluating.evaluate(run)
-            drawn = plot_run.plot(run, names=["overview"]) if figures else []
+            drawn = plot_run.plot(run, names=["overview"], config=config) if figures else []
     except Stopped:
         raise _interrupted(run, "when training was done", stop) from None
     return Summary(run, facts, scores, drawn)

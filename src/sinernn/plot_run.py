@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, cast
 
-from sinernn.config import load_config
+from sinernn.config import Config, load_config
 from sinernn.errors import RunFileError, UsageError, command_line, printable
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.metrics import counted, rmse
@@ -28,6 +28,7 @@ def plot(
     height: float | None = None,
     dpi: float | None = None,
     title: bool = True,
+    config: Config | None = None,
 ) -> list[Path]:
     """Draw figures of a run from its files; before any evaluation, only those of the training.
 
@@ -41,6 +42,7 @@ def plot(
         height: Its height in inches.
         dpi: Pixels in an inch of a PNG; default: 150.
         title: Whether to write the run's name, and its network and score in small print.
+        config: The run's config, where it has been read; default: it is read from the directory.
 
     Returns:
         The files written.
@@ -69,14 +71,15 @@ def plot(
     facts, evidence = run.read_facts(), None
     name = facts.name or run.path.name
     heading, note = printable(name, 80), _small_print(facts)
-    settings = _read_settings(run)
+    settings = _settings(run, config)
     if (run.path / folder / "evaluation.json").exists():
         scores = run.read_scores(evaluation)
-        config, note = scores.config or name, _small_print(facts, scores)
+        note = _small_print(facts, scores)
         settings |= _units(scores.judged.get("signal"))
-        changed = config.removeprefix(name)
+        evaluated = scores.config or name
+        changed = evaluated.removeprefix(name)
         is_own = not changed or changed.startswith(" with ")
-        heading += printable(changed if is_own else f" on {config}", 64)
+        heading += printable(changed if is_own else f" on {evaluated}", 64)
         evidence = read_evidence(run, evaluation)
     if facts.diverged_at is not None:
         heading += f", diverged at update {facts.diverged_at}"
@@ -124,13 +127,14 @@ def _small_print(facts: RunFacts, scores: Scores | None = None) -> str:
     return ", ".join(parts)
 
 
-def _read_settings(run: Run) -> dict[str, Any]:
+def _settings(run: Run, config: Config | None) -> dict[str, Any]:
     """Return what a story has from config and checkpoint; figures are drawn without them, too."""
     found = dict[str, Any]()
     if any(run.has_checkpoint(name) for name in ("best", "last")):
         found["scale"] = rmse(run.best_checkpoint()[1].scale.std)
-    if run.config_path.exists():
+    if config is None and run.config_path.exists():
         config = load_config(run.config_path)
+    if config is not None:
         found |= _units(config.signal.model_dump())
         found["noise"] = config.signal.noise_std
         stages = config.refine.stages if config.refine else ()

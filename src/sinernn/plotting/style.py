@@ -229,4 +229,14 @@ def labelled(*several: Axes) -> dict[str, Artist]:
 def add_legend(figure: Figure, *several: Axes) -> None:
     """Add a legend below the panels, with the lines of some of them."""
     lines = labelled(*several)
-    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=len(lines))
+    # To build a legend takes longer than to draw it, so estimate how many columns fit, in widths of
+    # an m: a letter takes 0.52, the line, its distance to the label and that between columns 4.8.
+    width = figure.get_size_inches()[0] * 72 / mpl.rcParams["font.size"]
+    lengths = [0.52 * len(label) + 4.8 for label in lines]
+    fitting = (
+        columns
+        for columns in range(len(lines), 1, -1)
+        if sum(map(max, np.array_split(lengths, columns))) <= width
+    )
+    ncols = next(fitting, 1)
+    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=ncols)

@@ -194,6 +194,7 @@ def _draw_free_run(axes: Axes, story: Story, origin: int, begin: int, end: int) 
     axes.plot(run, prediction, marker=marker, color=MODEL, linewidth=1.4, label="free run")
     _mark_leaving(axes, forecasts, origin, end)
     axes.set_xlabel(story.time_ahead)
+    axes.xaxis.set_major_locator(MaxNLocator(5))  # to draw a label takes longer than to draw a line
 
 
 def _mark_leaving(axes: Axes, forecasts: Forecasts, origin: int, steps: int) -> None:
@@ -245,7 +246,7 @@ def _draw_errors(axes: Axes, story: Story) -> None:
     )
     axes.set(xlabel="steps ahead", ylabel=story.in_unit("error"))
     axes.set_xlim(0, steps)
-    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     shown = errors
     if np.nanmax(errors, initial=0) > valid_limit(evidence) / 10:
         draw_valid_limit(axes, evidence)
