@@ -1,4 +1,5 @@
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from examples import make_evidence
+from sinernn.errors import UsageError
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.plotting import (
     FIGURES,
@@ -354,7 +356,7 @@ def test_orbit_figure():
         assert_draws(drawn["start"], dynamics.driven[:1, 0], dynamics.driven[:1, second])
         last = dynamics.free[-80:]  # a fifth of the steps
         assert_draws(drawn["its last 80 steps"], last[:, 0], last[:, second])
-        assert axes.get_xlabel() == "component 1 (60.0% of variance)"
+        assert axes.get_xlabel() == "component 1 (60.0% variance)"
 
 
 def test_orbit_has_a_direction():
@@ -512,6 +514,25 @@ def test_size_of_a_figure():
     content = draw("orbit", make_story(), "png", width=4.0, height=3.0, dpi=50.0)
     assert Image.open(io.BytesIO(content)).size == (200, 150)
     assert b'width="288pt"' in draw("orbit", make_story(), "svg", width=4.0)
+
+
+def test_text_of_a_narrow_figure():
+    """It is smaller, by the square root, so that a column of a paper has room for the curves."""
+    sizes = [
+        max(
+            map(
+                float,
+                re.findall(rb"font-size: ([\d.]+)px", draw("horizon", make_story(), "svg", **size)),
+            )
+        )
+        for size in ({}, {"width": 7.5 / 4})
+    ]
+    assert sizes[1] == pytest.approx(sizes[0] / 2, rel=0.01)
+
+
+def test_figure_that_is_too_small():
+    with pytest.raises(UsageError, match=r"loss does not fit into .* by 1 inches; choose"):
+        draw("loss", make_story(), "png", height=1.0)
 
 
 def test_a_users_matplotlibrc_changes_no_figure():

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from sinernn.errors import UsageError
 from sinernn.plotting.comparisons import horizon, spectra
 from sinernn.plotting.dynamics import eigenvalues, orbit
 from sinernn.plotting.layout import arrange
@@ -33,6 +34,8 @@ FIGURES: dict[str, Callable[[Story], Figure]] = {
     "eigenvalues": eigenvalues,
 }
 """Every figure, by the name of its file."""
+
+_LEAST_POINTS = 18.0  # height of a panel: two labels of its y-axis
 
 WITHOUT_EVIDENCE = frozenset({"loss"})
 """Figures that need no evaluation."""
@@ -58,18 +61,30 @@ def draw(
         name: One of `FIGURES`.
         story: What to draw.
         format: One of `FORMATS`.
-        width: In inches; default: the figure's own.
-        height: In inches; default: the figure's own.
+        width: In inches; default: the figure's own. Text grows and shrinks with its square root.
+        height: In inches; default: the figure's own, which changes as text does.
         dpi: Pixels in an inch of a PNG; default: 150.
+
+    Raises:
+        UsageError: The panels do not fit into the size.
     """
     buffer = io.BytesIO()
     # Numbers near the largest float, as in an edited metrics.csv, overflow in matplotlib.
     with own_style(), np.errstate(over="ignore", invalid="ignore"):
         figure = FIGURES[name](story)
         own_width, own_height = figure.get_size_inches()
+        if width is not None and width != own_width:
+            scale = float(np.sqrt(width / own_width))
+            mpl.rcParams["font.size"] *= scale
+            figure, own_height = FIGURES[name](story), own_height * scale
         figure.set_size_inches(width or own_width, height or own_height)
         figure.set_dpi(dpi or mpl.rcParams["savefig.dpi"])
         renderer = FigureCanvasAgg(figure).get_renderer()
         arrange(figure, renderer, title=story.title, note=story.note)
+        if any(axes.bbox.height * 72 / figure.dpi < _LEAST_POINTS for axes in figure.axes):
+            size = " by ".join(f"{inches:.3g}" for inches in figure.get_size_inches())
+            raise UsageError(
+                f"{name} does not fit into {size} inches; choose a larger height or width"
+            )
         figure.savefig(buffer, format=format, dpi=figure.dpi, **FORMATS[format])
     return buffer.getvalue()

@@ -40,11 +40,12 @@ def orbit(story: Story) -> Figure:
         axes.plot(*free[:, end - last : end], ".", color=ACCENT, markersize=4, label=label)
         axes.plot(*driven[:, 0], "s", color=TRUTH, markersize=6, label="start")
         _draw_direction(axes, driven)
-        x, y = (f"component {i + 1} ({dynamics.explained[i]:.1%} of variance)" for i in pair)
+        x, y = (f"component {i + 1} ({dynamics.explained[i]:.1%} variance)" for i in pair)
         axes.set(xlabel=x, ylabel=y, xlim=limits[0], ylim=limits[1])
     first = figure.axes[0]
     horizon = story.evaluated.closed_loop.steps
-    first.set_title(f"hidden state over the first {steps} of {counted(horizon)}")
+    shown = f"the first {steps} of " if steps < horizon else ""
+    first.set_title(f"hidden state over {shown}{counted(horizon)}")
     add_legend(figure, first)
     return figure
 

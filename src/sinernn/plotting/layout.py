@@ -81,7 +81,7 @@ def _write_header(figure: Figure, renderer: RendererBase, title: str, note: str)
     """Write title and small print, and return the points that they need."""
     width, height = (float(inches) * 72 for inches in figure.get_size_inches())
     points, used = 72 / figure.dpi, 0.0
-    for text, size, color in ((title, 12, "black"), (note, 8, "#606060")):
+    for text, size, color in ((title, "large", "black"), (note, "small", "#606060")):
         if text:
             x, y = _PAD / width, 1 - (used + _PAD) / height
             written = figure.text(x, y, text, fontsize=size, color=color, va="top")

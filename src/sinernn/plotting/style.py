@@ -41,7 +41,7 @@ STYLE: dict[str, Any] = {
     **dict.fromkeys(["figure.subplot.wspace", "figure.subplot.hspace"], 0.0),
     "axes.titley": 1.0,
     "font.size": 10,
-    "axes.titlesize": 10,
+    "axes.titlesize": "medium",
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,

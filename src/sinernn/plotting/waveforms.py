@@ -66,7 +66,7 @@ def closed_loop(story: Story) -> Figure:
         begin = max(steps - DETAIL_STEPS, 0) if left is None else 0
         _draw_free_run(axes, story, origin, begin, min(begin + DETAIL_STEPS, steps))
         what = f"RMSE {errors[origin]:.2g}" if left is None else f"leaves at step {left}"
-        axes.set_title(f"origin {origin + 1}: {what}", fontsize=9)
+        axes.set_title(f"origin {origin + 1}: {what}")
         if place % columns:
             axes.tick_params(labelleft=False)
         else:
