@@ -31,6 +31,7 @@ DETAIL_STEPS = 150  # samples up to which a waveform is legible in a panel
 _HUGE = 1e100  # no histogram has room for a larger residual
 _ORIGINS_SHOWN = 20  # lines, at most
 _PANELS = 12  # origins with a panel of their own, at most
+_STEPS = [1, 2, 5, 10]  # between labels, times a power of ten
 _WINDOW = 20  # steps that a long run's error is averaged over, if it has no period
 
 
@@ -194,7 +195,9 @@ def _draw_free_run(axes: Axes, story: Story, origin: int, begin: int, end: int) 
     axes.plot(run, prediction, marker=marker, color=MODEL, linewidth=1.4, label="free run")
     _mark_leaving(axes, forecasts, origin, end)
     axes.set_xlabel(story.time_ahead)
-    axes.xaxis.set_major_locator(MaxNLocator(5))  # to draw a label takes longer than to draw a line
+    axes.xaxis.set_major_locator(
+        MaxNLocator(7, steps=_STEPS)
+    )  # to draw a label takes longer than to draw a line
 
 
 def _mark_leaving(axes: Axes, forecasts: Forecasts, origin: int, steps: int) -> None:
@@ -246,7 +249,7 @@ def _draw_errors(axes: Axes, story: Story) -> None:
     )
     axes.set(xlabel="steps ahead", ylabel=story.in_unit("error"))
     axes.set_xlim(0, steps)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=_STEPS, integer=True))
     shown = errors
     if np.nanmax(errors, initial=0) > valid_limit(evidence) / 10:
         draw_valid_limit(axes, evidence)
