@@ -7,7 +7,7 @@ PYTEST := $(VENV)/bin/pytest --numprocesses auto --maxprocesses 4
 # 1 takes a few minutes on two cores; 10 makes ten times as many kills and fuzzed files.
 CAMPAIGN_LENGTH ?= 1
 
-.PHONY: train test campaign coverage lint types bench quality clean
+.PHONY: train test campaign coverage docs lint types bench quality clean
 
 train: $(INSTALLED)
 	$(VENV)/bin/sinernn train configs/default.yaml
@@ -22,6 +22,10 @@ campaign: $(INSTALLED)
 
 coverage: $(INSTALLED)
 	$(PYTEST) --cov --cov-report=term:skip-covered
+
+# Runs the commands of the pages, and stores the figures that they show.
+docs: $(INSTALLED)
+	$(VENV)/bin/python docs/pages.py
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check

@@ -8,18 +8,16 @@ from pathlib import Path
 
 import pytest
 
+import pages
 from commands import run
 from examples import REPOSITORY
 
-PAGES = ("README.md", "docs/runs.md", "docs/quality.md", "docs/speed.md")
-TEXTS = {page: (REPOSITORY / page).read_text(encoding="utf-8") for page in PAGES}
-BLOCKS = [
-    block
-    for text in TEXTS.values()
-    for block in re.findall(r"```(\w+)\n(.*?)```", text, flags=re.DOTALL)
-]
-COMMANDS = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines() if line]
 DOCS = sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md"))
+COMMANDS = [
+    line
+    for name in ("README", "runs", "quality", "speed", "lesson", "gallery")
+    for line in pages.commands(pages.PAGES[name])
+]
 ELSEWHERE = ("python -m pip install", "python -m venv", ". .venv")
 """Commands of the shell around us: what they bring is what these tests run in."""
 
@@ -32,19 +30,32 @@ def test_make_targets_of_the_readme_are_there():
 
 
 @pytest.mark.campaign
-def test_readme_commands_run(here: Path):
-    """The commands of the README and its pages run one after the other."""
+@pytest.mark.parametrize(
+    "names", [("README", "runs", "quality", "speed"), ("lesson",), ("gallery",)]
+)
+def test_commands_of_pages_run(here: Path, names: tuple[str, ...]):
+    """They run one after the other, and draw the figures that the pages show."""
     shutil.copytree(REPOSITORY / "configs", here / "configs")
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(here)}
-    ran = 0
-    for line in dict.fromkeys(COMMANDS):
+    found = [pages.PAGES[name] for name in names]
+    missing, ran = {each for page in found for each in pages.pictures(page)}, 0
+    assert missing
+    for line in dict.fromkeys(line for page in found for line in pages.commands(page)):
         if line.startswith(("make ", "python benchmarks/", *ELSEWHERE)):
             continue
         assert line.startswith("sinernn "), f"nothing runs this command: {line}"
         done = run(*shlex.split(line), env=environment)
         assert done.code == 0, f"{line}\n{done.err}"
+        missing -= {name for name, _ in pages.drawn(done.out)}
         ran += 1
     assert ran >= 8
+    assert not missing
+
+
+def test_pictures_are_shown():
+    """`make docs` draws every picture in docs/images again: none is left from an earlier page."""
+    shown = {name for page in pages.PAGES.values() for name in pages.pictures(page)}
+    assert {path.stem for path in (REPOSITORY / "docs/images").iterdir()} == shown
 
 
 @pytest.mark.parametrize(
@@ -60,7 +71,8 @@ def test_benchmarks_of_the_readme_start(line: str):
 
 def test_the_python_of_the_readme_runs(here: Path, monkeypatch: pytest.MonkeyPatch):
     shutil.copytree(REPOSITORY / "configs", here / "configs")
-    (code,) = [block for kind, block in BLOCKS if kind == "python"]
+    text = pages.PAGES["runs"].read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     namespace: dict[str, object] = {}
     # The tiny config in place of the default: 4 units for 16.
     exec(code.replace("default.yaml", "tiny.yaml").replace("16", "4"), namespace)
@@ -78,7 +90,7 @@ def test_links_of_pages(page: str):
 
 
 def test_readme_fits_on_a_page():
-    assert len(TEXTS["README.md"].splitlines()) <= 150
+    assert len(pages.PAGES["README"].read_text(encoding="utf-8").splitlines()) <= 150
 
 
 @pytest.mark.parametrize("page", ["SECURITY.md", "docs/reliability.md"])
