@@ -77,6 +77,8 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
                 f"start one from its weights with: {again} {shlex.join(overrides)} "
                 f"--from {shlex.quote(str(run.path))}"
             )
+        if all(text.strip().startswith("evaluation.") for text in overrides):
+            way_out = f"evaluate it with: {command_line('eval', run.path)} {shlex.join(overrides)}"
         raise UsageError(f"{run.path}: would become a different run: {reason}; {way_out}")
     return wanted if wanted.training == recorded.training else wanted.named()
 

@@ -201,6 +201,16 @@ def test_resume_as_another_run(
     assert contents(run) == before
 
 
+def test_resume_with_another_evaluation(here: Path, sinernn):
+    """The command that evaluates with these settings is proposed, and works."""
+    run = experiment.train(tiny(), figures=False).run
+    with pytest.raises(UsageError, match="would become a different run") as caught:
+        experiment.resume(run, ["evaluation.horizon=20"])
+    words = shlex.split(str(caught.value).split("; evaluate it with: ")[1])
+    assert words == ["sinernn", "eval", str(run.path), "evaluation.horizon=20"]
+    assert sinernn(*words[1:]).code == 0
+
+
 def test_override_without_effect(here: Path):
     """An override that changes nothing does not make another run."""
     run = experiment.train(tiny(), figures=False).run
