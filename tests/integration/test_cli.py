@@ -187,7 +187,10 @@ def test_a_config_that_is_not_there(sinernn, here: Path):
     [
         (["train", "no.yaml"], 2, "no.yaml: no such file; write one to start from with: sinernn config init\n"),
         (["train", "noisy.yaml"], 2, "noisy.yaml: no such file; write it with: sinernn config init noisy\n"),
-        (["train", "no/noisy.yaml"], 2, "no/noisy.yaml: no such file; write it with: sinernn config init noisy\n"),
+        (["train", "no/noisy.yaml"], 2,
+         "no/noisy.yaml: no such file; to use noisy.yaml instead, write it with: sinernn config init noisy\n"),
+        (["train", "noisy"], 2,
+         "noisy: no such file; to use noisy.yaml instead, write it with: sinernn config init noisy\n"),
         (["train", TINY, "training.stepz=3"], 2,
          "training.stepz=3: unknown key; did you mean steps?\n"),
         (["train", TINY, "device=cuda:99"], 2, "device: cuda:99 is not present; present: "),

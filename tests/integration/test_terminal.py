@@ -152,8 +152,8 @@ def test_wrapped(columns: int):
     ("true", "words"),
     [
         (None, "(nearby trajectories diverge)"),
-        (0.0071, "(nearby trajectories diverge; of the series itself about +7.1e-03)"),
-        (-1e-5, "(nearby trajectories diverge; of the series itself 0)"),
+        (0.0071, "(nearby trajectories diverge; the series' own is roughly +7e-03)"),
+        (-1e-5, "(nearby trajectories diverge; the series' own is 0)"),
     ],
 )
 def test_exponent_of_the_series_is_printed(

@@ -55,6 +55,10 @@ def test_exact_linear_model():
     assert words(ladder(2.0), **{"AR(2)": ladder(1e-12), "mean": ladder(1.0)}).startswith(
         "worse than mean, the best other baseline, by 2 x at 1 step; AR(2) is exact on this signal"
     )
+    found = words(ladder(0.1, 2.0), **{"AR(2)": ladder(1e-12, 1e-12), "mean": ladder(1.0, 1.0)})
+    assert "; better than every other baseline up to 1 step; AR(2) is exact" in found
+    found = words(ladder(1e-13), **{"AR(2)": ladder(1e-12), "mean": ladder(1.0)})
+    assert found.endswith("at 1 step; AR(2) is exact on this signal, too")
     alone = words(ladder(1e-4), mean=ladder(0.0))
     assert alone.startswith("worse than mean, the best baseline, at 1 step; mean is exact")
 

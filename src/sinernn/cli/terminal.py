@@ -334,7 +334,8 @@ def _oscillation(scores: Scores) -> str | None:
 
 def _dynamics(scores: Scores) -> str:
     found = scores.dynamics
-    places = ", ".join(f"{place} ({count})" for place, count in found.settles.items())
+    total = sum(found.settles.values())
+    places = ", ".join(f"{place} ({count} of {total})" for place, count in found.settles.items())
     exponent = found.lyapunov_exponent_per_step
     if exponent is None:
         return f"long-term behaviour: {places}"
@@ -343,8 +344,8 @@ def _dynamics(scores: Scores) -> str:
         meaning = "nearby trajectories diverge" if exponent > 0 else "nearby trajectories converge"
     true = found.climate.true_exponent_per_step if found.climate else None
     if true is not None:
-        own = f"about {true:+.1e}" if abs(true) > found.lyapunov_resolution_per_step else "0"
-        meaning += f"; of the series itself {own}"
+        own = f"roughly {true:+.0e}" if abs(true) > found.lyapunov_resolution_per_step else "0"
+        meaning += f"; the series' own is {own}"
     return (
         f"long-term behaviour: {places}; largest Lyapunov exponent {exponent:+.1e} per step "
         f"({meaning})"

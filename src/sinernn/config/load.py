@@ -117,8 +117,10 @@ def _way_out(path: Path) -> str:
     if other.exists():
         return f"did you mean {other}?"
     if path.stem in shipped_configs():
-        to = f" --to {shlex.quote(str(path))}" if is_in_folder and path != here else ""
-        return f"write it with: sinernn config init {path.stem}{to}"
+        target = path if is_in_folder and path.suffix else here
+        to = "" if target == here else f" --to {shlex.quote(str(target))}"
+        use = "" if target == path else f"to use {target} instead, "
+        return f"{use}write it with: sinernn config init {path.stem}{to}"
     return "write one to start from with: sinernn config init"
 
 

@@ -31,7 +31,9 @@ def compare_with_baselines(
     is_exact = best not in inexact
     title = "the best other baseline" if is_exact and inexact else "the best baseline"
     words = _compare(network, inexact or baselines, title)
-    if is_exact:
+    if is_exact and last.median <= errors[best] * _EQUAL:
+        words += f"; {best} is exact on this signal, too"
+    elif is_exact:
         words += (
             f"; {best} is exact on this signal: for a fair contest train on noise "
             "(sinernn config init noisy)"
@@ -53,7 +55,8 @@ def _compare(
         if row.median * _EQUAL < min(table[index].median for table in baselines.values())
     ]
     if wins and last.median > theirs * _EQUAL:
-        words += f"; better than every baseline up to {counted(wins[-1])}"
+        every = title.replace("the best", "every")
+        words += f"; better than {every} up to {counted(wins[-1])}"
     return words
 
 
