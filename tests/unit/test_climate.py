@@ -132,12 +132,29 @@ def test_exponent_that_cannot_be_estimated(samples: np.ndarray):
 
 def test_words_about_departures():
     runs = [compare(0.5 * np.sin(0.3 * STEPS)), compare(SINE)]
-    assert describe_departures(runs, Counter({"limit cycle": 1}), may_cycle=False) == (
+    assert describe_departures(runs, Counter({"limit cycle": 1}), of=2, may_cycle=False) == (
         "1 of 2 free runs left the attractor: limit cycle (1), where the series has none; "
         "standard deviation 0.5 x the truth's over 500 steps, 100% of the variance at other "
         "frequencies"
     )
     diverged = [compare(SINE * np.nan)]
-    assert describe_departures(diverged, Counter({"divergence": 1}), may_cycle=True) == (
+    assert describe_departures(diverged, Counter({"divergence": 1}), of=1, may_cycle=True) == (
         "1 of 1 free runs left the attractor: divergence (1)"
     )
+
+
+def test_words_about_runs_that_stand_still():
+    """Such a run has no frequencies that could differ, not even those of rounding."""
+    still = [compare(SINE), compare(1e-17 * np.sin(2 * STEPS))]
+    words = describe_departures(still, Counter({"fixed point": 1}), of=2, may_cycle=True)
+    assert words.startswith("1 of 2 free runs left the attractor: fixed point (1); standard ")
+    assert words.endswith(" x the truth's over 500 steps")
+
+
+def test_a_chaotic_series_keeps_its_own_climate():
+    """With a delay of 30 the standard deviation of 500 steps varies by a fifth."""
+    series = MackeyGlass(kind="mackey_glass", length=20000, delay=30).read().clean
+    runs = np.stack([series[start : start + 2000] for start in range(0, 16000, 1000)])
+    found = compare_climates(runs, [series[-2000:]])
+    assert len(found) == len(runs)
+    assert all(climate.is_similar for climate in found)

@@ -178,6 +178,24 @@ def test_a_fixed_point_has_left_the_attractor():
     assert "standard deviation 0 x the truth's over 500 steps" in found["warning"]
 
 
+@pytest.mark.parametrize(("value", "place"), [(0.5, "fixed point"), (np.nan, "divergence")])
+def test_a_collapse_in_a_short_test_part(value: float, place: str):
+    """No statistics need to be compared to see that a run stands still, or diverges."""
+    evidence = make_evidence(steps=100, origins=2)
+    evidence.dynamics.outputs[1] = value
+    evidence.dynamics.exponents[:] = [0, value * -0.1]
+    found = scores(evidence)["dynamics"]
+    assert found["climate"] is None
+    assert found["warning"] == f"1 of 2 free runs left the attractor: {place} (1)"
+
+
+def test_a_series_that_stands_still_may_have_a_fixed_point():
+    evidence = make_evidence(steps=100, origins=1)
+    evidence.dynamics.outputs[:] = evidence.open_loop[0].truth[:] = 0.5
+    evidence.dynamics.exponents[:] = -0.1
+    assert scores(evidence)["dynamics"]["warning"] is None
+
+
 def test_climate_of_a_diverged_run():
     """What is infinite is null."""
     found = climate_of(np.full(2000, np.nan), exponent=np.nan)

@@ -93,7 +93,8 @@ class ClimateScore(JsonModel):
     """Distance of the means, in standard deviations."""
 
     std_ratio: MedianAndWorst | None = None
-    """Of the stretch of 500 steps, in each free run, whose ratio is furthest from 1."""
+    """Of the stretch of 500 steps, in each free run, whose ratio is furthest from 1; relative to
+    the nearest of the truth's stretches, and 1 between them."""
 
     range_ratio: MedianAndWorst | None = None
     spectral_distance: MedianAndWorst | None = None

@@ -7,6 +7,7 @@ function of the `Evidence`, registered in `METRICS`.
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -127,22 +128,28 @@ def _score_climate(
 ) -> tuple[results.ClimateScore | None, str | None]:
     """Compare free runs with the truth; also a warning if some have left its attractor."""
     truth = [segment for part in evidence.open_loop for segment in part.truth]
-    found = compare_climates(evidence.dynamics.outputs, truth) if evidence.spread else []
-    if not found:
-        return None, None
     longest = max(truth, key=len)
-    exponent = 0.0 if evidence.period else estimate_exponent(longest)
-    stretch = longest[: evidence.dynamics.outputs.shape[1]]
-    may_cycle = (
-        Settled.limit_cycle not in places
-        or evidence.period is not None
-        or settled(stretch, 0.0, std=evidence.spread) == Settled.limit_cycle
-    )
+    found = compare_climates(evidence.dynamics.outputs, truth) if evidence.spread else []
+    never = set[Settled]()
+    if rmse(longest - longest.mean(axis=0)) > evidence.spread / 10:  # the series oscillates
+        never |= {Settled.fixed_point, Settled.divergence}
+    if found and Settled.limit_cycle in places and evidence.period is None:
+        stretch = longest[: evidence.dynamics.outputs.shape[1]]
+        if settled(stretch, 0.0, std=evidence.spread) != Settled.limit_cycle:
+            never.add(Settled.limit_cycle)
     left = Counter(
         place.value
-        for run, place in zip(found, places, strict=True)
-        if not run.is_similar or (place == Settled.limit_cycle and not may_cycle)
+        for run, place in zip_longest(found, places)
+        if place in never or (run and not run.is_similar)
     )
+    warning = None
+    if left:
+        warning = describe_departures(
+            found, left, of=len(places), may_cycle=Settled.limit_cycle not in never
+        )
+    if not found:
+        return None, warning
+    exponent = 0.0 if evidence.period else estimate_exponent(longest)
     climate = results.ClimateScore(
         left=dict(left.most_common()),
         mean_shift=_median_and_worst([run.mean_shift for run in found]),
@@ -151,7 +158,7 @@ def _score_climate(
         spectral_distance=_median_and_worst([run.spectral_distance for run in found]),
         true_exponent_per_step=finite(exponent),
     )
-    return climate, describe_departures(found, left, may_cycle=may_cycle) if left else None
+    return climate, warning
 
 
 def score_skill(evidence: Evidence) -> results.Skill:
