@@ -204,5 +204,5 @@ def read_evidence(run: Run, evaluation: str | None = None) -> Evidence:
         message = f"{run.path / name}: is damaged or of another version: {error}"
         way_out = f"run {command_line('eval', run.path)}"
         if evaluation is not None:
-            way_out += f" --name {evaluation}, with the settings it had"
+            way_out = f"with the settings it had, {way_out} --name {evaluation}"
         raise RunFileError(f"{message}; {way_out}") from error

@@ -473,6 +473,15 @@ def test_arrays_of_another_version_are_told(trained: Run):
         plot_run.plot(trained)
 
 
+def test_arrays_of_a_damaged_evaluation(trained: Run):
+    """The message ends with the command, so that it can be copied."""
+    evaluating.evaluate(trained, ["evaluation.horizon=30"])
+    trained.write_arrays("evaluations/horizon=30/evaluation.safetensors", {"time": np.zeros(3)})
+    way_out = r"; with the settings it had, run sinernn eval \S+ --name horizon=30$"
+    with pytest.raises(RunFileError, match=way_out):
+        plot_run.plot(trained, evaluation="horizon=30")
+
+
 def test_plot_before_eval(trained: Run):
     """Only the training is drawn, and other figures say what to run."""
     (trained.path / "evaluation.json").unlink()

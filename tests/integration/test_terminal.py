@@ -70,7 +70,7 @@ def test_several_problems_stay_several_lines(here: Path):
         ["config", "show", TINY], ["config", "show", TINY, "--sources"], ["config", "export"],
         ["config", "validate", TINY, "no.yaml"], ["train", TINY, "model.hidden_size=99999999"],
         ["plot", "latest", "--figure", "sine"], ["plot", "latest", "--format", "sine"],
-        ["train", "--epochs"], ["train"],
+        ["plot", "--list"], ["train", "--epochs"], ["train"],
     ],
     ids=lambda words: "-".join(Path(word).name for word in words),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sinernn.cli.output import print_json, print_line
+from sinernn.cli.output import print_json, print_line, terminal_width, wrapped
 from sinernn.cli.parsing import AsJson, RunArgument, RunsDir
 from sinernn.errors import UsageError
 
@@ -87,4 +87,4 @@ def _list_figures(as_json: bool) -> None:
         print_json({"figures": figures})
         return
     for name, description in figures.items():
-        typer.echo(f"{name:12} {description}")
+        typer.echo(wrapped(f"{name:12} {description}", terminal_width(), indent=" " * 13))
