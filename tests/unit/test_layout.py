@@ -1,5 +1,6 @@
 """How panels, labels and titles share a figure."""
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.backend_bases import RendererBase
@@ -40,10 +41,15 @@ def drift(truth: np.ndarray) -> np.ndarray:
     return truth * (1 + 0.001 * np.arange(1, len(truth) + 1)[:, None, None])
 
 
-def arranged(name: str, story: Story) -> tuple[Figure, RendererBase]:
+def arranged(name: str, story: Story, width: float | None = None) -> tuple[Figure, RendererBase]:
     """A figure as it is written to a file, and what drew it."""
     with own_style():
         figure = FIGURES[name](story)
+        if width is not None:
+            scale = (width / figure.get_size_inches()[0]) ** 0.5
+            mpl.rcParams["font.size"] *= scale
+            figure = FIGURES[name](story)
+            figure.set_size_inches(width, scale * figure.get_size_inches()[1])
         renderer = FigureCanvasAgg(figure).get_renderer()
         arrange(figure, renderer)
         figure.draw(renderer)
@@ -70,8 +76,9 @@ def visible_texts(figure: Figure) -> list[Text]:
         pytest.param(make_evidence(lambda truth: truth * np.nan), id="diverged at once"),
     ],
 )
-def test_no_text_is_cut_off_or_covers_another(name: str, evidence: Evidence):
-    figure, renderer = arranged(name, make_story(evidence))
+@pytest.mark.parametrize("width", [None, 3.5], ids=["own width", "a column of a journal"])
+def test_no_text_is_cut_off_or_covers_another(name: str, evidence: Evidence, width: float | None):
+    figure, renderer = arranged(name, make_story(evidence), width)
     boxes = {text: text.get_window_extent(renderer) for text in visible_texts(figure)}
     for text, box in boxes.items():
         assert figure.bbox.count_contains(box.shrunk(0.9, 0.9).corners()) == 4, text

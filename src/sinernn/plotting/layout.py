@@ -57,7 +57,7 @@ def arrange(figure: Figure, renderer: RendererBase, *, title: str = "", note: st
     below = _fit_legend(figure, renderer)
     # The number of ticks depends on an axis's length, so place the panels about right first.
     _place(figure, cells, dict.fromkeys(cells, _TYPICAL), above, below)
-    _wrap_titles(figure, renderer)
+    _wrap_texts(figure, renderer)
     scales = {
         axes: [_Scale(figure, axis, renderer) for axis in (axes.xaxis, axes.yaxis)]
         for axes in cells
@@ -111,16 +111,22 @@ def _row(axes: Axes) -> list[Axes]:
     return cast("list[Axes]", axes.get_shared_y_axes().get_siblings(axes))
 
 
-def _wrap_titles(figure: Figure, renderer: RendererBase) -> None:
-    """Break titles that are much wider than their panel."""
+def _wrap_texts(figure: Figure, renderer: RendererBase) -> None:
+    """Break titles and names of axes that are longer than their panel."""
     for axes in figure.axes:
-        if (title := _title(axes)) is None:
-            continue
-        share = axes.get_window_extent(renderer).width / title.get_window_extent(renderer).width
-        if share < 0.9:  # panels are placed about right only, and a gap follows each
-            text = title.get_text()
-            lines = (fill(line, max(int(share * len(text)), 10)) for line in text.split("\n"))
-            title.set_text("\n".join(lines))
+        panel = axes.get_window_extent(renderer)
+        for text, side in (
+            (_title(axes), "width"),
+            (axes.xaxis.label, "width"),
+            (axes.yaxis.label, "height"),
+        ):
+            if text is None or not text.get_text():
+                continue
+            share = getattr(panel, side) / getattr(text.get_window_extent(renderer), side)
+            if share < 0.9:  # panels are placed about right only, and a gap follows each
+                whole = text.get_text()
+                lines = (fill(line, max(int(share * len(whole)), 10)) for line in whole.split("\n"))
+                text.set_text("\n".join(lines))
 
 
 def _title(axes: Axes) -> Text | None:
@@ -234,16 +240,17 @@ class _Scale:
         box = axis.axes.bbox
         length = (box.height if self.is_vertical else box.width) * points
         transform = axis.get_transform().transform
-        begin, end = transform(np.array(axis.get_view_interval()))
+        low, high = transform(np.array(axis.get_view_interval()))
         # A line of text is as high as its letters may be.
         line = renderer.get_text_width_height_descent("lp", self.font, ismath=False)[1] * points
         largest = 0.0  # extent of labels across the axis
+        taken: list[tuple[float, float]] = []  # where labels begin and end along the axis
         is_labelled = axis.get_tick_params()["labelleft" if self.is_vertical else "labelbottom"]
         for places, formatter in (
             (np.asarray(axis.get_majorticklocs()), axis.get_major_formatter()),
             (np.asarray(axis.get_minorticklocs()), axis.get_minor_formatter()),
         ):
-            fractions = (transform(places) - begin) / (end - begin)
+            fractions = (transform(places) - low) / (high - low)
             shown = (fractions > -1e-9) & (fractions < 1 + 1e-9)
             self.ticks.append(places[shown].tolist())
             if not is_labelled:
@@ -252,13 +259,18 @@ class _Scale:
             for place, fraction, text in zip(self.ticks[-1], fractions[shown], texts, strict=True):
                 if not text:
                     continue
-                self.labels[place] = text
                 size = renderer.get_text_width_height_descent(text, self.font, ismath=False)
                 width, height = size[0] * points, max(size[1] * points, line)
                 along, across = _point(self.is_vertical, width, height)
+                middle = fraction * length
+                begins, ends = middle - along / 2, middle + along / 2
+                if any(begins < until and since < ends for since, until in taken):
+                    continue  # one label less is better than two that overlap
+                taken.append((begins, ends))
+                self.labels[place] = text
                 largest = max(largest, across)
-                self.before = max(self.before, along / 2 - fraction * length)
-                self.after = max(self.after, along / 2 - (1 - fraction) * length)
+                self.before = max(self.before, -begins)
+                self.after = max(self.after, ends - length)
         self.offset = axis.get_major_formatter().get_offset() if is_labelled else ""
 
         self.to_labels = self.sizes[0] + float(style[f"{tick}.major.pad"])
