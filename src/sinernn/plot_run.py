@@ -198,11 +198,13 @@ def read_evidence(run: Run, evaluation: str | None = None) -> Evidence:
         RunFileError: It is missing or damaged.
     """
     name = f"{run.evaluation_folder(evaluation)}evaluation.safetensors"
+    way_out = f"run {command_line('eval', run.path)}"
+    if evaluation is not None:
+        way_out = f"with the settings it had, {way_out} --name {evaluation}"
+    if not (run.path / name).exists():
+        raise RunFileError(f"{run.path / name}: is missing; {way_out}")
     try:
         return Evidence.from_arrays(run.read_arrays(name))
     except ValueError as error:
         message = f"{run.path / name}: is damaged or of another version: {error}"
-        way_out = f"run {command_line('eval', run.path)}"
-        if evaluation is not None:
-            way_out = f"with the settings it had, {way_out} --name {evaluation}"
         raise RunFileError(f"{message}; {way_out}") from error

@@ -370,7 +370,7 @@ def test_damaged_named_evaluation(trained: Run):
     trained.write_arrays("evaluations/some/evaluation.safetensors", {"time": np.zeros(3)})
     with pytest.raises(RunFileError, match=r"some/evaluation\.safetensors: .*") as caught:
         plot_run.plot(trained, evaluation="some")
-    command = str(caught.value).split("; run sinernn ")[1].split(",")[0]
+    command = str(caught.value).partition("; with the settings it had, run sinernn ")[2]
     assert run_command(COMMAND, *command.split()).code == 0
     assert len(plot_run.plot(trained, evaluation="some", names=["overview"])) == 1
     trained.write("evaluations/some/evaluation.json", b"{")
@@ -473,13 +473,11 @@ def test_arrays_of_another_version_are_told(trained: Run):
         plot_run.plot(trained)
 
 
-def test_arrays_of_a_damaged_evaluation(trained: Run):
-    """The message ends with the command, so that it can be copied."""
-    evaluating.evaluate(trained, ["evaluation.horizon=30"])
-    trained.write_arrays("evaluations/horizon=30/evaluation.safetensors", {"time": np.zeros(3)})
-    way_out = r"; with the settings it had, run sinernn eval \S+ --name horizon=30$"
-    with pytest.raises(RunFileError, match=way_out):
-        plot_run.plot(trained, evaluation="horizon=30")
+def test_missing_arrays(trained: Run):
+    """The message says how to make them, as after a copy without its largest file."""
+    (trained.path / "evaluation.safetensors").unlink()
+    with pytest.raises(RunFileError, match=r"safetensors: is missing; run sinernn eval \S+$"):
+        plot_run.plot(trained)
 
 
 def test_plot_before_eval(trained: Run):
