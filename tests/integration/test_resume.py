@@ -244,7 +244,7 @@ def test_resume_a_run_that_explodes(here: Path, record: int):
     assert run.read_facts().diverged_at == 5
 
 
-def test_plot_of_a_run_stopped_before_its_first_row(sinernn: Callable[..., Outcome]):
+def test_plot_of_a_run_stopped_before_a_row(sinernn: Callable[..., Outcome]):
     """The message proposes to continue it, which writes rows."""
     stop = Watching(start=lambda _: signal.raise_signal(signal.SIGINT))
     with pytest.raises(InterruptedRunError, match="at update 1 of"):

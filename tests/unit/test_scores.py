@@ -189,7 +189,7 @@ def test_a_collapse_in_a_short_test_part(value: float, place: str):
     assert found["warning"] == f"1 of 2 free runs left the attractor: {place} (1)"
 
 
-def test_a_series_that_stands_still_may_have_a_fixed_point():
+def test_a_constant_series_may_have_a_fixed_point():
     evidence = make_evidence(steps=100, origins=1)
     evidence.dynamics.outputs[:] = evidence.open_loop[0].truth[:] = 0.5
     evidence.dynamics.exponents[:] = -0.1
