@@ -70,7 +70,7 @@ def plot(
     folder = run.evaluation_folder(evaluation)
     facts, evidence = run.read_facts(), None
     name = facts.name or run.path.name
-    heading, note = printable(name, 80), _small_print(facts)
+    heading, note = printable(name, 120), _small_print(facts)
     settings = _settings(run, config)
     if (run.path / folder / "evaluation.json").exists():
         scores = run.read_scores(evaluation)
