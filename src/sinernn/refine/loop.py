@@ -109,10 +109,12 @@ def _iterate(
     # The damping of a failed step says nothing about the next problem's.
     damping = step.damping if found else INITIAL_DAMPING
     state = replace(state, theta=step.theta, damping=damping, iteration=after, step=state.step + 1)
-    is_best = error is not None and (
-        (not keeps_climate(step.theta), error)
-        < (not keeps_climate(state.best_theta), state.best_error)
-    )
+    if error is None:
+        is_best = False
+    elif error < state.best_error:  # long free runs: follow those of the best only if needed
+        is_best = keeps_climate(step.theta) or not keeps_climate(state.best_theta)
+    else:
+        is_best = keeps_climate(step.theta) and not keeps_climate(state.best_theta)
     if is_best:
         state = replace(state, best_theta=step.theta, best_error=error)
     if is_end:
