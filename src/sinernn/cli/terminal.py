@@ -142,8 +142,7 @@ class TrainingProgress(Observer):
         return tenth > before and not self._console.is_terminal
 
     def _print(self, line: str) -> None:
-        width = self._console.width if self._console.is_terminal else None
-        self._console.print(wrapped(printable(line, 2000), width), soft_wrap=True)
+        self._console.print(_wrapped_for(self._console, printable(line, 2000)), soft_wrap=True)
 
 
 class ClosedPipe(Observer):
@@ -185,8 +184,7 @@ def print_problems(problems: Sequence[Problem], console: Console | None = None) 
     """Print every problem of a config; on a terminal with its line and a caret below."""
     console = console or ProgressConsole()
     for problem in problems:
-        width = console.width if console.is_terminal else None
-        place, message = problem.place, Text(wrapped(str(problem), width))
+        place, message = problem.place, Text(_wrapped_for(console, str(problem)))
         message.stylize("bold", 0, len(str(place)))
         message.highlight_regex(r"got .+?(?=;|$)", "red")
         console.print(message, soft_wrap=True)
@@ -200,6 +198,11 @@ def print_problems(problems: Sequence[Problem], console: Console | None = None) 
         line = Text(margin, "dim") + Text(before + after)
         console.print(line, no_wrap=True, overflow="ellipsis")
         console.print(Text(" " * (len(margin) + cell_len(before)) + "^", "bold red"))
+
+
+def _wrapped_for(console: Console, line: str) -> str:
+    """Wrap a line where it goes to a terminal."""
+    return wrapped(line, console.width if console.is_terminal else None)
 
 
 def print_scores(run: Run, scores: Scores) -> None:

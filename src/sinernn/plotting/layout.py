@@ -87,7 +87,7 @@ def _write_header(figure: Figure, renderer: RendererBase, title: str, note: str)
             written = figure.text(x, y, text, fontsize=size, color=color, va="top")
             share = (width - 2 * _PAD) / (written.get_window_extent(renderer).width * points)
             if share < 1:
-                written.set_text(fill(text, max(int(share * len(text)), 10)))
+                _break_lines(written, share)
             used += written.get_window_extent(renderer).height * points + _PAD
     return used + _PAD if used else 0.0
 
@@ -124,9 +124,14 @@ def _wrap_texts(figure: Figure, renderer: RendererBase) -> None:
                 continue
             share = getattr(panel, side) / getattr(text.get_window_extent(renderer), side)
             if share < 0.9:  # panels are placed about right only, and a gap follows each
-                whole = text.get_text()
-                lines = (fill(line, max(int(share * len(whole)), 10)) for line in whole.split("\n"))
-                text.set_text("\n".join(lines))
+                _break_lines(text, share)
+
+
+def _break_lines(text: Text, share: float) -> None:
+    """Break a text into lines of at most so large a share of its length."""
+    whole = text.get_text()
+    lines = (fill(line, max(int(share * len(whole)), 10)) for line in whole.split("\n"))
+    text.set_text("\n".join(lines))
 
 
 def _title(axes: Axes) -> Text | None:
