@@ -23,9 +23,10 @@ from matplotlib.text import Text
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import Bbox, ScaledTranslation, Transform
 
+from sinernn.plotting.style import BELOW
+
 _T = TypeVar("_T")
 _TICK_LEFT, _TICK_DOWN = 0, 3  # matplotlib's markers
-_BELOW = "outside lower center"  # a legend's place
 _PAD = 4.0  # points between a panel with its labels and its neighbours
 
 
@@ -101,7 +102,7 @@ def _fit_legend(figure: Figure, renderer: RendererBase) -> float:
             if legend.get_window_extent(renderer).width <= figure.bbox.width:
                 break
             legend.remove()
-            legend = figure.legend(lines, texts, loc=_BELOW, ncols=columns)
+            legend = figure.legend(lines, texts, loc=BELOW, ncols=columns)
         return legend.get_window_extent(renderer).height * 72 / figure.dpi + 2 * _PAD
     return 0.0
 

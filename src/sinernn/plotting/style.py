@@ -24,6 +24,9 @@ from sinernn.evaluation.metrics import VALID_FRACTION
 TRUTH, MODEL, ACCENT, FAINT = "#000000", "#0072B2", "#D55E00", "#B0B0B0"
 GREEN, PURPLE, ORANGE = "#009E73", "#CC79A7", "#E69F00"
 
+BELOW = "outside lower center"
+"""Place of a figure's legend."""
+
 BASELINE_LINES: dict[str, dict[str, Any]] = {
     "AR": {"color": ACCENT, "linestyle": (0, (1, 1))},
     "mean": {"color": GREEN, "linestyle": (0, (6, 2))},
@@ -217,18 +220,12 @@ def marker_for(points: int) -> str:
     return "o" if points == 1 else ""
 
 
-def labelled(*several: Axes) -> dict[str, Artist]:
-    """Return the first line of every label in some panels."""
-    lines: dict[str, Artist] = {}
+def add_legend(figure: Figure, *several: Axes) -> None:
+    """Add a legend below the panels, with the lines of some of them."""
+    lines: dict[str, Artist] = {}  # the first line of every label
     for axes in several:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             lines.setdefault(label, handle)
-    return lines
-
-
-def add_legend(figure: Figure, *several: Axes) -> None:
-    """Add a legend below the panels, with the lines of some of them."""
-    lines = labelled(*several)
     # To build a legend takes longer than to draw it, so estimate how many columns fit, in widths of
     # an m: a letter takes 0.52, the line, its distance to the label and that between columns 4.8.
     width = figure.get_size_inches()[0] * 72 / mpl.rcParams["font.size"]
@@ -239,4 +236,4 @@ def add_legend(figure: Figure, *several: Axes) -> None:
         if sum(map(max, np.array_split(lengths, columns))) <= width
     )
     ncols = next(fitting, 1)
-    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=ncols)
+    figure.legend(lines.values(), lines.keys(), loc=BELOW, ncols=ncols)
