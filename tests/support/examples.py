@@ -85,6 +85,16 @@ def checkpoint_metadata(content: bytes) -> str:
     return json.loads(content[8 : 8 + length])["__metadata__"][METADATA_KEY]
 
 
+REFINEMENT = {
+    "step": np.arange(5.0),
+    "loss": np.array([np.nan, 1e-2, 1e-4, 1e-6, 1e-8]),
+    "stage": np.array([0.0, 0, 0, 1, 1]),
+    "closed_loop_rmse": np.array([0.4, np.nan, 0.1, np.nan, 1e-3]),
+    "damping": np.array([np.nan, 1e-2, 1e-3, 1e-3, 1e-4]),
+}
+"""Metrics of a refinement of two stages."""
+
+
 def make_evidence(
     prediction: Callable[[np.ndarray], np.ndarray] = lambda truth: truth,
     *,

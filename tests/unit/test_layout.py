@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from examples import make_evidence
+from examples import REFINEMENT, make_evidence
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.plotting import FIGURES, Story
 from sinernn.plotting.layout import arrange
@@ -26,13 +26,7 @@ def make_story(evidence: Evidence) -> Story:
             "closed_loop_rmse": np.array([np.nan, 0.5, 0.4]),
         },
         evidence=evidence,
-        refinement={
-            "step": np.arange(5.0),
-            "loss": np.array([np.nan, 1e-2, 1e-3, 1e-5, 1e-6]),
-            "stage": np.array([0.0, 0, 0, 1, 1]),
-            "closed_loop_rmse": np.array([0.4, np.nan, 0.1, np.nan, 1e-3]),
-            "damping": np.array([np.nan, 1e-2, 1e-3, 1e-3, 1e-4]),
-        },
+        refinement=REFINEMENT,
     )
 
 

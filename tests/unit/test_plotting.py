@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from examples import make_evidence
+from examples import REFINEMENT, make_evidence
 from sinernn.errors import UsageError
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.plotting import (
@@ -58,15 +58,6 @@ def labelled(axes) -> dict:
 
 def assert_draws(line, x, y) -> None:
     np.testing.assert_allclose(np.array(line.get_xydata()).T, [x, y])
-
-
-REFINEMENT = {
-    "step": np.arange(5.0),
-    "loss": np.array([np.nan, 1e-2, 1e-4, 1e-6, 1e-8]),
-    "stage": np.array([0.0, 0, 0, 1, 1]),
-    "closed_loop_rmse": np.array([0.4, np.nan, 0.1, np.nan, 1e-3]),
-    "damping": np.array([np.nan, 1e-2, 1e-3, 1e-3, 1e-4]),
-}
 
 
 def test_loss_figure():
