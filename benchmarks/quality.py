@@ -69,7 +69,7 @@ class Task:
 def prepare(config: Config, *, relative: bool) -> Task:
     """Build the task of a config."""
     series, settings = config.signal.read(), config.evaluation
-    training = series.cut(series.observed, config.split.parts(series.lengths).train)
+    training = series.cut(series.observed, config.split.parts(series.extent.lengths).train)
     scale: Scale = fit_scale(np.concatenate(training))
     observed, clean = scale.apply(series.observed)[:, 0], scale.apply(series.clean)[:, 0]
 

@@ -57,7 +57,7 @@ def place_origins(
     Returns:
         Where they begin, and what they cover.
     """
-    settings, stretches = config.evaluation, config.split.parts(series.lengths).named(part)
+    settings, stretches = config.evaluation, config.split.parts(series.extent.lengths).named(part)
     warmup = settings.warmup
     horizon = min(settings.horizon, max(map(len, stretches)) - warmup)
     fitting = sum(count_origins(stretches, warmup=warmup, horizon=horizon))
@@ -131,7 +131,7 @@ def climate_check(
 
     _, rows = place_origins(config, series, "validation", count=origins)
     warmup = scale.apply(series.observed[rows][:, : config.evaluation.warmup])
-    truth = series.cut(series.observed, config.split.parts(series.lengths).validation)
+    truth = series.cut(series.observed, config.split.parts(series.extent.lengths).validation)
 
     def keeps_climate(theta: Theta) -> bool:
         runs = scale.invert(free_run(theta, network, warmup, steps=steps))
@@ -274,7 +274,7 @@ def _gather_evidence(
 ) -> Evidence:
     """Run the network in open and closed loop, run the baselines, and follow the hidden state."""
     settings, scale, state = config.evaluation, checkpoint.scale, checkpoint.state
-    training = series.cut(series.observed, config.split.parts(series.lengths).train)
+    training = series.cut(series.observed, config.split.parts(series.extent.lengths).train)
     forecasts = forecast(config, series, scale, engine, rows)
     warmup, future = np.split(forecasts.observed, [settings.warmup], axis=1)
     return Evidence(
@@ -286,7 +286,7 @@ def _gather_evidence(
                 choosing=_choosing_samples(config, series),
                 warmup=warmup,
                 steps=forecasts.steps,
-                season=series.period and series.period / series.time_step,
+                season=series.period and series.period / series.extent.time_step,
             )
         ),
         dynamics=follow(
@@ -300,7 +300,7 @@ def _gather_evidence(
             to_signal=scale.invert,
         ),
         std=spread(np.concatenate(training)),
-        time_step=series.time_step,
+        time_step=series.extent.time_step,
         period=series.period,
     )
 
@@ -310,7 +310,7 @@ def predict_one_step(
 ) -> tuple[OneStep, ...]:
     """Run a network in open loop over the evaluated part, segments of one length as one batch."""
     settings, scale = config.evaluation, checkpoint.scale
-    stretches = config.split.parts(series.lengths).named(settings.part)
+    stretches = config.split.parts(series.extent.lengths).named(settings.part)
     segments = series.cut(np.arange(len(series.time)), stretches)
     groups: list[OneStep] = []
     # As in closed loop, the first evaluated sample is the one after the warm-up.
@@ -330,7 +330,7 @@ def _choosing_samples(
     config: Config, series: Series
 ) -> Float[np.ndarray, "choice all channel"] | None:
     """Return samples on which a baseline's order is chosen, of the validation or training part."""
-    warmup, parts = config.evaluation.warmup, config.split.parts(series.lengths)
+    warmup, parts = config.evaluation.warmup, config.split.parts(series.extent.lengths)
     for part in ("validation", "train"):
         if max(map(len, parts.named(part))) > warmup:
             return series.observed[place_origins(config, series, part)[1]]
@@ -339,7 +339,7 @@ def _choosing_samples(
 
 def _setting(run: Run, config: Config, series: Series) -> Setting:
     """Return the settings and series of a run's training that may explain a poor score."""
-    training = series.cut(series.observed, config.split.parts(series.lengths).train)
+    training = series.cut(series.observed, config.split.parts(series.extent.lengths).train)
     try:
         losses = run.read_metrics()["loss"]
     except RunFileError:  # a run that ended before its first row can still be evaluated
@@ -352,7 +352,7 @@ def _setting(run: Run, config: Config, series: Series) -> Setting:
         schedule=config.training.schedule,
         gradient_clip=config.training.gradient_clip,
         period=series.period,
-        time_step=series.time_step,
+        time_step=series.extent.time_step,
         largest=max(float(np.abs(part).max()) for part in training if len(part)),
         losses=losses,
     )

@@ -45,7 +45,7 @@ def prepare(config: Config) -> Experiment:
     """
     check(config)
     series = config.signal.read()
-    parts = config.split.parts(series.lengths)
+    parts = config.split.parts(series.extent.lengths)
     training = np.concatenate(series.cut(series.observed, parts.train))
     channels = training.shape[1]
     scale = identity_scale(channels)

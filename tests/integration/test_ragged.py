@@ -6,7 +6,7 @@ import pytest
 from examples import refined, tiny
 from sinernn import engines, evaluating, experiment, plot_run
 from sinernn.config import Config
-from sinernn.data.series import Extent, Series
+from sinernn.data.series import Channel, Extent, Series
 from sinernn.data.synthetic import Synthetic
 from sinernn.preparation import prepare
 from sinernn.verification import verify
@@ -21,11 +21,15 @@ def ragged(monkeypatch: pytest.MonkeyPatch) -> None:
     read = Synthetic.read
 
     def extent(self: Synthetic) -> Extent:
-        return Extent(LENGTHS[: len(self.starts)], 1, self.time_step)
+        return Extent(LENGTHS[: len(self.starts)], self.time_step, (Channel("signal"),))
 
     def read_ragged(self: Synthetic) -> Series:
         with monkeypatch.context() as patch:
-            patch.setattr(Synthetic, "extent", lambda self: Extent((self.length,), 1, 0.2))
+            patch.setattr(
+                Synthetic,
+                "extent",
+                lambda self: Extent((self.length,), 0.2, (Channel("signal"),)),
+            )
             parts = [
                 read(self.model_copy(update={"starts": (start,), "length": length}))
                 for start, length in zip(self.starts, LENGTHS, strict=False)
@@ -34,7 +38,7 @@ def ragged(monkeypatch: pytest.MonkeyPatch) -> None:
             np.concatenate([getattr(part, name) for part in parts])
             for name in ("observed", "clean", "time")
         )
-        return Series(observed, clean, time, extent(self).lengths, self.time_step, 0, 2 * np.pi)
+        return Series(observed, clean, time, extent(self), 2 * np.pi)
 
     monkeypatch.setattr(Synthetic, "extent", extent)
     monkeypatch.setattr(Synthetic, "read", read_ragged)

@@ -3,20 +3,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinernn.data.series import Extent, Series, first_rows, locate
+from sinernn.data.series import Channel, Extent, Series, first_rows, locate
 
 
 def ragged(*lengths: int, channels: int = 1, inputs: int = 0) -> Series:
     """A series whose samples count up, from 100 more in every segment."""
     values = np.concatenate([100.0 * s + np.arange(n) for s, n in enumerate(lengths)])
     samples = np.repeat(values[:, None], channels, axis=1)
-    return Series(samples, samples, values, lengths, 1.0, inputs)
+    names = [Channel(f"channel {n}") for n in range(channels)]
+    read, driven = tuple(names[: channels - inputs]), tuple(names[channels - inputs :])
+    return Series(samples, samples, values, Extent(lengths, 1.0, read, driven))
 
 
 def test_extent_of_a_series():
     extent = ragged(5, 3, channels=3, inputs=1).extent
-    assert extent == Extent(lengths=(5, 3), channels=3, time_step=1.0, inputs=1)
-    assert (extent.outputs, extent.samples) == (2, 8)
+    assert (extent.channels, extent.samples) == (3, 8)
 
 
 def test_rows_of_samples_in_segments():
@@ -34,7 +35,7 @@ def test_cut_returns_a_view_of_every_segment():
 
 def test_segments_must_make_up_the_samples():
     with pytest.raises(ValueError, match=r"segments of \(2, 3\) samples"):
-        Series(np.zeros((4, 1)), np.zeros((4, 1)), np.zeros(4), (2, 3), 1.0)
+        Series(*np.zeros((2, 4, 1)), np.zeros(4), Extent((2, 3), 1.0, (Channel("x"),)))
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=6).filter(any))

@@ -1,7 +1,8 @@
-"""A series of samples, and its extent: what is known before the samples are read."""
+"""A series of samples, and its extent: what is known before all samples are read."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -11,25 +12,40 @@ from sinernn.schema import Conflict
 
 
 @dataclass(frozen=True)
+class Channel:
+    """One of the values in a sample."""
+
+    name: str
+    unit: str = ""
+    """As in `V`; empty if it has none."""
+
+
+@dataclass(frozen=True)
 class Extent:
-    """Size of a series."""
+    """What is known of a series without its samples."""
 
     lengths: tuple[int, ...]
     """Samples in each segment; a segment is one unbroken recording."""
 
-    channels: int
-    """Values in a sample: outputs, then inputs."""
-
     time_step: float
     """Spacing of the samples, in time units."""
 
-    inputs: int = 0
-    """How many of the channels, the last ones, the network reads but does not predict."""
+    outputs: tuple[Channel, ...]
+    """Channels that the network predicts; the first ones of a sample."""
+
+    inputs: tuple[Channel, ...] = ()
+    """Channels that it reads but does not predict; the last ones of a sample."""
+
+    time_unit: str = ""
+    """As in `s`; empty if time has none."""
+
+    start: datetime | None = None
+    """Date of time 0; None if the samples have no dates."""
 
     @property
-    def outputs(self) -> int:
-        """How many of the channels, the first ones, the network predicts."""
-        return self.channels - self.inputs
+    def channels(self) -> int:
+        """Values in a sample."""
+        return len(self.outputs) + len(self.inputs)
 
     @property
     def samples(self) -> int:
@@ -43,7 +59,7 @@ class Series:
 
     Example:
         >>> series = sinernn.Sine(length=100).read()
-        >>> series.lengths, series.observed.shape
+        >>> series.extent.lengths, series.observed.shape
         ((100,), (100, 1))
     """
 
@@ -56,32 +72,21 @@ class Series:
     time: Float[np.ndarray, " sample"]
     """Sampling times, in time units."""
 
-    lengths: tuple[int, ...]
-    """Samples in each segment."""
-
-    time_step: float
-    """Spacing of the samples, in time units."""
-
-    inputs: int = 0
-    """See `Extent.inputs`."""
+    extent: Extent
 
     period: float | None = None
     """Length of one oscillation, in time units; None if there is none."""
 
     def __post_init__(self) -> None:
-        if sum(self.lengths) != len(self.observed):
-            raise ValueError(f"segments of {self.lengths} samples need {len(self.observed)} in all")
-
-    @property
-    def extent(self) -> Extent:
-        """Size of the series."""
-        return Extent(self.lengths, self.observed.shape[1], self.time_step, self.inputs)
+        lengths, found = self.extent.lengths, len(self.observed)
+        if sum(lengths) != found:
+            raise ValueError(f"segments of {lengths} samples need {found} in all")
 
     def rows(
         self, segments: Int[np.ndarray, " n"], samples: Int[np.ndarray, " n"]
     ) -> Int[np.ndarray, " n"]:
         """Return the row of each sample, counted within its segment, in the arrays."""
-        return first_rows(self.lengths)[segments] + samples
+        return first_rows(self.extent.lengths)[segments] + samples
 
     def cut(self, values: np.ndarray, stretches: Sequence[range]) -> list[np.ndarray]:
         """Cut a stretch out of every segment.
@@ -93,7 +98,7 @@ class Series:
         Returns:
             Views, one for each segment.
         """
-        firsts = first_rows(self.lengths).tolist()
+        firsts = first_rows(self.extent.lengths).tolist()
         return [
             values[first + stretch.start : first + stretch.stop]
             for first, stretch in zip(firsts, stretches, strict=True)
@@ -104,7 +109,7 @@ class Source(Protocol):
     """A section of the config that describes a series."""
 
     def extent(self) -> Extent:
-        """Return the size of the series, without reading or generating it."""
+        """Return what is known of the series without reading or generating all of it."""
         ...
 
     def read(self) -> Series:

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, StringConstraints
 
 from sinernn.arrays import Float
-from sinernn.data.series import Extent, Series
+from sinernn.data.series import Channel, Extent, Series
 from sinernn.randomness import Purpose, stream
 from sinernn.schema import Conflict, Section, Whole
 
@@ -72,8 +72,13 @@ class Synthetic(Section):
         return None
 
     def extent(self) -> Extent:
-        """Return the size of the series."""
-        return Extent((self.length,) * len(self.starts), 1, self.time_step)
+        """Return what is known of the series without generating it."""
+        return Extent(
+            lengths=(self.length,) * len(self.starts),
+            time_step=self.time_step,
+            outputs=(Channel("signal", self.unit),),
+            time_unit=self.time_unit,
+        )
 
     def read(self) -> Series:
         """Generate every segment, with the noise of `noise_seed`."""
@@ -86,8 +91,7 @@ class Synthetic(Section):
             observed=clean + self.noise_std * noise[:, None],
             clean=clean,
             time=time.ravel(),
-            lengths=self.extent().lengths,
-            time_step=self.time_step,
+            extent=self.extent(),
             period=self.oscillation,
         )
 
