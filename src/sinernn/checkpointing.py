@@ -84,7 +84,7 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
 
 
 def _network(config: Config) -> Network:
-    return config.network(config.signal.extent().channels)
+    return config.network(config.signal.extent())
 
 
 def _why_different(recorded: Config, wanted: Config) -> str | None:

@@ -47,8 +47,7 @@ def prepare(config: Config) -> Experiment:
     series = config.signal.read()
     parts = config.split.parts(series.extent.lengths)
     training = np.concatenate(series.cut(series.observed, parts.train))
-    channels = training.shape[1]
-    scale = identity_scale(channels)
+    scale = identity_scale(training.shape[1])
     if config.windows.normalize:
         try:
             scale = fit_scale(training)
@@ -64,7 +63,7 @@ def prepare(config: Config) -> Experiment:
         series=series,
         parts=parts,
         scale=scale,
-        network=config.network(channels),
+        network=config.network(series.extent),
         objective=Objective(
             samples=scale.apply(training).astype(config.dtype),
             length=config.windows.length,

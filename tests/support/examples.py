@@ -61,8 +61,8 @@ class Watching(Observer):
         self._record(record)
 
 
-def make_checkpoint(cell: str = "lstm", seed: int = 0) -> Checkpoint:
-    network = Network(cell, channels=2, hidden_size=3, num_layers=2, dtype="float32")
+def make_checkpoint(cell: str = "lstm", seed: int = 0, inputs: int = 0) -> Checkpoint:
+    network = Network(cell, 2 - inputs, 3, num_layers=2, dtype="float32", inputs=inputs)
     state = network.initial_state(seed, batch_size=2)
     state.first_moment["readout.bias"] += 0.5
     state.hidden += 0.25

@@ -17,7 +17,7 @@ NAMES = ("fused", "torch")
 
 
 def network(cell: str = "rnn_tanh", hidden_size: int = 16) -> Network:
-    return Network(cell, channels=1, hidden_size=hidden_size, num_layers=1, dtype="float32")
+    return Network(cell, outputs=1, hidden_size=hidden_size, num_layers=1, dtype="float32")
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])

@@ -85,7 +85,8 @@ def networks(*hidden_sizes: int) -> st.SearchStrategy[Network]:
     return st.builds(
         Network,
         cell=st.sampled_from(sorted(CELLS)),
-        channels=st.integers(1, 3),
+        outputs=st.integers(1, 3),
+        inputs=st.integers(0, 2),
         hidden_size=st.sampled_from(hidden_sizes),
         num_layers=st.integers(1, 3),
         dtype=st.just("float64"),
@@ -106,7 +107,7 @@ TASKS = dict(
 @settings(deadline=None, max_examples=15 if IS_PLAIN else 30)
 @given(network=networks(*([1, 3] if IS_PLAIN else [1, 3, 4])), **TASKS)
 @example(Network("gru", 2, 3, 2, "float64"), 3, 5, -3, 0.05, 0.5, 0)
-@example(Network("lstm", 2, 3, 2, "float64"), 3, 5, -3, 0.05, 0.5, 0)
+@example(Network("lstm", 2, 3, 2, "float64", inputs=1), 3, 5, -3, 0.05, 0.5, 0)
 @example(Network("rnn_tanh", 1, 3, 1, "float64"), 3, 5, 2, None, 0.5, 0)
 @example(Network("rnn_tanh", 1, 3, 1, "float64"), 1, 5, 2, 0.05, 1.0, 0)
 def test_updates_agree_with_torch(network, batch, length, beyond, clip, reset, seed):
@@ -178,27 +179,50 @@ def test_float32_agrees_with_torch(cell: str, hidden_size: int):
         np.testing.assert_allclose(actual, gradient, rtol=1e-3, atol=1e-7, err_msg=name)
 
 
+@pytest.mark.parametrize("inputs", [0, 2])
 @pytest.mark.parametrize("cell", CELLS)
-def test_open_loop_agrees_with_torch(cell: str):
-    network = Network(cell, 2, 3, 2, "float64")
+def test_runs_agree_with_torch(cell: str, inputs: int):
+    """In open loop, and in closed loop with true inputs."""
+    network = Network(cell, 2, 3, 2, "float64", inputs=inputs)
     state = random_state(network, batch=3)
-    inputs = np.random.default_rng(1).normal(size=(3, 6, 2))
+    samples = np.random.default_rng(1).normal(size=(3, 9, 2 + inputs))
+    given = samples[:, 4:, 2:] if inputs else None
     fused, torch = both(network, state)
     np.testing.assert_allclose(
-        fused.open_loop(inputs, state.hidden), torch.open_loop(inputs, state.hidden), rtol=1e-11
+        fused.open_loop(samples, state.hidden), torch.open_loop(samples, state.hidden), rtol=1e-11
     )
+    free_runs = [
+        each.closed_loop(samples[:, :4], 6, state.hidden, given) for each in (fused, torch)
+    ]
+    np.testing.assert_allclose(*free_runs, rtol=1e-11)
 
 
+@pytest.mark.parametrize("inputs", [0, 1])
 @pytest.mark.parametrize("cell", CELLS)
-def test_closed_loop_bits(cell: str):
-    """Closed loop is open loop fed with its own outputs, to the bit."""
-    network = Network(cell, 2, 3, 2, "float64")
+def test_closed_loop_bits(cell: str, inputs: int):
+    """Closed loop is open loop fed with its own outputs and the true inputs, to the bit."""
+    network = Network(cell, 2, 3, 2, "float64", inputs=inputs)
     state = random_state(network, batch=3)
-    warmup = np.random.default_rng(1).normal(size=(3, 5, 2))
+    warmup, given = np.split(np.random.default_rng(1).normal(size=(3, 11, 2 + inputs)), [5], axis=1)
     engine = FusedEngine(network, state)
-    free_run = engine.closed_loop(warmup, 7, state.hidden)
-    fed = np.concatenate([warmup, free_run[:, :-1]], axis=1)
-    np.testing.assert_array_equal(engine.open_loop(fed, state.hidden)[:, 4:], free_run)
+    free_run = engine.closed_loop(warmup, 7, state.hidden, given[:, :, 2:] if inputs else None)
+    fed = np.concatenate([free_run[:, :-1], given[:, :, 2:]], axis=2)
+    outputs = engine.open_loop(np.concatenate([warmup, fed], axis=1), state.hidden)
+    np.testing.assert_array_equal(outputs[:, 4:], free_run)
+
+
+@pytest.mark.parametrize("engine", [0, 1], ids=["fused", "torch"])
+def test_inputs_of_a_free_run(engine: int):
+    """They are refused unless there are as many as the network reads."""
+    network = Network("gru", 1, 3, 1, "float64", inputs=2)
+    made = both(network, random_state(network, batch=2))[engine]
+    warmup, hidden = np.zeros((2, 4, 3)), network.zero_hidden(2)
+    made.closed_loop(warmup, 5, hidden, np.zeros((2, 4, 2)))
+    for wrong in ((2, 3, 2), (2, 4, 1)):
+        with pytest.raises(ValueError, match=r"need inputs of the shape \(2, 4, 2\), got"):
+            made.closed_loop(warmup, 5, hidden, np.zeros(wrong))
+    with pytest.raises(ValueError, match=r"\(2, 4, 2\), got \(2, 0, 0\)"):
+        made.closed_loop(warmup, 5, hidden)
 
 
 def test_closed_loop_diverges():
@@ -218,10 +242,11 @@ def test_closed_loop_diverges():
     assert (free_run[1] == 0).all()
 
 
+@pytest.mark.parametrize("inputs", [0, 1])
 @pytest.mark.parametrize("cell", CELLS)
-def test_advance_in_pieces(cell: str):
+def test_advance_in_pieces(cell: str, inputs: int):
     """Advancing by 7 and then 13 equals 20, to the bit."""
-    network = Network(cell, 1, 3, 2, "float64")
+    network = Network(cell, 1 + inputs, 3, 2, "float64", inputs=inputs)
     state, objective, plan = task(network, batch=2, washout=2, clip=0.1, updates=20)
     whole, pieces = FusedEngine(network, state, objective), FusedEngine(network, state, objective)
     losses = whole.advance(*plan)
@@ -287,7 +312,7 @@ def test_wrong_shapes():
         FusedEngine(network, state, Objective(np.zeros((9, 1)), 5, 0, None))
     engine = FusedEngine(network, state)
     with pytest.raises(
-        ValueError, match=r"inputs must have the shape \(4, 5, 2\), got \(4, 5, 1\)"
+        ValueError, match=r"samples must have the shape \(4, 5, 2\), got \(4, 5, 1\)"
     ):
         engine.open_loop(np.zeros((4, 5, 1)), network.zero_hidden(4))
     with pytest.raises(ValueError, match=r"hidden must have the shape \(1, 1, 4, 3\), got"):

@@ -8,7 +8,7 @@ from sinernn.model.network import Network
 
 
 def make(cell: str = "rnn_tanh", layers: int = 2, dtype: str = "float32") -> Network:
-    return Network(cell=cell, channels=3, hidden_size=5, num_layers=layers, dtype=dtype)
+    return Network(cell=cell, outputs=3, hidden_size=5, num_layers=layers, dtype=dtype)
 
 
 @pytest.mark.parametrize("layers", [1, 3])
@@ -23,9 +23,16 @@ def test_parameters_are_torchs(cell: str, layers: int):
     assert network.parameter_count == sum(int(np.prod(shape)) for shape in expected.values())
 
 
+def test_shapes_with_inputs():
+    """Inputs are read with the outputs, and are not predicted."""
+    network = Network("rnn_tanh", outputs=2, hidden_size=4, num_layers=1, dtype="float32", inputs=3)
+    assert network.shapes["rnn.weight_ih_l0"] == (4, 5)
+    assert network.shapes["readout.weight"] == (2, 4)
+
+
 def test_initial_weights():
     """They are uniform within torch's bound."""
-    network = Network(cell="gru", channels=1, hidden_size=100, num_layers=1, dtype="float64")
+    network = Network(cell="gru", outputs=1, hidden_size=100, num_layers=1, dtype="float64")
     values = np.concatenate([value.ravel() for value in network.initial_params(0).values()])
     bound = 0.1  # 1 / sqrt(H)
     assert np.abs(values).max() <= bound
@@ -38,7 +45,7 @@ def test_bound_of_initial_weights():
     """The bound is that of the layers that torch makes."""
     torch.manual_seed(0)
     module = RecurrentNetwork(
-        Network(cell="lstm", channels=1, hidden_size=64, num_layers=2, dtype="float32")
+        Network(cell="lstm", outputs=1, hidden_size=64, num_layers=2, dtype="float32")
     )
     for value in module.state_dict().values():
         assert value.abs().max() <= 1 / 8

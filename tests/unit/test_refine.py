@@ -36,8 +36,8 @@ from sinernn.refine.stages import Stage
 CELLS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
 
 
-def make_network(cell: str, hidden: int = 5, channels: int = 1) -> Network:
-    return Network(cell, channels, hidden, num_layers=1, dtype="float64")
+def make_network(cell: str, hidden: int = 5, outputs: int = 1, inputs: int = 0) -> Network:
+    return Network(cell, outputs, hidden, num_layers=1, dtype="float64", inputs=inputs)
 
 
 def random_theta(network: Network, seed: int = 0) -> np.ndarray:
@@ -49,7 +49,7 @@ def sine(count: int, *, amplitude: float = 1.0) -> np.ndarray:
 
 
 def torch_predictions(flat, network: Network, samples, warmup: int, loop: str):
-    """Predictions [B, horizon, D] of the torch module, differentiable in `flat`."""
+    """Predictions [B, horizon, O] of the torch module, differentiable in `flat`."""
     sizes = [int(np.prod(shape)) for shape in network.shapes.values()]
     params = {
         name: part.reshape(shape)
@@ -65,29 +65,32 @@ def torch_predictions(flat, network: Network, samples, warmup: int, loop: str):
         return run(samples[:, :-1], at_rest)[0][:, warmup - 1 :]
     out, hidden = run(samples[:, :warmup], at_rest)
     outputs = [out[:, -1:]]
-    for _ in range(samples.shape[1] - warmup - 1):
-        out, hidden = run(outputs[-1], hidden)
+    for step in range(warmup, samples.shape[1] - 1):
+        given = samples[:, step : step + 1, network.outputs :]
+        out, hidden = run(torch.cat([outputs[-1], given], 2), hidden)
         outputs.append(out)
     return torch.cat(outputs, 1)
 
 
 @pytest.mark.parametrize("loop", ["open", "closed"])
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize(("hidden", "channels", "stride"), [(3, 1, 1), (9, 2, 3)])
-def test_jacobian_is_torchs(cell, loop, hidden, channels, stride):
+@pytest.mark.parametrize(
+    ("hidden", "outputs", "inputs", "stride"), [(3, 1, 0, 1), (9, 2, 0, 3), (4, 2, 1, 2)]
+)
+def test_jacobian_is_torchs(cell, loop, hidden, outputs, inputs, stride):
     """Residuals and Jacobian are those of torch.
 
     Tolerance: rounding of some hundred products in float64, with a margin of a thousand.
     """
-    network = make_network(cell, hidden, channels)
-    samples = np.random.default_rng(1).normal(size=(2, 21, channels))
+    network = make_network(cell, hidden, outputs, inputs)
+    samples = np.random.default_rng(1).normal(size=(2, 21, outputs + inputs))
     stage = Stage(loop=loop, sequences=2, warmup=8, horizon=13, stride=stride)
     flat = torch.tensor(random_theta(network))
     counted = slice((13 - 1) % stride, None, stride)  # from the last backwards
 
     def errors_of(vector):
         data = torch.tensor(samples)
-        errors = torch_predictions(vector, network, data, 8, loop) - data[:, 8:]
+        errors = torch_predictions(vector, network, data, 8, loop) - data[:, 8:, :outputs]
         newest_first = errors[:, counted].flip(1)
         return newest_first.reshape(-1) / newest_first.numel() ** 0.5
 
@@ -114,12 +117,16 @@ def test_a_closed_loop_of_one_step_is_an_open_one(cell):
     np.testing.assert_array_equal(closed[1], opened[1])
 
 
+@pytest.mark.parametrize("inputs", [0, 1])
 @pytest.mark.parametrize("cell", CELLS)
-def test_closed_loop_residuals(cell):
-    """They are the errors of a free run."""
-    network = make_network(cell, channels=2)
-    theta, samples = random_theta(network), np.random.default_rng(0).normal(size=(3, 30, 2))
-    errors = free_run(theta, network, samples[:, :10], steps=20) - samples[:, 10:]
+def test_closed_loop_residuals(cell, inputs):
+    """They are the errors of a free run with the true inputs."""
+    network = make_network(cell, outputs=2, inputs=inputs)
+    theta = random_theta(network)
+    samples = np.random.default_rng(0).normal(size=(3, 30, 2 + inputs))
+    given = samples[:, 10:, 2:] if inputs else None
+    run = free_run(theta, network, samples[:, :10], steps=20, inputs=given)
+    errors = run - samples[:, 10:, :2]
     residuals = Problem(network, samples, Stage(warmup=10, horizon=20)).residuals(theta)
     np.testing.assert_allclose(
         residuals.reshape(3, 20, 2)[:, ::-1] * errors.size**0.5, errors, atol=1e-13
@@ -521,20 +528,22 @@ def test_the_seed_decides_the_noise():
 def test_each_stage_has_noise_of_its_own():
     samples = np.zeros((2, 50, 1))
     one, other = (
-        with_noise(samples, STAGES[0], seed=0, number=number, iteration=0) for number in (0, 1)
+        with_noise(samples, STAGES[0], outputs=1, seed=0, number=number, iteration=0)
+        for number in (0, 1)
     )
     assert not np.isclose(one[:, :20], other[:, :20]).any()
 
 
 def test_noise_on_the_warmup():
-    """Noise is on the warm-up alone and is drawn anew when it is due."""
-    samples = np.zeros((2, 50, 1))
+    """Noise is on the outputs of the warm-up alone and is drawn anew when it is due."""
+    samples = np.zeros((2, 50, 2))
     stage = STAGES[0]
-    draws = [with_noise(samples, stage, seed=0, number=0, iteration=i) for i in range(3)]
-    assert draws[0][:, :20].std() == pytest.approx(0.05, rel=0.5)
+    draws = [with_noise(samples, stage, outputs=1, seed=0, number=0, iteration=i) for i in range(3)]
+    assert draws[0][:, :20, 0].std() == pytest.approx(0.05, rel=0.5)
     assert not draws[0][:, 20:].any()
+    assert not draws[0][:, :, 1].any()  # an input
     np.testing.assert_array_equal(draws[0], draws[1])
-    assert not np.isclose(draws[0][:, :20], draws[2][:, :20]).any()
+    assert not np.isclose(draws[0][:, :20, 0], draws[2][:, :20, 0]).any()
     assert not samples.any()
 
 

@@ -206,9 +206,10 @@ def test_damaged_json_is_told(here: Path, text: str):
         run.read_json("run.json")
 
 
+@pytest.mark.parametrize("inputs", [0, 1])
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_checkpoint_reads_back_to_the_bit(here: Path, cell: str):
-    run, checkpoint = make_run(), make_checkpoint(cell)
+def test_a_checkpoint_reads_back_to_the_bit(here: Path, cell: str, inputs: int):
+    run, checkpoint = make_run(), make_checkpoint(cell, inputs=inputs)
     run.save_checkpoint("last", checkpoint)
     read = run.load_checkpoint("last")
     assert checkpoint_bytes(read) == checkpoint_bytes(checkpoint)
@@ -264,6 +265,8 @@ def damage(content: bytes, how: str) -> bytes:
             metadata = metadata.replace('"lstm"', '"os.system"')
         case "future":
             metadata = metadata.replace('"format": 1', '"format": 9')
+        case "no outputs":
+            metadata = metadata.replace('"dtype"', '"inputs": 2, "dtype"')
         case "no json":
             metadata = metadata[:-1]
     return save(tensors, {METADATA_KEY: metadata})
@@ -284,6 +287,7 @@ def damage(content: bytes, how: str) -> bytes:
         ("wrong type", r"is damaged: rnn.bias_hh_l1 is float64\[12\]"),
         ("wrong hidden", r"is damaged: hidden is float32\[1, 2, 2, 3\], not the network's"),
         ("flat hidden", r"is damaged: hidden is float32\[3\], not the network's"),
+        ("no outputs", r"is damaged: adam.first_moment.readout.bias is float32\[2\], not the network's"),
         ("unknown cell", r"is damaged: network.cell: Input should be .*, got 'os.system'"),
     ],
 )

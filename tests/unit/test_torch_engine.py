@@ -22,8 +22,10 @@ from sinernn.model.network import Network
 SAMPLES, LENGTH, ROWS = 60, 7, 2
 
 
-def make_network(cell: str = "rnn_tanh", dtype: str = "float64", layers: int = 1) -> Network:
-    return Network(cell=cell, channels=2, hidden_size=5, num_layers=layers, dtype=dtype)
+def make_network(
+    cell: str = "rnn_tanh", dtype: str = "float64", layers: int = 1, inputs: int = 0
+) -> Network:
+    return Network(cell, 2 - inputs, 5, num_layers=layers, dtype=dtype, inputs=inputs)
 
 
 def make_engine(
@@ -84,10 +86,11 @@ def test_script_is_equalled(dtype: str):
         np.testing.assert_allclose(actual, losses, rtol=1e-10)
 
 
+@pytest.mark.parametrize("inputs", [0, 1])
 @pytest.mark.parametrize("cell", CELLS)
-def test_advance_in_pieces(cell: str):
+def test_advance_in_pieces(cell: str, inputs: int):
     """Advancing by 7 and then 13 equals 20, to the bit."""
-    network = make_network(cell, dtype="float32", layers=2)
+    network = make_network(cell, dtype="float32", layers=2, inputs=inputs)
     whole, pieces = (make_engine(network, washout=2, gradient_clip=0.5) for _ in range(2))
     expected = advance(whole, 0, 20)
     actual = np.concatenate([advance(pieces, 0, 7), advance(pieces, 7, 13)])
@@ -197,7 +200,7 @@ def sine_weights(angle_rad: float) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("angle_rad", [0.05, 0.3, 1.5])
 def test_closed_loop_continues_an_exact_sine(angle_rad: float):
     """x[t+1] = 2 cos(a) x[t] - x[t-1]; at amplitude 1e-4 tanh is linear."""
-    network = Network("rnn_tanh", channels=1, hidden_size=2, num_layers=1, dtype="float64")
+    network = Network("rnn_tanh", outputs=1, hidden_size=2, num_layers=1, dtype="float64")
     state = network.initial_state(0, batch_size=1)
     state.params = sine_weights(angle_rad)
     signal = 1e-4 * np.sin(angle_rad * np.arange(300))[None, :, None]
@@ -208,7 +211,7 @@ def test_closed_loop_continues_an_exact_sine(angle_rad: float):
 
 def test_closed_loop_diverges():
     """A diverging free run is NaN from its first value that is not finite."""
-    network = Network("rnn_relu", channels=1, hidden_size=1, num_layers=1, dtype="float32")
+    network = Network("rnn_relu", outputs=1, hidden_size=1, num_layers=1, dtype="float32")
     state = network.initial_state(0, batch_size=1)
     ones, zero = np.ones((1, 1), "float32"), np.zeros(1, "float32")
     state.params = {

@@ -12,7 +12,7 @@ class CountingEngine:
     """Returns the update's number as its loss, and remembers the pieces it was given."""
 
     def __init__(self, *, bad_at: int | None = None, bad_weight_at: int | None = None) -> None:
-        network = Network("rnn_tanh", channels=1, hidden_size=1, num_layers=1, dtype="float64")
+        network = Network("rnn_tanh", outputs=1, hidden_size=1, num_layers=1, dtype="float64")
         self.state = network.initial_state(0, batch_size=1)
         self.rates: list[float] = []
         self.pieces: list[int] = []

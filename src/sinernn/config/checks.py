@@ -147,7 +147,7 @@ def _refine(config: Config, extent: Extent, parts: Parts) -> Iterator[Conflict]:
     if config.model.num_layers > 1:
         message = f"refine supports one layer, got {config.model.num_layers}; use 1, or {off}"
         yield Conflict(("model.num_layers", "refine"), message)
-    elif (count := config.network(extent.channels).parameter_count) > MAX_REFINED_PARAMETERS:
+    elif (count := config.network(extent).parameter_count) > MAX_REFINED_PARAMETERS:
         message = (
             f"the network has {count} parameters, and refine supports at most "
             f"{MAX_REFINED_PARAMETERS}, since its time and memory grow with their square; decrease "

@@ -15,7 +15,7 @@ GIGABYTE = 1e9
 def estimate_memory_gb(config: Config, extent: Extent) -> dict[str, float]:
     """Return the peak memory of a run in GB, by setting, besides the program itself (0.4 GB)."""
     training, evaluation, refine = config.training, config.evaluation, config.refine
-    network = config.network(extent.channels)
+    network = config.network(extent)
     gates, units = CELLS[network.cell].gates, network.num_layers * network.hidden_size
     width = 8 if network.dtype == "float64" else 4  # bytes of a number
     steps_in_batch = config.windows.batch_size * config.windows.length
@@ -53,6 +53,6 @@ def estimate_memory_gb(config: Config, extent: Extent) -> dict[str, float]:
 
 
 def _jacobian_bytes(network: Network, stage: Stage) -> int:
-    residuals = stage.sequences * -(-stage.horizon // stage.stride) * network.channels
+    residuals = stage.sequences * -(-stage.horizon // stage.stride) * network.outputs
     parameters = network.parameter_count
     return 8 * parameters * (residuals + 3 * parameters)  # and three matrices of P by P

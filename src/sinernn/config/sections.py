@@ -7,6 +7,7 @@ from pydantic import Field, PrivateAttr, StringConstraints
 
 from sinernn.config.overrides import MAX_NAME, add_to_name
 from sinernn.config.places import Places
+from sinernn.data.series import Extent
 from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines
 from sinernn.data.windows import Parts, split_by_time
 from sinernn.errors import KeyPath, Place, Problem
@@ -208,10 +209,10 @@ class Config(Section):
 
     _places: Places = PrivateAttr(default_factory=lambda: Places(Place("config")))
 
-    def network(self, channels: int) -> Network:
-        """Return the architecture, for a series of so many channels."""
-        model = self.model
-        return Network(model.cell, channels, model.hidden_size, model.num_layers, self.dtype)
+    def network(self, extent: Extent) -> Network:
+        """Return the architecture for the channels of a series."""
+        outputs, inputs = len(extent.outputs), len(extent.inputs)
+        return Network(outputs=outputs, inputs=inputs, dtype=self.dtype, **self.model.model_dump())
 
     def named(self) -> "Config":
         """Return the config with its overrides in its name."""

@@ -16,7 +16,8 @@ class Objective:
     """The training objective: mean squared one-step error over windows of a stream of samples."""
 
     samples: Float[np.ndarray, "N D"]
-    """Training parts of all segments, concatenated, in scaled units and the network's dtype."""
+    """Training parts of all segments, concatenated, in scaled units and the network's dtype; all D
+    channels are read, and the first O of them are targets."""
 
     length: int
     """Inputs T in a window; the targets are the same samples shifted by one."""
@@ -64,26 +65,32 @@ class Engine(Protocol):
         ...
 
     def open_loop(
-        self, inputs: Float[np.ndarray, "B T D"], hidden: Hidden
-    ) -> Float[np.ndarray, "B T D"]:
-        """Predict one step ahead of every input, in scaled units, starting from `hidden`."""
+        self, samples: Float[np.ndarray, "B T D"], hidden: Hidden
+    ) -> Float[np.ndarray, "B T O"]:
+        """Predict one step ahead of every sample, in scaled units, starting from `hidden`."""
         ...
 
     def closed_loop(
-        self, warmup: Float[np.ndarray, "B W D"], steps: int, hidden: Hidden
-    ) -> Float[np.ndarray, "B steps D"]:
-        """Read the warm-up, then run freely: every output is the next input, in scaled units.
+        self,
+        warmup: Float[np.ndarray, "B W D"],
+        steps: int,
+        hidden: Hidden,
+        inputs: Float[np.ndarray, "B after I"] | None = None,
+    ) -> Float[np.ndarray, "B steps O"]:
+        """Read the warm-up, then run freely: every output is read back, in scaled units.
 
         Args:
             warmup: True samples, W >= 1.
             steps: Samples to generate, >= 1.
             hidden: Hidden state before the warm-up.
+            inputs: True inputs after the warm-up, of steps - 1 samples or more: the output of a
+                step and its inputs are the next sample. None if the network has none.
 
         Returns:
             Row 0 follows `warmup[:, -1]`; NaN from the first value that is not finite.
 
         Raises:
-            ValueError: `warmup` is empty or `steps` < 1.
+            ValueError: `warmup` is empty, `steps` < 1, or the inputs are not those of the network.
         """
         ...
 
@@ -203,19 +210,34 @@ def require_plan(
         raise ValueError(f"windows start in 0..{last}, got {starts.min()}..{starts.max()}")
 
 
-def require_free_run(warmup: Float[np.ndarray, "B W D"], steps: int) -> None:
-    """Check that a free run has a warm-up and a step.
+def free_run_samples(
+    network: Network,
+    warmup: Float[np.ndarray, "B W D"],
+    steps: int,
+    inputs: Float[np.ndarray, "B after I"] | None,
+) -> Float[np.ndarray, "B given D"]:
+    """Return the warm-up and the samples that a free run reads after it, with 0 for the outputs.
 
     Raises:
-        ValueError: One of them is missing.
+        ValueError: The warm-up or the steps are missing, or the inputs are not the network's.
     """
     if warmup.shape[1] < 1 or steps < 1:
         raise ValueError(f"needs a warm-up and a step, got {warmup.shape[1]} and {steps}")
+    rows, after, found = (len(warmup), 0, 0) if inputs is None else inputs.shape
+    if found != network.inputs or rows != len(warmup) or (inputs is not None and after < steps - 1):
+        raise ValueError(
+            f"{steps} steps of {len(warmup)} rows need inputs of the shape "
+            f"{(len(warmup), steps - 1, network.inputs)}, got {(rows, after, found)}"
+        )
+    if inputs is None:
+        return warmup
+    outputs = np.zeros((rows, steps - 1, network.outputs), inputs.dtype)
+    return np.concatenate([warmup, np.concatenate([outputs, inputs[:, : steps - 1]], 2)], 1)
 
 
 def blank_after_divergence(
-    outputs: Float[np.ndarray, "B steps D"],
-) -> Float[np.ndarray, "B steps D"]:
+    outputs: Float[np.ndarray, "B steps O"],
+) -> Float[np.ndarray, "B steps O"]:
     """Return the free run with NaN from each row's first step that is not finite."""
     finite = np.isfinite(outputs).all(axis=2, keepdims=True)
     return np.where(np.logical_and.accumulate(finite, axis=1), outputs, np.nan)

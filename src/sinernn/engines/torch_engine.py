@@ -15,7 +15,7 @@ from sinernn.engines import (
     KernelCall,
     Objective,
     blank_after_divergence,
-    require_free_run,
+    free_run_samples,
     require_objective,
     require_plan,
 )
@@ -46,10 +46,10 @@ class RecurrentNetwork(nn.Module):
             self.rnn = TORCH_LAYERS[network.cell](*sizes, batch_first=True)
         else:
             self.rnn = CellLayers(network)
-        self.readout = nn.Linear(network.hidden_size, network.channels)
+        self.readout = nn.Linear(network.hidden_size, network.outputs)
 
     def forward(self, inputs: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Map inputs [B, T, D] and hidden [S, L, B, H] to outputs [B, T, D] and the last hidden."""
+        """Map inputs [B, T, D] and hidden [S, L, B, H] to outputs [B, T, O] and the last hidden."""
         is_single = len(hidden) == 1  # h; else (h, c)
         states, after = self.rnn(inputs, hidden[0] if is_single else tuple(hidden))
         return self.readout(states), torch.stack((after,) if is_single else after)
@@ -111,6 +111,7 @@ class TorchEngine:
             # Read when cuBLAS starts; deterministic algorithms refuse to run without it.
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
         self._dtype = getattr(torch, network.dtype)
+        self._network = network
         self._module = RecurrentNetwork(network).to(self._device, self._dtype)
         self._module.load_state_dict(
             {name: torch.tensor(value) for name, value in state.params.items()}
@@ -154,7 +155,7 @@ class TorchEngine:
             mask = torch.tensor(reset, device=self._device)[:, None]  # [B, 1]
             self._hidden = self._hidden.masked_fill(mask, 0.0)
         outputs, hidden = self._module(window[:, :-1], self._hidden)
-        loss = self._loss(outputs, window[:, 1:], reset)
+        loss = self._loss(outputs, window[:, 1:, : self._network.outputs], reset)
         self._adam.zero_grad()
         loss.backward()
         if self._objective.gradient_clip is not None:
@@ -174,23 +175,32 @@ class TorchEngine:
         return nn.functional.mse_loss(outputs[mask], targets[mask])
 
     def open_loop(
-        self, inputs: Float[np.ndarray, "B T D"], hidden: Hidden
-    ) -> Float[np.ndarray, "B T D"]:
+        self, samples: Float[np.ndarray, "B T D"], hidden: Hidden
+    ) -> Float[np.ndarray, "B T O"]:
         """See `Engine.open_loop`."""
         with torch.inference_mode(), _reproducible:
-            outputs, _ = self._module(self._tensor(inputs), self._tensor(hidden))
+            outputs, _ = self._module(self._tensor(samples), self._tensor(hidden))
         return outputs.cpu().numpy()
 
     def closed_loop(
-        self, warmup: Float[np.ndarray, "B W D"], steps: int, hidden: Hidden
-    ) -> Float[np.ndarray, "B steps D"]:
+        self,
+        warmup: Float[np.ndarray, "B W D"],
+        steps: int,
+        hidden: Hidden,
+        inputs: Float[np.ndarray, "B after I"] | None = None,
+    ) -> Float[np.ndarray, "B steps O"]:
         """See `Engine.closed_loop`."""
-        require_free_run(warmup, steps)
+        samples = self._tensor(free_run_samples(self._network, warmup, steps, inputs))
+        forced = warmup.shape[1]
         with torch.inference_mode(), _reproducible:
-            outputs, state = self._module(self._tensor(warmup), self._tensor(hidden))
+            outputs, state = self._module(samples[:, :forced], self._tensor(hidden))
             free_run = [outputs[:, -1:]]
-            for _ in range(steps - 1):
-                output, state = self._module(free_run[-1], state)
+            for step in range(forced, forced + steps - 1):
+                sample = free_run[-1]
+                if inputs is not None:
+                    given = samples[:, step : step + 1, self._network.outputs :]
+                    sample = torch.cat([sample, given], dim=2)
+                output, state = self._module(sample, state)
                 free_run.append(output)
         return blank_after_divergence(torch.cat(free_run, dim=1).cpu().numpy())
 

@@ -26,13 +26,13 @@ Hidden = Float[np.ndarray, "S L B H"]
 
 @dataclass(frozen=True)
 class Network:
-    """The architecture: a recurrent network whose outputs are its next inputs."""
+    """The architecture: a recurrent network that predicts the first channels of the next sample."""
 
     cell: str
     """One of `CELLS`."""
 
-    channels: int
-    """Number of inputs and of outputs, D."""
+    outputs: int
+    """Number of channels that it predicts; in closed loop they are read back."""
 
     hidden_size: int
     """Number of units in each layer, H."""
@@ -43,6 +43,14 @@ class Network:
     dtype: str
     """`float32` or `float64`."""
 
+    inputs: int = 0
+    """Number of channels that it reads but does not predict, after the outputs in a sample."""
+
+    @property
+    def channels(self) -> int:
+        """Number of values in a sample, D, all of which are read."""
+        return self.outputs + self.inputs
+
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter, in the order in which torch lists them."""
@@ -52,8 +60,8 @@ class Network:
             shapes[f"rnn.weight_hh_l{layer}"] = (rows, self.hidden_size)
             shapes[f"rnn.bias_ih_l{layer}"] = (rows,)
             shapes[f"rnn.bias_hh_l{layer}"] = (rows,)
-        shapes["readout.weight"] = (self.channels, self.hidden_size)
-        shapes["readout.bias"] = (self.channels,)
+        shapes["readout.weight"] = (self.outputs, self.hidden_size)
+        shapes["readout.bias"] = (self.outputs,)
         return shapes
 
     @property

@@ -1,7 +1,7 @@
 """Derivatives of the outputs of sequences with respect to every parameter.
 
-T steps, H hidden units, D channels, G gates of torch's weight matrices, R residuals of one
-sequence, newest first: column k D + d is channel d of the k-th step that counts, from the end of
+T steps, H hidden units, D channels, O outputs, G gates of torch's weight matrices, R residuals of
+one sequence, newest first: column k O + d is output d of the k-th step that counts, from the end of
 the sequence.
 """
 
@@ -38,15 +38,16 @@ which would take longer than the main part."""
 class Weights(NamedTuple):
     """The weights that adjoints are propagated through, in torch's order and shapes."""
 
-    w_ih: np.ndarray  # [G H, D]
+    w_ih: np.ndarray  # [G H, O] of the channels that outputs are fed back to
     w_hh: np.ndarray  # [G H, H]
-    w_out: np.ndarray  # [D, H]
+    w_out: np.ndarray  # [O, H]
 
     @classmethod
     def of(cls, theta: Theta, network: Network) -> "Weights":
-        """Return views of the flat parameters [P]."""
+        """Return parts of the flat parameters [P]."""
         views = network.split(theta)
-        return cls(views["rnn.weight_ih_l0"], views["rnn.weight_hh_l0"], views["readout.weight"])
+        w_ih = np.ascontiguousarray(views["rnn.weight_ih_l0"][:, : network.outputs])
+        return cls(w_ih, views["rnn.weight_hh_l0"], views["readout.weight"])
 
 
 class Adjoints(NamedTuple):
@@ -54,25 +55,25 @@ class Adjoints(NamedTuple):
 
     state: np.ndarray  # [H, R'] of h
     memory: np.ndarray  # [H, R'] of c
-    inputs: np.ndarray  # [D, R'] of the next step's input
+    inputs: np.ndarray  # [O, R'] of the outputs that the next step reads
     # For each step of a chunk:
     from_input: np.ndarray  # [CHUNK, G H, R'] of W_ih x + b_ih
     from_state: np.ndarray  # [CHUNK, G H, R'] of W_hh h + b_hh; same array if `feeds_sums`
-    output: np.ndarray  # [CHUNK, D, R'] of the output
+    output: np.ndarray  # [CHUNK, O, R'] of the output
 
     @classmethod
     def of(cls, network: Network, residuals: int) -> "Adjoints":
         """Allocate zeros for a number of residuals of a sequence."""
-        cell, hidden, channels = CELLS[network.cell], network.hidden_size, network.channels
+        cell, hidden, outputs = CELLS[network.cell], network.hidden_size, network.outputs
         rows, count = cell.gates * hidden, in_lanes(residuals)
         from_input = zeros(CHUNK, rows, count)
         return cls(
             state=zeros(hidden, count),
             memory=zeros(hidden, count),
-            inputs=zeros(channels, count),
+            inputs=zeros(outputs, count),
             from_input=from_input,
             from_state=from_input if feeds_sums(cell) else zeros(CHUNK, rows, count),
-            output=zeros(CHUNK, channels, count),
+            output=zeros(CHUNK, outputs, count),
         )
 
 
@@ -116,9 +117,11 @@ class Sweep:
             zeros(theta.size, in_lanes(residuals)),
         )
 
-    def run(self, samples: Float[np.ndarray, "B W D"]) -> Float[np.ndarray, "B steps D"]:
-        """Run at most `GROUP` sequences; after the samples end, outputs become inputs."""
-        return self._recorder.run(samples)
+    def run(
+        self, samples: Float[np.ndarray, "B given D"], forced: int
+    ) -> Float[np.ndarray, "B steps O"]:
+        """Run at most `GROUP` sequences; after `forced` samples, outputs are read back."""
+        return self._recorder.run(samples, forced)
 
     def arguments(
         self,

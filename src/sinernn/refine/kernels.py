@@ -2,7 +2,7 @@
 # No type annotations: numba infers the types of arguments when it compiles.
 """Refinement's kernels: the Jacobian of a group of sequences, and a triangular solver. One thread.
 
-The Jacobian is computed in reverse mode. Every residual (one time step, one channel) has its own
+The Jacobian is computed in reverse mode. Every residual (one time step, one output) has its own
 adjoint, and one sweep from the last step to the first propagates all adjoints together, as the
 columns of a matrix: back-propagation through time, batched over the rows of the Jacobian. With R
 residuals and T steps this takes about R T/2 4 H^2 operations, compared with T 2 H^4 for the forward
@@ -178,8 +178,8 @@ def differentiate(
         shared: Whether the two feed the same sums.
         adjoints: `Adjoints`, working memory.
         own: [P, R'] working memory: the derivatives of one sequence, which fit into the cache.
-        forced: Number of steps fed with true samples. The input of every later step is the
-            previous output, which receives the adjoint of that input.
+        forced: Number of steps fed with true samples. Every later step reads the previous output,
+            which receives the adjoint of what was read.
         first: See above.
         stride: See above.
         weight: Factor of every derivative.
@@ -188,7 +188,8 @@ def differentiate(
     """
     w_ih, w_hh, w_out = weights
     d_state, d_memory, d_input, d_pre, d_pre_hidden, d_output = adjoints
-    channels, steps, hidden = w_ih.shape[1], slopes.shape[0], w_hh.shape[1]
+    outputs, steps, hidden = w_ih.shape[1], slopes.shape[0], w_hh.shape[1]
+    channels = sizes.channels
     # Not literals: numba would compile a subroutine for each literal value.
     zero, single, padded = np.int64(0), np.int64(1), np.int64(shape.hidden)
     last, batch = shape.states - 1, sizes.batch
@@ -211,15 +212,15 @@ def differentiate(
         for back in range(steps):
             t = steps - 1 - back
             starts = t >= first and back % stride == 0
-            active = _in_lanes(seen + channels if starts else seen)
+            active = _in_lanes(seen + outputs if starts else seen)
             # An output affects its own residual and, if it is fed back, the next step.
-            for d in range(channels):
+            for d in range(outputs):
                 for r in range(active):
                     d_output[filled, d, r] = d_input[d, r] if t + 1 >= forced else 0.0
             if starts:
-                for d in range(channels):
+                for d in range(outputs):
                     d_output[filled, d, seen + d] = 1.0
-                seen += channels
+                seen += outputs
             _add_products(d_state, w_out, d_output[filled], active)
             for i in range(hidden):
                 _through_unit(
@@ -228,7 +229,7 @@ def differentiate(
                 )  # fmt: skip
             _add_products(d_state, w_hh, d_pre_hidden[filled], active)
             if t >= forced:
-                for d in range(channels):
+                for d in range(outputs):
                     for r in range(active):
                         d_input[d, r] = 0.0
                 _add_products(d_input, w_ih, d_pre[filled], active)

@@ -97,7 +97,14 @@ def _iterate(
     number, iteration, theta = state.stage, state.iteration, state.theta
     if stage.lift and iteration == 0:
         theta = lifted(theta, network, samples, warmup=stage.warmup, margin=stage.lift)
-    noisy = with_noise(samples, stage, seed=seed, number=number, iteration=iteration)
+    noisy = with_noise(
+        samples,
+        stage,
+        outputs=network.outputs,
+        seed=seed,
+        number=number,
+        iteration=iteration,
+    )
     step = levenberg_marquardt_step(theta, state.damping, Problem(network, noisy, stage))
     found = step.accepted_damping is not None
     after = iteration + 1 if found else _next_draw(stage, iteration)

@@ -9,7 +9,7 @@ import numpy as np
 from sinernn.arrays import Float
 from sinernn.blas import usable_cores
 from sinernn.data.series import locate
-from sinernn.engines import KernelCall
+from sinernn.engines import KernelCall, free_run_samples
 from sinernn.engines.fused import runs
 from sinernn.model.network import Network, Params, Theta
 from sinernn.randomness import Purpose, stream
@@ -24,7 +24,8 @@ class Problem:
 
     network: Network
     samples: Float[np.ndarray, "B length D"]
-    """Sequences in scaled units, each a warm-up followed by a horizon."""
+    """Sequences in scaled units, each a warm-up followed by a horizon; D channels, of which the
+    first O are outputs."""
 
     stage: Stage
 
@@ -37,9 +38,9 @@ class Problem:
         self, theta: Theta
     ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, "P columns"]]:
         """Return the residuals and their transposed Jacobian; its columns past N are zero."""
-        (sequences, length, channels), network = self.samples.shape, self.network
-        steps, count = length - 1, self._counted * channels
-        outputs = np.empty((sequences, steps, channels))
+        (sequences, length, _), network = self.samples.shape, self.network
+        steps, count = length - 1, self._counted * network.outputs
+        outputs = np.empty((sequences, steps, network.outputs))
         jacobian = zeros(theta.size, in_lanes(sequences * count))
         groups = range(0, sequences, GROUP)
         threads = min(usable_cores(), len(groups))
@@ -49,7 +50,7 @@ class Problem:
             sweep = Sweep(network, theta, steps, count)
             for begin in groups[nth::threads]:
                 group = slice(begin, begin + GROUP)
-                outputs[group] = sweep.run(self.samples[group, : self._forced])
+                outputs[group] = sweep.run(self.samples[group, :-1], self._forced)
                 settings = self._forced, self._first, self.stage.stride, self._weight
                 differentiate(*sweep.arguments(*settings, jacobian, begin * count))
 
@@ -58,9 +59,10 @@ class Problem:
             list(pool.map(differentiate_every, range(threads)))
         return self._errors(outputs), jacobian
 
-    def _errors(self, outputs: Float[np.ndarray, "B steps D"]) -> Float[np.ndarray, " N"]:
+    def _errors(self, outputs: Float[np.ndarray, "B steps O"]) -> Float[np.ndarray, " N"]:
+        targets = self.samples[:, 1:, : self.network.outputs]
         with np.errstate(over="ignore", invalid="ignore"):  # of a diverging run
-            errors = self._weight * (outputs - self.samples[:, 1:])
+            errors = self._weight * (outputs - targets)
         return errors[:, self._first :][:, :: -self.stage.stride].ravel()
 
     @property
@@ -81,19 +83,19 @@ class Problem:
     @property
     def _weight(self) -> float:
         """Factor of an error, which gives damping the same meaning in all problems."""
-        return (len(self.samples) * self._counted * self.samples.shape[2]) ** -0.5
+        return (len(self.samples) * self._counted * self.network.outputs) ** -0.5
 
 
 def _outputs(
     theta: Theta,
     network: Network,
-    samples: Float[np.ndarray, "B length D"],
+    samples: Float[np.ndarray, "B given D"],
     forced: int,
     steps: int,
-) -> Float[np.ndarray, "B steps D"]:
+) -> Float[np.ndarray, "B steps O"]:
     layout = layout_of(network)
     hidden = layout.pad_hidden(layout.network.zero_hidden(len(samples)))
-    return runs.free_run(layout, layout.pack_flat(theta), samples[:, :forced], steps, hidden)
+    return runs.free_run(layout, layout.pack_flat(theta), samples, forced, steps, hidden)
 
 
 def flatten(params: Params, network: Network) -> Theta:
@@ -107,8 +109,13 @@ def unflatten(theta: Theta, network: Network) -> Params:
 
 
 def free_run(
-    theta: Theta, network: Network, warmup: Float[np.ndarray, "B W D"], *, steps: int
-) -> Float[np.ndarray, "B steps D"]:
+    theta: Theta,
+    network: Network,
+    warmup: Float[np.ndarray, "B W D"],
+    *,
+    steps: int,
+    inputs: Float[np.ndarray, "B after I"] | None = None,
+) -> Float[np.ndarray, "B steps O"]:
     """Continue every warm-up in closed loop, from the zero state, in scaled units.
 
     Args:
@@ -116,9 +123,10 @@ def free_run(
         network: A network of one layer.
         warmup: True samples, W >= 1.
         steps: Samples to generate, >= 1.
+        inputs: True inputs after the warm-up, as for `Engine.closed_loop`.
     """
-    forced = warmup.shape[1]
-    return _outputs(theta, network, warmup, forced, forced + steps - 1)[:, forced - 1 :]
+    samples, forced = free_run_samples(network, warmup, steps, inputs), warmup.shape[1]
+    return _outputs(theta, network, samples, forced, forced + steps - 1)[:, forced - 1 :]
 
 
 def stage_samples(
@@ -142,15 +150,17 @@ def with_noise(
     samples: Float[np.ndarray, "B length D"],
     stage: Stage,
     *,
+    outputs: int,
     seed: int,
     number: int,
     iteration: int,
 ) -> Float[np.ndarray, "B length D"]:
-    """Return the sequences with an iteration's noise added to their warm-ups.
+    """Return the sequences with an iteration's noise added to the outputs of their warm-ups.
 
     Args:
         samples: Sequences, scaled units.
         stage: The stage; it sets how much noise is added, and how often the noise is redrawn.
+        outputs: Number of output channels.
         seed: Seed of the experiment.
         number: Number of the stage.
         iteration: Iteration within the stage.
@@ -160,7 +170,7 @@ def with_noise(
     draw = 0 if stage.redraw_every is None else iteration // stage.redraw_every
     generator = stream(seed, Purpose.WARMUP_NOISE, block=number << 32 | draw)
     noisy = samples.copy()
-    warmups = noisy[:, : stage.warmup]
+    warmups = noisy[:, : stage.warmup, :outputs]
     warmups += stage.warmup_noise * generator.standard_normal(warmups.shape)
     return noisy
 

@@ -38,9 +38,9 @@ class Stage(Section):
     signal gives 1; every stage reaches the bound."""
 
     warmup_noise: float = Field(default=0.0, ge=0, le=100)
-    """Standard deviation of Gaussian noise added to the warm-up, in standard deviations of the
-    training part (scaled units); targets stay clean. It makes the forecast attract nearby
-    trajectories, and filter noise. More than the bound hides the signal."""
+    """Standard deviation of Gaussian noise added to the outputs in the warm-up, in standard
+    deviations of the training part (scaled units); targets stay clean. It makes the forecast
+    attract nearby trajectories, and filter noise. More than the bound hides the signal."""
 
     redraw_every: Annotated[int, Field(ge=1, le=100_000), whole] | None = None
     """Iterations between draws of the noise; null: one draw for the whole stage. The bound is the

@@ -1,9 +1,9 @@
 """Checkpoints: a training state as one safetensors file, checked against its network when read."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -78,7 +78,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     file = ArraysFile(path)
     facts = _read_facts(path, file.metadata.get(METADATA_KEY, ""))
-    network = Network(**dict(facts.network))
+    network = facts.network.network()
     if wrong := _misfit(file, network, facts):
         raise damaged(path, wrong)
     arrays = file.read()
@@ -109,6 +109,19 @@ class _NetworkFacts(Section):
     hidden_size: int = Field(ge=1, le=1_000_000)
     num_layers: int = Field(ge=1, le=1000)
     dtype: Literal["float32", "float64"]
+    inputs: int = Field(default=0, ge=0)
+    """Of the channels, those that are not predicted; written if there are any."""
+
+    @classmethod
+    def of(cls, network: Network) -> dict[str, Any]:
+        """Return a network's facts."""
+        facts = cls(**{name: getattr(network, name) for name in cls.model_fields})
+        return facts.model_dump(exclude_defaults=True)
+
+    def network(self) -> Network:
+        """Return the network."""
+        facts = self.model_dump(exclude={"channels"})
+        return Network(outputs=self.channels - self.inputs, **facts)
 
 
 class _ScaleFacts(Section):
@@ -178,7 +191,7 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
     # One key: safetensors writes several in any order, and equal states must give equal bytes.
     facts = {
         "format": FORMAT,
-        "network": asdict(checkpoint.network),
+        "network": _NetworkFacts.of(checkpoint.network),
         "updates": checkpoint.state.updates,
         "scale": {"mean": checkpoint.scale.mean.tolist(), "std": checkpoint.scale.std.tolist()},
         "closed_loop_rmse": checkpoint.closed_loop_rmse,

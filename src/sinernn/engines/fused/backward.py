@@ -29,21 +29,23 @@ def loss(sizes, washout, resets, buffers):
         resets: [B] whether a row's state was reset.
         buffers: `Buffers`.
     """
-    channels, batch = sizes.channels, sizes.batch
+    channels, outputs, batch = sizes.channels, sizes.outputs, sizes.batch
     counted = 0
     for b in range(batch):
         skipped = min(washout, sizes.steps) if resets[b] else 0
-        counted += channels * (sizes.steps - skipped)
+        counted += outputs * (sizes.steps - skipped)
         for t in range(skipped):  # an output equal to its target has no error
-            place = (t * batch + b) * channels
+            place = t * batch + b
             copy(
-                matrix(buffers.outputs, place, 1, channels, channels),
-                matrix(buffers.window, place + batch * channels, 1, channels, channels),
+                matrix(buffers.outputs, place * outputs, 1, outputs, outputs),
+                matrix(buffers.window, (place + batch) * channels, 1, outputs, channels),
             )
-    count = sizes.steps * batch * channels
+    rows, columns = sizes.steps * batch, outputs
+    if outputs == channels:  # without inputs, all targets are consecutive
+        rows, columns = 1, rows * outputs
     total = square_errors(
-        matrix(buffers.outputs, 0, 1, count, count),
-        matrix(buffers.window, batch * channels, 1, count, count),
+        matrix(buffers.outputs, 0, rows, columns, outputs),
+        matrix(buffers.window, batch * channels, rows, columns, channels),
         2.0 / counted if counted > 0 else 0.0,
     )
     return total / counted if counted > 0 else math.nan  # the mean of nothing, as in torch
@@ -52,21 +54,21 @@ def loss(sizes, washout, resets, buffers):
 @helper
 def read_out_backward(shape, sizes, trained, places, buffers):
     """Compute the read-out's gradient, and `buffers.upper` for the top layer."""
-    rows, channels = sizes.steps * sizes.batch, sizes.channels
+    rows, outputs = sizes.steps * sizes.batch, sizes.outputs
     weight_at, bias_at = places[sizes.layers, 0], places[sizes.layers, 1]
-    errors = matrix(buffers.outputs, 0, rows, channels, channels)
+    errors = matrix(buffers.outputs, 0, rows, outputs, outputs)
     product(
-        matrix(trained.gradient, weight_at, channels, shape.hidden, shape.hidden),
-        zeros(buffers.constants, channels, shape.hidden),
+        matrix(trained.gradient, weight_at, outputs, shape.hidden, shape.hidden),
+        zeros(buffers.constants, outputs, shape.hidden),
         transposed(errors),
         state(shape, sizes, buffers.states, 0, sizes.layers - 1, 1, rows),
     )
-    column_sums(matrix(trained.gradient, bias_at, 1, channels, channels), errors)
+    column_sums(matrix(trained.gradient, bias_at, 1, outputs, outputs), errors)
     product(
         matrix(buffers.upper, 0, rows, shape.hidden, shape.hidden),
         zeros(buffers.constants, rows, shape.hidden),
         errors,
-        matrix(trained.params, weight_at, channels, shape.hidden, shape.hidden),
+        matrix(trained.params, weight_at, outputs, shape.hidden, shape.hidden),
     )
 
 

@@ -1,9 +1,9 @@
 """The memory of the kernels: flat arrays, of which `slices` returns matrix views.
 
-In comments: D channels, L layers, T steps, B batch (all in `Sizes`); H hidden units padded to whole
-vectors, G columns of a weight matrix and S slot columns (all in `Shape`). Rows of a window are
-time-major: row t * B + b. Padding starts at zero and stays zero: a padded unit has no weights, so
-its pre-activation, state and gradient are zero in every cell.
+In comments: D channels, the first O of them outputs, L layers, T steps, B batch (all in `Sizes`); H
+hidden units padded to whole vectors, G columns of a weight matrix and S slot columns (all in
+`Shape`). Rows of a window are time-major: row t * B + b. Padding starts at zero and stays zero: a
+padded unit has no weights, so its pre-activation, state and gradient are zero in every cell.
 """
 
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ class Sizes(NamedTuple):
     """Sizes known only at run time: one compiled kernel supports all values."""
 
     channels: int  # D
+    outputs: int  # O
     layers: int  # L
     steps: int  # T
     batch: int  # B
@@ -29,7 +30,7 @@ class Buffers(NamedTuple):
     bias: np.ndarray  # [L, S] sum of both biases of a layer
     slots: np.ndarray  # [L, T, B, S]
     states: np.ndarray  # [h or c, L, T + 1, B, H]; step 0 is the start
-    outputs: np.ndarray  # [T, B, D] outputs, then the gradient with respect to them
+    outputs: np.ndarray  # [T, B, O] outputs, then the gradient with respect to them
     upper: np.ndarray  # [T, B, H] gradient with respect to a layer's h, from the layer above
     carry: np.ndarray  # [h or c, B, H] gradient with respect to the state, from later steps
     mirror: np.ndarray  # [L, input or recurrent, G, H] transposed weights
@@ -48,7 +49,7 @@ class Buffers(NamedTuple):
             bias=zeros(sizes.layers * shape.slots),
             slots=zeros(sizes.layers * rows * shape.slots),
             states=zeros(shape.states * sizes.layers * (rows + sizes.batch) * shape.hidden),
-            outputs=zeros(rows * sizes.channels),
+            outputs=zeros(rows * sizes.outputs),
             upper=zeros(backward * rows * shape.hidden),
             carry=zeros(backward * 2 * sizes.batch * shape.hidden),
             mirror=zeros(backward * 2 * sizes.layers * shape.gates * shape.hidden_step),

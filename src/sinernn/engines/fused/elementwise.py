@@ -64,10 +64,13 @@ def _emit_square_errors(context, builder, sig, args):
     outputs, targets = views_of(context, builder, sig, args)
     share = context.cast(builder, args[2], sig.args[2], sig.args[0].dtype)
     total = cgutils.alloca_once_value(builder, ir.Constant(ir.DoubleType(), 0.0))
-    with loop(builder, integer(0), outputs.columns, 1) as (column, _):
-        place = outputs.address(integer(0), column)
+    with (
+        loop(builder, integer(0), outputs.rows, 1) as (row, _),
+        loop(builder, integer(0), outputs.columns, 1) as (column, _),
+    ):
+        place = outputs.address(row, column)
         error = builder.fsub(
-            outputs.scalar(integer(0), column), targets.scalar(integer(0), column), flags=CONTRACT
+            outputs.scalar(row, column), targets.scalar(row, column), flags=CONTRACT
         )
         square = builder.fmul(error, error, flags=CONTRACT)
         if square.type != ir.DoubleType():
@@ -82,7 +85,7 @@ def square_errors(outputs, targets, share):
     """Return the sum of squared errors, added in order; outputs become the errors times `share`.
 
     Shapes:
-        outputs, targets: [1, columns].
+        outputs, targets: [rows, columns].
     """
     errors = outputs - targets
     outputs[...] = errors * outputs.dtype.type(share)

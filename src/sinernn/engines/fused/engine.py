@@ -10,7 +10,7 @@ from sinernn.engines import (
     KernelCall,
     Objective,
     blank_after_divergence,
-    require_free_run,
+    free_run_samples,
     require_objective,
     require_plan,
 )
@@ -43,7 +43,8 @@ class FusedEngine:
         if objective is not None:
             _require_shape("samples", objective.samples, (len(objective.samples), network.channels))
             self._samples = plain(objective.samples, network.dtype)
-            self._sizes = Sizes(network.channels, network.num_layers, objective.length, self._batch)
+            sizes = network.channels, network.outputs, network.num_layers
+            self._sizes = Sizes(*sizes, objective.length, self._batch)
             self._buffers = Buffers.of(
                 self._layout.shape, self._sizes, network.dtype, training=True
             )
@@ -63,17 +64,22 @@ class FusedEngine:
         return losses
 
     def open_loop(
-        self, inputs: Float[np.ndarray, "B T D"], hidden: Hidden
-    ) -> Float[np.ndarray, "B T D"]:
+        self, samples: Float[np.ndarray, "B T D"], hidden: Hidden
+    ) -> Float[np.ndarray, "B T O"]:
         """See `Engine.open_loop`."""
-        return self._run(inputs, inputs.shape[1], hidden)
+        steps = samples.shape[1]
+        return self._run(samples, steps, steps, hidden)
 
     def closed_loop(
-        self, warmup: Float[np.ndarray, "B W D"], steps: int, hidden: Hidden
-    ) -> Float[np.ndarray, "B steps D"]:
+        self,
+        warmup: Float[np.ndarray, "B W D"],
+        steps: int,
+        hidden: Hidden,
+        inputs: Float[np.ndarray, "B after I"] | None = None,
+    ) -> Float[np.ndarray, "B steps O"]:
         """See `Engine.closed_loop`."""
-        require_free_run(warmup, steps)
-        outputs = self._run(warmup, warmup.shape[1] + steps - 1, hidden)
+        samples, forced = free_run_samples(self._network, warmup, steps, inputs), warmup.shape[1]
+        outputs = self._run(samples, forced, forced + steps - 1, hidden)
         return blank_after_divergence(outputs[:, -steps:])
 
     @property
@@ -98,15 +104,14 @@ class FusedEngine:
         return calls
 
     def _run(
-        self, inputs: Float[np.ndarray, "B W D"], steps: int, hidden: Hidden
-    ) -> Float[np.ndarray, "B steps D"]:
-        """Run the network; after the inputs end, outputs become inputs."""
-        rows, length, _ = inputs.shape
-        _require_shape("inputs", inputs, (rows, length, self._network.channels))
+        self, samples: Float[np.ndarray, "B given D"], forced: int, steps: int, hidden: Hidden
+    ) -> Float[np.ndarray, "B steps O"]:
+        """Run the network; after `forced` samples, outputs are read back."""
+        rows, length, _ = samples.shape
+        _require_shape("samples", samples, (rows, length, self._network.channels))
         _require_shape("hidden", hidden, self._network.zero_hidden(rows).shape)
-        return free_run(
-            self._layout, self._trained.params, inputs, steps, self._layout.pad_hidden(hidden)
-        )
+        padded = self._layout.pad_hidden(hidden)
+        return free_run(self._layout, self._trained.params, samples, forced, steps, padded)
 
     def _advance_arguments(
         self,

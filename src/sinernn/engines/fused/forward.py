@@ -49,10 +49,10 @@ def forward(shape, sizes, first, steps, params, places, buffers):
             state(shape, sizes, buffers.states, last, layer, first, rows + batch),
         )
     weight_at, bias_at = places[sizes.layers, 0], places[sizes.layers, 1]
-    at = first * batch * sizes.channels
+    at = first * batch * sizes.outputs
     inner_products(
-        matrix(buffers.outputs, at, rows, sizes.channels, sizes.channels),
-        matrix(params, bias_at, rows, sizes.channels, 0),
+        matrix(buffers.outputs, at, rows, sizes.outputs, sizes.outputs),
+        matrix(params, bias_at, rows, sizes.outputs, 0),
         state(shape, sizes, buffers.states, 0, sizes.layers - 1, first + 1, rows),
-        matrix(params, weight_at, sizes.channels, shape.hidden, shape.hidden),
+        matrix(params, weight_at, sizes.outputs, shape.hidden, shape.hidden),
     )

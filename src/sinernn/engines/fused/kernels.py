@@ -98,7 +98,7 @@ def advance(
         updates: Number of previous updates.
         places: [L + 1, 4] offsets in the flat arrays of a layer's input weights [D or H, G],
             recurrent weights [H, G] and two biases [G]; in the last row, of the read-out's
-            weights [D, H] and bias [D].
+            weights [O, H] and bias [O].
         trained: `Trained`, changed in place.
         buffers: `Buffers` for T steps.
         losses: [n] written.
@@ -133,30 +133,31 @@ def advance(
         )
 
 
-def run(shape, sizes, inputs, places, params, hidden, buffers, outputs):
-    """Run the network; after the inputs end, its outputs become the inputs.
+def run(shape, sizes, samples, forced, places, params, hidden, buffers, outputs):
+    """Run the network on samples; after `forced` of them, its outputs are read back instead.
 
     Shapes:
         sizes: `Sizes`; its steps are one, or the number of outputs. In the second case `buffers`
             keep the window, states and slots of every step.
-        inputs: [W, B, D].
+        samples: [steps, B, D]; without inputs, those of the first `forced` steps are enough.
         hidden: [h or c, L, B, H] initial state; replaced by the final state.
-        outputs: [steps, B, D] written, steps >= W.
+        outputs: [steps, B, O] written.
     """
     steps, held = outputs.shape[0], sizes.steps + 1
     add_biases(shape, sizes, params, places, buffers)
     move_states(shape, sizes, hidden, 1, 0, buffers.states, held, 0)
     step = 0
     for t in range(steps):
-        start = step * sizes.batch * sizes.channels
+        start = step * sizes.batch
         for b in range(sizes.batch):
             for d in range(sizes.channels):
-                value = inputs[t, b, d] if t < inputs.shape[0] else outputs[t - 1, b, d]
-                buffers.window[start + b * sizes.channels + d] = value
+                is_true = t < forced or d >= sizes.outputs
+                value = samples[t, b, d] if is_true else outputs[t - 1, b, d]
+                buffers.window[(start + b) * sizes.channels + d] = value
         forward(shape, sizes, step, 1, params, places, buffers)
         for b in range(sizes.batch):
-            for d in range(sizes.channels):
-                outputs[t, b, d] = buffers.outputs[start + b * sizes.channels + d]
+            for d in range(sizes.outputs):
+                outputs[t, b, d] = buffers.outputs[(start + b) * sizes.outputs + d]
         step += 1
         if step == sizes.steps and t < steps - 1:  # buffers of a single step
             move_states(shape, sizes, buffers.states, held, step, buffers.states, held, 0)

@@ -30,7 +30,7 @@ class Layout:
         for layer in range(network.num_layers):
             reads = self.shape.hidden if layer else network.channels
             sizes += [reads * row, self.shape.hidden * row, row, row]
-        sizes += [network.channels * self.shape.hidden, network.channels]
+        sizes += [network.outputs * self.shape.hidden, network.outputs]
         ends = np.cumsum([-(-size // lanes) * lanes for size in sizes])
         self.size = int(ends[-1])
         self.places = np.zeros((network.num_layers + 1, 4), np.int64)  # see kernels.advance
@@ -105,8 +105,8 @@ class Layout:
                     rows = slice(gate * units, (gate + 1) * units)
                     views.append((view if inputs else view[:, 0], rows))
                 parts[f"rnn.{name}_l{layer}"] = views
-        (weight_at, bias_at), channels = self.places[-1, :2], network.channels
-        block = flat[weight_at:][: channels * shape.hidden].reshape(channels, shape.hidden)
+        (weight_at, bias_at), outputs = self.places[-1, :2], network.outputs
+        block = flat[weight_at:][: outputs * shape.hidden].reshape(outputs, shape.hidden)
         parts["readout.weight"] = [(block[:, :units], slice(None))]
-        parts["readout.bias"] = [(flat[bias_at:][:channels], slice(None))]
+        parts["readout.bias"] = [(flat[bias_at:][:outputs], slice(None))]
         return parts

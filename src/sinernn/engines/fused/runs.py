@@ -13,18 +13,26 @@ run = Kernel("sinernn.engines.fused.kernels", "run")
 
 
 def free_run(
-    layout: Layout, params: Flat, inputs: Float[np.ndarray, "B W D"], steps: int, hidden: Flat
-) -> Float[np.ndarray, "B steps D"]:
-    """Return the network's outputs; after the inputs end, outputs become inputs.
+    layout: Layout,
+    params: Flat,
+    samples: Float[np.ndarray, "B given D"],
+    forced: int,
+    steps: int,
+    hidden: Flat,
+) -> Float[np.ndarray, "B steps O"]:
+    """Return the network's outputs; after `forced` samples, outputs are read back.
 
     Args:
         layout: Layout of the network.
         params: Packed parameters.
-        inputs: True samples in scaled units, W <= steps.
+        samples: True samples in scaled units: of every step, of which those after `forced` are read
+            for their inputs alone, or of the first `forced` steps if the network has no inputs.
+        forced: Number of steps that read the whole sample.
         steps: Number of outputs of each row.
         hidden: Padded initial state; replaced by the final state.
     """
-    arguments = _arguments(layout, params, inputs, steps, hidden, _one_step(layout, len(inputs)))
+    memory = _one_step(layout, len(samples))
+    arguments = _arguments(layout, params, samples, forced, steps, hidden, memory)
     run(*arguments)
     return np.ascontiguousarray(arguments[-1].transpose(1, 0, 2))
 
@@ -34,7 +42,7 @@ def empty_run(layout: Layout) -> tuple[Kernel, tuple[Any, ...]]:
     network = layout.network
     params, hidden = aligned_zeros(layout.size, network.dtype), aligned_zeros(0, network.dtype)
     nothing = np.empty((0, 0, network.channels))
-    return run, _arguments(layout, params, nothing, 0, hidden, _one_step(layout, 0))
+    return run, _arguments(layout, params, nothing, 0, 0, hidden, _one_step(layout, 0))
 
 
 class Recorder:
@@ -43,19 +51,21 @@ class Recorder:
     def __init__(self, layout: Layout, params: Flat, steps: int, batch: int) -> None:
         """Allocate memory for `steps` steps of `batch` sequences."""
         network = layout.network
-        self.sizes = Sizes(network.channels, network.num_layers, steps, batch)
+        self.sizes = Sizes(network.channels, network.outputs, network.num_layers, steps, batch)
         self.buffers = Buffers.of(layout.shape, self.sizes, network.dtype, training=False)
         self._layout, self._params = layout, params
 
-    def run(self, inputs: Float[np.ndarray, "B W D"]) -> Float[np.ndarray, "B steps D"]:
+    def run(
+        self, samples: Float[np.ndarray, "B given D"], forced: int
+    ) -> Float[np.ndarray, "B steps O"]:
         """Run at most `batch` sequences from the zero state; see `free_run`.
 
         Afterwards, `buffers` contain window, states and slots, and `sizes` has the actual batch.
         """
-        self.sizes = self.sizes._replace(batch=len(inputs))
-        hidden = self._layout.pad_hidden(self._layout.network.zero_hidden(len(inputs)))
+        self.sizes = self.sizes._replace(batch=len(samples))
+        hidden = self._layout.pad_hidden(self._layout.network.zero_hidden(len(samples)))
         memory, steps = (self.sizes, self.buffers), self.sizes.steps
-        arguments = _arguments(self._layout, self._params, inputs, steps, hidden, memory)
+        arguments = _arguments(self._layout, self._params, samples, forced, steps, hidden, memory)
         run(*arguments)
         return arguments[-1].transpose(1, 0, 2)
 
@@ -63,20 +73,21 @@ class Recorder:
 def _one_step(layout: Layout, batch: int) -> tuple[Sizes, Buffers]:
     """Return memory for a single step, which the next step overwrites."""
     network = layout.network
-    sizes = Sizes(network.channels, network.num_layers, 1, batch)
+    sizes = Sizes(network.channels, network.outputs, network.num_layers, 1, batch)
     return sizes, Buffers.of(layout.shape, sizes, network.dtype, training=False)
 
 
 def _arguments(
     layout: Layout,
     params: Flat,
-    inputs: Float[np.ndarray, "B W D"],
+    samples: Float[np.ndarray, "B given D"],
+    forced: int,
     steps: int,
     hidden: Flat,
     memory: tuple[Sizes, Buffers],
 ) -> tuple[Any, ...]:
     # A kernel is compiled for types: every call must have the same types.
     (sizes, buffers), dtype = memory, layout.network.dtype
-    outputs = np.empty((steps, len(inputs), layout.network.channels), dtype)
-    inputs = plain(inputs.transpose(1, 0, 2), dtype)
-    return layout.shape, sizes, inputs, layout.places, params, hidden, buffers, outputs
+    outputs = np.empty((steps, len(samples), layout.network.outputs), dtype)
+    samples = plain(samples.transpose(1, 0, 2), dtype)
+    return layout.shape, sizes, samples, forced, layout.places, params, hidden, buffers, outputs
