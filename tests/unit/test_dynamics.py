@@ -133,18 +133,18 @@ def test_settled_without_spread(value: float, place: str):
     assert settled(np.full((2000, 1), value), -0.1, std=0.0) == Settled(place)
 
 
-def sine_network(angle_rad: float, *, radius: float) -> StateMap:
+def sine_network(angle_rad: float, *, radius: float, inputs: int = 0) -> StateMap:
     """A network whose free run turns by an angle a step: linear while its states are small."""
     matrix = radius * rotation(angle_rad)
     params = {
-        "rnn.weight_ih_l0": np.zeros((2, 1)),
+        "rnn.weight_ih_l0": np.concatenate([np.zeros((2, 1)), np.full((2, inputs), 1e-4)], axis=1),
         "rnn.weight_hh_l0": matrix,
         "rnn.bias_ih_l0": np.zeros(2),
         "rnn.bias_hh_l0": np.zeros(2),
         "readout.weight": np.array([[1.0, 0.0]]),
         "readout.bias": np.zeros(1),
     }
-    return StateMap(Network("rnn_tanh", 1, 2, 1, "float64"), params)
+    return StateMap(Network("rnn_tanh", 1, 2, 1, "float64", inputs=inputs), params)
 
 
 def follow_sine(
@@ -184,6 +184,34 @@ def test_settled_by_radius(radius: float, place: str):
         np.testing.assert_allclose(found.exponents, np.log(radius), atol=1e-3)
     else:
         assert np.abs(found.exponents).max() < exponent_resolution(1030)
+
+
+def test_response_to_inputs():
+    """It is followed as long as there are inputs; its exponent is that with these inputs."""
+    model = sine_network(0.21, radius=0.9, inputs=1)
+    samples = np.random.default_rng(0).normal(size=(3, 304, 2))
+    found = follow(
+        model,
+        warmup=samples[:, :4],
+        future=samples[:, 4:],
+        hidden=np.zeros((1, 1, 3, 2)),
+        typical=1,
+        transient_steps=1000,
+        measured_steps=1000,
+        to_signal=lambda scaled: scaled,
+    )
+    assert found.outputs.shape == (3, 150, 1)
+    assert found.free.shape == (300, 3)
+    np.testing.assert_allclose(found.exponents, np.log(0.9), atol=1e-3)
+    for outputs, exponent in zip(found.outputs, found.exponents, strict=True):
+        place = settled(outputs, float(exponent), std=1.0, has_inputs=True)
+        assert place == Settled.response
+    # After 150 steps the start is forgotten: what is left is a linear response to all inputs.
+    weights = [
+        (np.linalg.matrix_power(0.9 * rotation(0.21), k) @ np.full(2, 1e-4))[0] for k in range(154)
+    ]
+    expected = [np.dot(weights, row[154 - 1 :: -1, 1]) for row in samples]
+    np.testing.assert_allclose(found.outputs[:, 0, 0], expected, rtol=1e-4)
 
 
 def test_orbits_without_input_weights():

@@ -8,10 +8,11 @@ from sinernn.model.linearization import StateMap
 from sinernn.model.network import Network
 
 SHAPES = [(cell, layers) for cell in CELLS for layers in (1, 3)]
+with_inputs = pytest.mark.parametrize("inputs", [0, 1])
 
 
-def random_network(cell: str, num_layers: int, *, channels: int = 2) -> StateMap:
-    network = Network(cell, channels, hidden_size=3, num_layers=num_layers, dtype="float64")
+def random_network(cell: str, num_layers: int, *, outputs: int = 2, inputs: int = 0) -> StateMap:
+    network = Network(cell, outputs, 3, num_layers=num_layers, dtype="float64", inputs=inputs)
     params = {name: 2 * value for name, value in network.initial_params(seed=1).items()}
     return StateMap(network, params)
 
@@ -34,34 +35,47 @@ def test_a_step_is_torchs(cell: str, num_layers: int):
     np.testing.assert_allclose(model.output(new), output[:, 0].numpy(), atol=1e-14)
 
 
+@with_inputs
 @pytest.mark.parametrize(("cell", "num_layers"), SHAPES)
-def test_free_steps_are_the_engines_closed_loop(cell: str, num_layers: int):
-    model = random_network(cell, num_layers)
+def test_free_steps_are_the_engines_closed_loop(cell: str, num_layers: int, inputs: int):
+    model = random_network(cell, num_layers, inputs=inputs)
     state = model.network.initial_state(seed=1, batch_size=1)
     state.params = model.params
     engine = TorchEngine(model.network, state, device="cpu")
-    warmup = np.random.default_rng(1).normal(size=(2, 1, 2))
-    expected = engine.closed_loop(warmup, 20, random_hidden(model))
+    samples = np.random.default_rng(1).normal(size=(2, 21, 2 + inputs))
+    warmup, given = samples[:, :1], samples[:, 1:, 2:]
+    expected = engine.closed_loop(warmup, 20, random_hidden(model), given if inputs else None)
     hidden = model.step(warmup[:, 0], random_hidden(model))
     for step in range(20):
         np.testing.assert_allclose(model.output(hidden), expected[:, step], atol=1e-12)
-        hidden = model.free_step(hidden)
+        hidden = model.free_step(hidden, given[:, step])
 
 
+def test_a_free_run_needs_its_inputs():
+    model = random_network("gru", 1, inputs=1)
+    with pytest.raises(
+        ValueError, match="a step reads 3 channels, or 1 inputs in a free run, got 0"
+    ):
+        model.free_step(random_hidden(model))
+
+
+@with_inputs
 @pytest.mark.parametrize("is_free", [True, False])
 @pytest.mark.parametrize(("cell", "num_layers"), SHAPES)
-def test_jacobians_are_torchs_by_autograd(cell: str, num_layers: int, is_free: bool):
-    model = random_network(cell, num_layers)
-    hidden, inputs = random_hidden(model), np.random.default_rng(1).normal(size=(2, 2))
+def test_jacobians_are_torchs_by_autograd(cell: str, num_layers: int, is_free: bool, inputs: int):
+    model = random_network(cell, num_layers, inputs=inputs)
+    hidden, samples = random_hidden(model), np.random.default_rng(1).normal(size=(2, 2 + inputs))
     module = RecurrentNetwork(model.network).double()
     module.load_state_dict({name: torch.tensor(value) for name, value in model.params.items()})
-    actual = model.jacobians(hidden, inputs=None if is_free else inputs)
+    actual = model.jacobians(hidden, inputs=samples[:, 2:] if is_free else samples)
     for row in range(2):
         start = torch.tensor(hidden[:, :, row : row + 1])
 
         def after(flat: torch.Tensor, row: int = row, start: torch.Tensor = start) -> torch.Tensor:
             state = flat.reshape(start.shape)
-            given = module.readout(state[0, -1]) if is_free else torch.tensor(inputs[row])[None]
+            given = torch.tensor(samples[row])[None]
+            if is_free:
+                given = torch.cat([module.readout(state[0, -1]), given[:, 2:]], 1)
             return module(given[:, None], state)[1].flatten()
 
         expected = torch.autograd.functional.jacobian(after, start.flatten()).numpy()
@@ -82,13 +96,15 @@ def test_tangent_map(cell: str, num_layers: int):
     np.testing.assert_allclose(push(direction), difference / (2 * step), atol=1e-8)
 
 
+@with_inputs
 @pytest.mark.parametrize(("cell", "num_layers"), SHAPES)
-def test_tangents_of_a_run(cell: str, num_layers: int):
+def test_tangents_of_a_run(cell: str, num_layers: int, inputs: int):
     """All at once, they are those of one step after the other."""
-    model = random_network(cell, num_layers)
-    states = model.run(random_hidden(model), 3)
+    model = random_network(cell, num_layers, inputs=inputs)
+    given = np.random.default_rng(1).normal(size=(3, 2, inputs))
+    states = model.run(random_hidden(model), 3, given)
     change = np.random.default_rng(2).normal(size=states[0].shape)
-    for step, push in enumerate(model.free_tangents(states[:-1])):
-        after, expected = model.linearize(None, states[step])
+    for step, push in enumerate(model.free_tangents(states[:-1], given)):
+        after, expected = model.linearize(given[step], states[step])
         np.testing.assert_allclose(states[step + 1], after, atol=1e-14)
         np.testing.assert_allclose(push(change), expected(change), atol=1e-14)

@@ -287,7 +287,10 @@ def damage(content: bytes, how: str) -> bytes:
         ("wrong type", r"is damaged: rnn.bias_hh_l1 is float64\[12\]"),
         ("wrong hidden", r"is damaged: hidden is float32\[1, 2, 2, 3\], not the network's"),
         ("flat hidden", r"is damaged: hidden is float32\[3\], not the network's"),
-        ("no outputs", r"is damaged: adam.first_moment.readout.bias is float32\[2\], not the network's"),
+        (
+            "no outputs",
+            r"is damaged: adam.first_moment.readout.bias is float32\[2\], not the network's",
+        ),
         ("unknown cell", r"is damaged: network.cell: Input should be .*, got 'os.system'"),
     ],
 )

@@ -148,7 +148,7 @@ class Evaluation(Section):
 
     attractor_steps: Whole = Field(default=2000, ge=10, le=1_000_000)
     """Steps of a free run to discard before its attractor is analyzed, and steps to analyze; time
-    grows with them."""
+    grows with them. With inputs, at most half of the horizon each: further ones are not known."""
 
     initial_state: Literal["zero", "carried"] = "zero"
     """Hidden state before the warm-up: zero, or the last one of training (first row of the

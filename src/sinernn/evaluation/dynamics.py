@@ -40,6 +40,7 @@ class Settled(StrEnum):
     limit_cycle = "limit cycle"
     divergence = "divergence"
     several_frequencies = "several frequencies"
+    response = "response to the inputs"
     irregular = "irregular"
 
 
@@ -48,10 +49,12 @@ class Dynamics:
     """Free runs after their transient, and orbits of the hidden state."""
 
     exponents: Float[np.ndarray, " run"]
-    """Largest Lyapunov exponent of each free run, per step; NaN where it diverged."""
+    """Largest Lyapunov exponent of each free run, per step; NaN where it diverged. With inputs it
+    is conditional: that of the response to these inputs."""
 
     outputs: Float[np.ndarray, "run measured channel"]
-    """The free runs after their transient, in the series' own units."""
+    """The free runs after their transient, in the series' own units; of a network with inputs, no
+    longer than its forecasts, since further inputs are not known."""
 
     driven: Float[np.ndarray, "orbit 3"]
     """Principal components of the hidden state driven by true samples; 0 beyond its size."""
@@ -120,7 +123,11 @@ def exponent_resolution(steps: int) -> float:
 
 
 def settled(
-    outputs: Float[np.ndarray, "measured channel"], exponent: float, *, std: float
+    outputs: Float[np.ndarray, "measured channel"],
+    exponent: float,
+    *,
+    std: float,
+    has_inputs: bool = False,
 ) -> Settled:
     """Classify where a free run has settled, from its outputs after the transient.
 
@@ -131,12 +138,15 @@ def settled(
     - several frequencies: they keep their distance, and a few spectral lines are all there is (a
       quasi-periodic orbit);
     - irregular: nearby trajectories diverge (exponent > 0), or the spectrum is broad;
-    - divergence: the run is unbounded.
+    - divergence: the run is unbounded;
+    - response to the inputs: nearby trajectories with the same inputs do not diverge. Inputs keep a
+      run moving, so that it is this, irregular or divergence.
 
     Args:
         outputs: In the series' own units.
         exponent: Largest Lyapunov exponent, per step; NaN of a run that diverged.
         std: Standard deviation of the series; 0 for a constant.
+        has_inputs: Whether the network has inputs.
 
     Source:
         Strogatz (2015), Nonlinear Dynamics and Chaos, 2nd ed.: chapters 5, 7 and 10.
@@ -144,10 +154,12 @@ def settled(
     scale = std or float(np.nanmax(np.abs(outputs), initial=0)) or 1.0
     if np.isnan(exponent) or not np.ptp(outputs, axis=0).max() <= _RUNAWAY * scale:
         return Settled.divergence
+    resolution = exponent_resolution(len(outputs))
+    if has_inputs:
+        return Settled.irregular if exponent > resolution else Settled.response
     early, late = (np.ptp(half, axis=0).max() for half in np.array_split(outputs, 2))
     if late <= _STILL * scale or (exponent < 0 and late < 0.9 * early):
         return Settled.fixed_point
-    resolution = exponent_resolution(len(outputs))
     if exponent > resolution:
         return Settled.irregular
     if exponent < -resolution or _has_one_frequency(outputs):
@@ -198,7 +210,8 @@ def follow(
     Args:
         model: The network.
         warmup: Samples W read before each origin, in scaled units.
-        future: Samples that follow, which drive one orbit, in scaled units.
+        future: Samples that follow, which drive one orbit, in scaled units; free runs read the
+            inputs among them, and are no longer.
         hidden: State before the warm-up.
         typical: The origin whose orbits are kept.
         transient_steps: Steps of a free run that are left out: the way to where it settles.
@@ -209,22 +222,30 @@ def follow(
         for sample in range(warmup.shape[1]):
             hidden = model.step(warmup[:, sample], hidden)
         start = hidden[:, :, typical : typical + 1]
-        inputs = future[typical, :ORBIT_STEPS]
-        driven = model.run(start, len(inputs) - 1, inputs[:, None])
-        free = model.run(start, len(inputs) - 1)
-        driven, free = (states.reshape(len(inputs), -1) for states in (driven, free))
+        samples = future[typical, :ORBIT_STEPS]
+        inputs = future[:, :, model.network.outputs :]
+        driven = model.run(start, len(samples) - 1, samples[:, None])
+        free = model.run(start, len(samples) - 1, inputs[typical, : len(samples), None])
+        driven, free = (states.reshape(len(samples), -1) for states in (driven, free))
         chosen = np.linspace(0, len(warmup) - 1, min(RUNS, len(warmup))).round().astype(int)
         hidden = hidden[:, :, chosen]
-        for _ in range(transient_steps):
-            hidden = model.free_step(hidden)
-        outputs = np.empty((measured_steps, len(chosen), warmup.shape[2]))
+        inputs = inputs[chosen].swapaxes(0, 1)
+        if model.network.inputs:
+            transient_steps = min(transient_steps, len(inputs) // 2)
+            measured_steps = min(measured_steps, len(inputs) - transient_steps)
+        else:
+            inputs = np.empty((transient_steps + measured_steps, len(chosen), 0))
+        for given in inputs[:transient_steps]:
+            hidden = model.free_step(hidden, given)
+        outputs = np.empty((measured_steps, len(chosen), model.network.outputs))
 
         def orbit(state: State) -> Iterator[Linearized]:
             for begin in range(0, measured_steps, _LINEARIZED_AT_ONCE):
                 steps = min(_LINEARIZED_AT_ONCE, measured_steps - begin)
-                states = model.run(state, steps)
+                given = inputs[transient_steps + begin :][:steps]
+                states = model.run(state, steps, given)
                 outputs[begin : begin + steps] = model.output(states[:-1])
-                yield from zip(states[1:], model.free_tangents(states[:-1]), strict=True)
+                yield from zip(states[1:], model.free_tangents(states[:-1], given), strict=True)
                 state = states[-1]
 
         exponents = largest_exponent(orbit(hidden), row_axis=2)
@@ -236,8 +257,8 @@ def follow(
             driven=(driven - center) @ components,
             free=(free - center) @ components,
             explained=explained,
-            driven_eigenvalues=_eigenvalues(model, driven, inputs),
-            free_eigenvalues=_eigenvalues(model, free, None),
+            driven_eigenvalues=_eigenvalues(model, driven, samples),
+            free_eigenvalues=_eigenvalues(model, free, samples[:, model.network.outputs :]),
         )
 
 
@@ -263,7 +284,7 @@ def _principal_components(
 def _eigenvalues(
     model: StateMap,
     states: Float[np.ndarray, "steps n"],
-    inputs: Float[np.ndarray, "steps channel"] | None,
+    inputs: Float[np.ndarray, "steps _"],
 ) -> Float[np.ndarray, "place n 2"]:
     """Return the eigenvalues of the Jacobian at states spread over an orbit."""
     finite = np.flatnonzero(np.isfinite(states).all(axis=1))
@@ -277,7 +298,7 @@ def _eigenvalues(
     hidden = states[places].T.reshape(-1, network.num_layers, network.hidden_size, len(places))
     jacobians = model.jacobians(
         np.ascontiguousarray(hidden.swapaxes(2, 3)),
-        inputs=None if inputs is None else inputs[places],
+        inputs=inputs[places],
     )
     jacobians = jacobians[np.isfinite(jacobians).all(axis=(1, 2))]
     values = np.linalg.eigvals(jacobians)

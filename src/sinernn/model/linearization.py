@@ -15,8 +15,9 @@ from sinernn.arrays import Float
 from sinernn.model.cells import CELLS
 from sinernn.model.network import Hidden, Network, Params
 
-Inputs = Float[np.ndarray, "B D"]
-"""One sample per row, in scaled units."""
+Inputs = Float[np.ndarray, "B _"]
+"""What a step reads, in scaled units: a sample per row [B, D]; or in a free run, where the outputs
+are the network's own, the inputs alone [B, I], or None if the network has none."""
 
 Change = Float[np.ndarray, "... S L B H"]
 """A small change of the hidden state, or several changes along additional leading axes."""
@@ -34,32 +35,34 @@ class StateMap:
     def __init__(self, network: Network, params: Params) -> None:
         self.network, self.cell = network, CELLS[network.cell]
         self.params = {name: value.astype(np.float64) for name, value in params.items()}
-        self._readout = np.ascontiguousarray(self.params["readout.weight"].T)  # [H, D]
+        self._readout = np.ascontiguousarray(self.params["readout.weight"].T)  # [H, O]
         self._layers = [self._layer(layer) for layer in range(network.num_layers)]
-        # With one layer, the input fed back is a linear function of h: one product per step.
+        # What a free step feeds back. With one layer, the outputs that are fed back are a linear
+        # function of h: one product per step.
         first, feeds_itself = self._layers[0], network.num_layers == 1
+        by_output, by_input = np.split(first.by_input, [network.outputs])
         self._closed = _Layer(
-            first.by_input,
-            first.by_hidden + self._readout @ first.by_input if feeds_itself else first.by_hidden,
-            first.bias + self.params["readout.bias"] @ first.by_input,
+            by_input if feeds_itself else by_output,
+            first.by_hidden + self._readout @ by_output if feeds_itself else first.by_hidden,
+            first.bias + self.params["readout.bias"] @ by_output,
         )
 
     def step(self, inputs: Inputs, hidden: Hidden) -> Hidden:
-        """Return the hidden state after one more input in scaled units."""
+        """Return the hidden state after one more sample in scaled units."""
         return self._run(inputs, hidden)[0]
 
-    def output(self, hidden: Float[np.ndarray, "... S L B H"]) -> Float[np.ndarray, "... B D"]:
-        """Return the network's prediction in a state: the next sample, in scaled units."""
+    def output(self, hidden: Float[np.ndarray, "... S L B H"]) -> Float[np.ndarray, "... B O"]:
+        """Return the network's prediction in a state: the next outputs, in scaled units."""
         return hidden[..., 0, -1, :, :] @ self._readout + self.params["readout.bias"]
 
-    def free_step(self, hidden: Hidden) -> Hidden:
-        """Return the hidden state after the network has read its own output."""
-        return self._run(None, hidden)[0]
+    def free_step(self, hidden: Hidden, inputs: Inputs | None = None) -> Hidden:
+        """Return the hidden state after the network has read its own outputs, and inputs if any."""
+        return self._run(inputs, hidden)[0]
 
     def linearize(self, inputs: Inputs | None, hidden: Hidden) -> tuple[Hidden, "_Tangent"]:
         """Return the next hidden state and the tangent map of this step.
 
-        Without inputs, the network reads its own output, which depends on the state.
+        In a free run the network reads its own outputs, which depend on the state.
         """
         new, kept = self._run(inputs, hidden)
         one, zero = np.ones(hidden.shape[2:]), np.zeros(hidden.shape[2:])
@@ -69,12 +72,12 @@ class StateMap:
             )[: self.cell.states]
             for layer, slots in enumerate(kept)
         ]
-        return new, _Tangent(self, slopes, is_free=inputs is None)
+        return new, _Tangent(self, slopes, self._is_free(inputs))
 
     def run(
-        self, hidden: Hidden, steps: int, inputs: Float[np.ndarray, "steps B D"] | None = None
+        self, hidden: Hidden, steps: int, inputs: Float[np.ndarray, "steps B _"] | None = None
     ) -> Float[np.ndarray, "states S L B H"]:
-        """Return the initial hidden state and that after each step; a free run without inputs."""
+        """Return the initial hidden state and that after each step; for the inputs see `Inputs`."""
         states = np.empty((steps + 1, *hidden.shape))
         states[0] = hidden
         for step in range(steps):
@@ -82,11 +85,16 @@ class StateMap:
             states[step + 1] = self._run(given, states[step])[0]
         return states
 
-    def free_tangents(self, states: Float[np.ndarray, "steps S L B H"]) -> Iterator[Push]:
+    def free_tangents(
+        self,
+        states: Float[np.ndarray, "steps S L B H"],
+        inputs: Float[np.ndarray, "steps B I"] | None = None,
+    ) -> Iterator[Push]:
         """Return the tangent map of a free step from each state; all are linearized together."""
         steps, rows = len(states), states.shape[3]
         batch = np.moveaxis(states, 0, 2).reshape(*states.shape[1:3], steps * rows, -1)
-        _, tangent = self.linearize(None, batch)
+        given = None if inputs is None else inputs.reshape(steps * rows, -1)
+        _, tangent = self.linearize(given, batch)
         return (tangent.of_rows(slice(step * rows, (step + 1) * rows)) for step in range(steps))
 
     def _run(self, inputs: Inputs | None, hidden: Hidden) -> tuple[Hidden, list[Any]]:
@@ -94,8 +102,8 @@ class StateMap:
         new, kept, below = np.empty(hidden.shape), list[Any](), inputs
         for layer in range(self.network.num_layers):
             weights = self._layers[layer]
-            if layer == 0 and inputs is None:
-                weights, below = self._fed_back(hidden)
+            if layer == 0 and self._is_free(inputs):
+                weights, below = self._fed_back(hidden, inputs)
             slots = self.slots(weights, below, hidden[0, layer], weights.bias)
             slots, new[0, layer], c = self.cell.forward(slots, hidden[0, layer], hidden[-1, layer])
             if self.cell.states == 2:
@@ -104,11 +112,26 @@ class StateMap:
             below = new[0, layer]
         return new, kept
 
-    def _fed_back(self, hidden: Hidden) -> tuple["_Layer", Inputs | None]:
-        """Return the first layer's weights and inputs when it reads the network's output."""
+    def _is_free(self, inputs: Inputs | None) -> bool:
+        """Return whether a step reads the network's own outputs.
+
+        Raises:
+            ValueError: The inputs are neither those of a free run nor a sample.
+        """
+        network, found = self.network, 0 if inputs is None else inputs.shape[1]
+        if found not in (network.inputs, network.channels):
+            raise ValueError(
+                f"a step reads {network.channels} channels, or {network.inputs} inputs in a free "
+                f"run, got {found}"
+            )
+        return found == network.inputs
+
+    def _fed_back(self, hidden: Hidden, inputs: Inputs | None) -> tuple["_Layer", Inputs | None]:
+        """Return the first layer's weights and inputs when it reads the network's outputs."""
         if self.network.num_layers == 1:
-            return self._closed, None
-        return self._layers[0], self.output(hidden)
+            return self._closed, inputs if self.network.inputs else None
+        output = self.output(hidden)
+        return self._layers[0], output if inputs is None else np.concatenate([output, inputs], 1)
 
     def jacobians(
         self, hidden: Hidden, *, inputs: Inputs | None = None
@@ -117,7 +140,7 @@ class StateMap:
 
         Args:
             hidden: States, one per row.
-            inputs: The next input of each row, held fixed; default: its own output, fed back.
+            inputs: What each row reads next, held fixed; in a free run, outputs are fed back.
         """
         states, layers, rows, units = hidden.shape
         push = self.linearize(inputs, hidden)[1]
@@ -143,8 +166,8 @@ class StateMap:
         if layer > 0 or not is_free:
             return self._layers[layer], below
         if self.network.num_layers == 1:
-            return self._closed, None
-        return self._layers[0], change[..., 0, -1, :, :] @ self._readout
+            return self._closed, None  # inputs do not depend on the state
+        return self._closed, change[..., 0, -1, :, :] @ self._readout
 
     def _layer(self, layer: int) -> "_Layer":
         """Return a layer's weights in the order of the cell's slots, zero for slots not fed."""
