@@ -15,7 +15,7 @@ from sinernn.arrays import Float, Int
 from sinernn.config import Config, check, load_config
 from sinernn.config.overrides import add_to_name
 from sinernn.data.series import Series
-from sinernn.data.windows import Origins, Scale, count_origins, spread, spread_origins
+from sinernn.data.windows import Origins, Scale, count_origins, spread_origins
 from sinernn.engines import Engine
 from sinernn.errors import RunFileError, UsageError
 from sinernn.evaluation.baselines import History, forecast_baselines
@@ -23,11 +23,12 @@ from sinernn.evaluation.climate import compare_climates
 from sinernn.evaluation.dynamics import follow
 from sinernn.evaluation.forecasts import Evidence, Forecasts, OneStep
 from sinernn.evaluation.hints import Setting
-from sinernn.evaluation.metrics import rmse
+from sinernn.evaluation.metrics import counted, error_unit, rmse
 from sinernn.evaluation.results import ForecastOrigin, Scores
 from sinernn.evaluation.scores import advise, score
 from sinernn.model.linearization import StateMap
 from sinernn.model.network import Hidden, Network, Theta, TrainState
+from sinernn.preparation import training_std
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
 from sinernn.runs.directory import open_run
@@ -69,16 +70,26 @@ def place_origins(
 
 def forecast(config: Config, series: Series, scale: Scale, engine: Engine, rows: Rows) -> Forecasts:
     """Run the network freely over rows of a series, after the config's warm-up, in signal units."""
-    settings, observed = config.evaluation, series.observed[rows]
-    warmup = scale.apply(observed[:, : settings.warmup])
+    settings, outputs, observed = config.evaluation, series.extent.outputs, series.observed[rows]
+    warmup, inputs = _scaled(series, scale, rows, settings.warmup)
     hidden = hidden_before(settings.initial_state, engine.state, len(rows))
-    scaled = engine.closed_loop(warmup, rows.shape[1] - settings.warmup, hidden)
+    scaled = engine.closed_loop(warmup, rows.shape[1] - settings.warmup, hidden, inputs)
     return Forecasts(
         time=series.time[rows],
-        observed=observed,
-        truth=series.clean[rows],
-        prediction=scale.invert(scaled.astype(np.float64)),
+        observed=observed[:, :, : len(outputs)],
+        truth=series.clean[rows][:, :, : len(outputs)],
+        prediction=scale.first(len(outputs)).invert(scaled.astype(np.float64)),
+        inputs=observed[:, :, len(outputs) :] if series.extent.inputs else None,
+        unit=error_unit(training_std(config, series)),
     )
+
+
+def _scaled(
+    series: Series, scale: Scale, rows: Rows, warmup: int
+) -> tuple[Float[np.ndarray, "origin W D"], Float[np.ndarray, "origin after I"] | None]:
+    """Return the warm-ups in scaled units, and the inputs after them; None if there are none."""
+    before, after = np.split(scale.apply(series.observed[rows]), [warmup], axis=1)
+    return before, after[:, :, len(series.extent.outputs) :] if series.extent.inputs else None
 
 
 def hidden_before(initial_state: str, state: TrainState, rows: int) -> Hidden:
@@ -91,7 +102,8 @@ def validation_rmse(config: Config, series: Series, scale: Scale, engine: Engine
     """Return the closed-loop RMSE on observed samples of the validation part."""
     _, rows = place_origins(config, series, "validation")
     forecasts = forecast(config, series, scale, engine, rows)
-    return rmse(forecasts.prediction - forecasts.observed[:, forecasts.warmup :])
+    errors = forecasts.prediction - forecasts.observed[:, forecasts.warmup :]
+    return rmse(errors / forecasts.unit)
 
 
 def validation_measure(
@@ -102,12 +114,13 @@ def validation_measure(
 
     warmup = config.evaluation.warmup
     _, rows = place_origins(config, series, "validation", count=origins)
-    before, after = np.split(series.observed[rows], [warmup], axis=1)
-    scaled = scale.apply(before)
+    before, inputs = _scaled(series, scale, rows, warmup)
+    after = series.observed[rows][:, warmup:, : network.outputs]
+    scale, unit = scale.first(network.outputs), error_unit(training_std(config, series))
 
     def measure(theta: Theta) -> float:
-        forecasts = free_run(theta, network, scaled, steps=after.shape[1])
-        return rmse(scale.invert(forecasts) - after)
+        forecasts = free_run(theta, network, before, steps=after.shape[1], inputs=inputs)
+        return rmse((scale.invert(forecasts) - after) / unit)
 
     return measure
 
@@ -132,9 +145,11 @@ def climate_check(
     _, rows = place_origins(config, series, "validation", count=origins)
     warmup = scale.apply(series.observed[rows][:, : config.evaluation.warmup])
     truth = series.cut(series.observed, config.split.parts(series.extent.lengths).validation)
+    unit = error_unit(training_std(config, series))
+    truth = [part / unit for part in truth]
 
     def keeps_climate(theta: Theta) -> bool:
-        runs = scale.invert(free_run(theta, network, warmup, steps=steps))
+        runs = scale.invert(free_run(theta, network, warmup, steps=steps)) / unit
         return all(climate.is_similar for climate in compare_climates(runs, truth))
 
     return keeps_climate
@@ -224,11 +239,12 @@ def compute_evaluation(
     changes = [text for text in overrides if text.startswith(sections)]
     series = config.signal.read()
     checkpoint_name, checkpoint = run.best_checkpoint()
-    found, needed = series.extent.channels, checkpoint.network.channels
-    if found != needed:
+    network = checkpoint.network
+    found = len(series.extent.outputs), len(series.extent.inputs)
+    if found != (network.outputs, network.inputs):
         raise UsageError(
-            f"{data}: signal: has {found} channels, the network of {run.path} {needed}; "
-            "choose a signal with as many"
+            f"{data}: signal: has {_channels(*found)}, the network of {run.path} "
+            f"{_channels(network.outputs, network.inputs)}; choose a signal with as many"
         )
     origins, rows = place_origins(config, series, config.evaluation.part)
     choice = engines.choose(config.engine, config.device, checkpoint.network)
@@ -241,7 +257,6 @@ def compute_evaluation(
     if overrides or data:
         own = load_config(run.config_path)
         own_series = own.signal.read()
-    network = checkpoint.network
     scores = Scores(
         run=own.name,
         seed=own.seed,
@@ -276,7 +291,8 @@ def _gather_evidence(
     settings, scale, state = config.evaluation, checkpoint.scale, checkpoint.state
     training = series.cut(series.observed, config.split.parts(series.extent.lengths).train)
     forecasts = forecast(config, series, scale, engine, rows)
-    warmup, future = np.split(forecasts.observed, [settings.warmup], axis=1)
+    warmup, future = np.split(series.observed[rows], [settings.warmup], axis=1)
+    outputs = len(series.extent.outputs)
     return Evidence(
         closed_loop=forecasts,
         open_loop=predict_one_step(config, engine, series, checkpoint),
@@ -287,6 +303,7 @@ def _gather_evidence(
                 warmup=warmup,
                 steps=forecasts.steps,
                 season=series.period and series.period / series.extent.time_step,
+                inputs=future[:, :, outputs:] if series.extent.inputs else None,
             )
         ),
         dynamics=follow(
@@ -297,9 +314,9 @@ def _gather_evidence(
             typical=forecasts.typical,
             transient_steps=settings.attractor_steps,
             measured_steps=settings.attractor_steps,
-            to_signal=scale.invert,
+            to_signal=scale.first(outputs).invert,
         ),
-        std=spread(np.concatenate(training)),
+        std=training_std(config, series),
         time_step=series.extent.time_step,
         period=series.period,
     )
@@ -312,6 +329,7 @@ def predict_one_step(
     settings, scale = config.evaluation, checkpoint.scale
     stretches = config.split.parts(series.extent.lengths).named(settings.part)
     segments = series.cut(np.arange(len(series.time)), stretches)
+    count = len(series.extent.outputs)
     groups: list[OneStep] = []
     # As in closed loop, the first evaluated sample is the one after the warm-up.
     for length in dict.fromkeys(len(rows) for rows in segments if len(rows) > settings.warmup):
@@ -319,10 +337,12 @@ def predict_one_step(
         inputs = scale.apply(series.observed[rows[:, :-1]])
         hidden = hidden_before(settings.initial_state, checkpoint.state, len(rows))
         outputs = engine.open_loop(inputs, hidden)[:, settings.warmup - 1 :]
-        prediction = scale.invert(outputs.astype(np.float64))
+        prediction = scale.first(count).invert(outputs.astype(np.float64))
         after = rows[:, settings.warmup :]
-        time, observed, truth = series.time[after], series.observed[after], series.clean[after]
-        groups.append(OneStep(time, observed, truth, prediction))
+        observed, truth = (
+            values[after][:, :, :count] for values in (series.observed, series.clean)
+        )
+        groups.append(OneStep(series.time[after], observed, truth, prediction))
     return tuple(groups)
 
 
@@ -335,6 +355,10 @@ def _choosing_samples(
         if max(map(len, parts.named(part))) > warmup:
             return series.observed[place_origins(config, series, part)[1]]
     return None
+
+
+def _channels(outputs: int, inputs: int) -> str:
+    return counted(outputs, "output") + (f" and {counted(inputs, 'input')}" if inputs else "")
 
 
 def _setting(run: Run, config: Config, series: Series) -> Setting:

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from sinernn.arrays import Float
 from sinernn.config import Config, check
 from sinernn.data.series import Series
 from sinernn.data.windows import (
@@ -15,10 +16,12 @@ from sinernn.data.windows import (
     fit_scale,
     identity_scale,
     random_planner,
+    spread,
 )
 from sinernn.engines import Objective
 from sinernn.errors import ConfigError
 from sinernn.evaluation.climate import STRETCH, has_climate
+from sinernn.evaluation.metrics import error_unit
 from sinernn.model.network import Network
 from sinernn.schema import Conflict
 
@@ -79,11 +82,21 @@ def prepare(config: Config) -> Experiment:
     )
 
 
+def training_std(config: Config, series: Series) -> Float[np.ndarray, " output"]:
+    """Return the standard deviation of each output in the training part, in signal units."""
+    training = series.cut(series.observed, config.split.parts(series.extent.lengths).train)
+    return spread(np.concatenate(training)[:, : len(series.extent.outputs)])
+
+
 def _require_climate(config: Config, series: Series, parts: Parts) -> None:
     """Check that the validation part has statistics that `refine.climate_steps` can compare."""
     if config.refine is None or config.refine.climate_steps is None:
         return
-    if not has_climate(series.cut(series.observed, parts.validation)):
+    if series.extent.inputs:
+        message = "free runs need inputs, which are not known for so many steps; use null"
+        raise ConfigError([config.problem(Conflict(("refine.climate_steps",), message))])
+    unit = error_unit(training_std(config, series))
+    if not has_climate([part / unit for part in series.cut(series.observed, parts.validation)]):
         message = (
             f"the validation part has no statistics to compare free runs with: it needs {STRETCH} "
             "samples in a row, and a standard deviation that hardly varies from one such stretch "

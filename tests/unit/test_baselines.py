@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from driven import recording
 from sinernn.evaluation.baselines import (
     ORDERS,
     Autoregression,
@@ -40,6 +41,42 @@ def test_mean_is_the_training_parts():
     training = np.array([[[1.0, 10], [3, 30]], [[5, 50], [7, 70]]])
     found = mean(History(list(training), None, training[:1], 2, None))
     np.testing.assert_array_equal(found["mean"], [[[4, 40], [4, 40]]])
+
+
+def test_baselines_with_inputs():
+    """A VARX of order 1 is exact for a linear system; all baselines forecast the outputs alone."""
+    samples = recording(600, seed=0)
+    pieces = np.stack([samples[at : at + 60] for at in (100, 250, 400)])
+    found = forecast_baselines(
+        History([samples], pieces, pieces[:, :20], 40, season=10.0, inputs=pieces[:, 20:, 2:])
+    )
+    assert list(found) == ["persistence", "seasonal naive", "mean", "VARX(1)"]
+    assert {forecast.shape for forecast in found.values()} == {(3, 40, 2)}
+    error = (found["VARX(1)"] - pieces[:, 20:, :2]) / samples[:, :2].std(axis=0)
+    np.testing.assert_allclose(error, 0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "inputs", "name"), [(2, 0, "VAR"), (1, 2, "ARX"), (3, 0, "VAR")]
+)
+def test_names_of_autoregressions(outputs: int, inputs: int, name: str):
+    samples = np.random.default_rng(0).normal(size=(1, 300, outputs + inputs))
+    given = samples[:, 20:30, outputs:] if inputs else None
+    found = forecast_baselines(
+        History([samples[0]], samples[:, :40], samples[:, :20], 10, None, given)
+    )
+    assert list(found)[-1].partition("(")[0] == name
+    assert found[list(found)[-1]].shape == (1, 10, outputs)
+
+
+def test_order_for_channels_of_different_size():
+    """A large channel does not drown a small one: the order is that which suits both."""
+    exact = 1e-3 * np.sin(0.3 * np.arange(3000))[:, None]  # an AR(2), and no AR(1)
+    walk = 1e3 * np.cumsum(np.random.default_rng(2).normal(size=3000))[:, None]  # an AR(1)
+    samples = np.concatenate([exact, walk], axis=1)
+    fits = fit_autoregressions([samples[:2500]], [1, 2])
+    pieces = np.stack([samples[at : at + 60] for at in range(2500, 2900, 50)])
+    assert choose_order(fits, pieces[:, :20], pieces[:, 20:]).order == 2
 
 
 def test_seasonal_naive_repeats_the_last_season():

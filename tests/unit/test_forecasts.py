@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from examples import make_evidence
 from sinernn.evaluation.forecasts import Evidence, Forecasts
+from sinernn.evaluation.metrics import error_unit
 
 
 def forecasts(errors: np.ndarray, *, warmup: int = 3, channels: int = 1) -> Forecasts:
@@ -22,6 +25,32 @@ def test_errors_against_the_truth():
     """Errors are distances to the truth, not to what was observed."""
     errors = np.array([[1.0, 2, 3, 4], [0, 0, 0, 1]])
     np.testing.assert_allclose(forecasts(errors, channels=2).errors, errors, atol=1e-12)
+
+
+def test_errors_of_channels_of_different_size():
+    """Errors of several channels are in standard deviations of each; those of one in its unit."""
+    evidence = make_evidence(lambda truth: truth + 0.1, channels=2)
+    size = np.array([1.0, 1000.0])
+    std = evidence.std * size
+    forecasts = evidence.closed_loop
+    large = replace(
+        forecasts,
+        truth=forecasts.truth * size,
+        prediction=forecasts.truth[:, forecasts.warmup :] * size + [0.0, 100.0],
+        unit=error_unit(std),
+    )
+    error = 100 / std[1] / np.sqrt(2)
+    np.testing.assert_allclose(large.errors, error)
+    found = replace(evidence, closed_loop=large, std=std)
+    assert found.spread == 1
+    np.testing.assert_allclose(found.of_channel(1).closed_loop.errors, 100)
+    assert found.of_channel(1).spread == pytest.approx(std[1])
+
+
+@pytest.mark.parametrize("std", [[2.0, 0.0], [0.0]])
+def test_error_unit_of_a_constant(std: list[float]):
+    """There is none: its errors stay as they are."""
+    assert error_unit(np.array(std))[-1] == 1
 
 
 def test_warmup_of_a_forecast():
@@ -44,9 +73,13 @@ def test_the_typical_origin_is_a_median_one(totals: list[float], origin: int):
     assert forecasts(np.array(totals)[:, None] * np.ones(6)).typical == origin
 
 
+@pytest.mark.parametrize("has_inputs", [False, True])
 @pytest.mark.parametrize("period", [2 * np.pi, None])
-def test_evidence_comes_back_from_its_arrays(period: float | None):
+def test_evidence_comes_back_from_its_arrays(period: float | None, has_inputs: bool):
     evidence = make_evidence(period=period, channels=2)
+    if has_inputs:
+        read = replace(evidence.closed_loop, inputs=evidence.closed_loop.observed[:, :, :1])
+        evidence = replace(evidence, closed_loop=read)
     arrays = evidence.arrays()
     back = Evidence.from_arrays(arrays)
     assert (back.time_step, back.period) == (evidence.time_step, evidence.period)

@@ -72,6 +72,10 @@ class Scale:
         """Scaled units to signal units."""
         return scaled * self.std + self.mean
 
+    def first(self, count: int) -> "Scale":
+        """Return the scale of the first channels."""
+        return Scale(self.mean[:count], self.std[:count])
+
 
 def fit_scale(training: Float[np.ndarray, "... channel"]) -> Scale:
     """Return the scale that gives the training part mean 0 and standard deviation 1.

@@ -1,7 +1,7 @@
 """Arrays of an evaluation, from which metrics are computed and figures drawn."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -9,14 +9,14 @@ import numpy as np
 from sinernn.arrays import Float
 from sinernn.errors import printable
 from sinernn.evaluation.dynamics import Dynamics
-from sinernn.evaluation.metrics import rmse
+from sinernn.evaluation.metrics import error_unit, rmse
 
 OPEN_LOOP_KEPT = 2000  # samples that a figure could show; the scores are computed from all
 
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Closed-loop forecasts in the series' own units, W samples of warm-up before each."""
+    """Closed-loop forecasts of the outputs, in the series' own units, after W samples each."""
 
     time: Float[np.ndarray, "origin all"]
     """W + steps sampling times, in time units."""
@@ -30,6 +30,12 @@ class Forecasts:
     prediction: Float[np.ndarray, "origin steps channel"]
     """Outputs of the network after the warm-up; NaN from the step at which it diverged."""
 
+    inputs: Float[np.ndarray, "origin all input"] | None = None
+    """What the network read besides its outputs; None if it has no inputs."""
+
+    unit: Float[np.ndarray, " channel"] | float = 1.0
+    """What errors are divided by: see `error_unit`."""
+
     @property
     def warmup(self) -> int:
         """Samples W read before each forecast."""
@@ -42,7 +48,7 @@ class Forecasts:
 
     @property
     def errors(self) -> Float[np.ndarray, "origin steps"]:
-        """Distance to the truth at every step: root mean square over the channels."""
+        """Distance to the truth at every step, in `unit`: root mean square over the channels."""
         return self.errors_of(self.prediction)
 
     def errors_of(
@@ -50,7 +56,8 @@ class Forecasts:
     ) -> Float[np.ndarray, "origin steps"]:
         """Return the distance of any forecasts from these origins to the truth at every step."""
         with np.errstate(over="ignore"):
-            return np.sqrt(np.mean((prediction - self.truth[:, self.warmup :]) ** 2, axis=2))
+            errors = (prediction - self.truth[:, self.warmup :]) / self.unit
+            return np.sqrt(np.mean(errors**2, axis=2))
 
     @property
     def diverged_at(self) -> list[int | None]:
@@ -104,9 +111,33 @@ class Evidence:
     """Length of one oscillation, in time units; None if the series has none."""
 
     @property
+    def unit(self) -> Float[np.ndarray, " channel"]:
+        """What errors are divided by before those of all channels are taken together."""
+        return error_unit(self.std)
+
+    @property
     def spread(self) -> float:
-        """The standard deviation as one number: root mean square over the channels."""
-        return rmse(self.std)
+        """The standard deviation in the unit of errors: root mean square over the channels."""
+        return rmse(self.std / self.unit)
+
+    def of_channel(self, channel: int) -> "Evidence":
+        """Return the evidence of one output alone; its hidden states are those of the network."""
+        one = slice(channel, channel + 1)
+
+        def cut(part: Any) -> Any:
+            values = {
+                name: getattr(part, name)[:, :, one] for name in ("observed", "truth", "prediction")
+            }
+            return replace(part, **values)
+
+        return replace(
+            self,
+            closed_loop=cut(replace(self.closed_loop, unit=1.0)),
+            open_loop=tuple(map(cut, self.open_loop)),
+            baselines={name: forecast[:, :, one] for name, forecast in self.baselines.items()},
+            dynamics=replace(self.dynamics, outputs=self.dynamics.outputs[:, :, one]),
+            std=self.std[one],
+        )
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays of a file; of the open loop only the samples that a figure shows."""
@@ -118,7 +149,10 @@ class Evidence:
             "dynamics": vars(self.dynamics),
         }
         named = {
-            f"{group}.{name}": groups[group][name] for group in groups for name in groups[group]
+            f"{group}.{name}": values
+            for group in groups
+            for name, values in groups[group].items()
+            if values is not None and name != "unit"
         }
         period = np.nan if self.period is None else self.period
         return {**named, "std": self.std, "times": np.array([self.time_step, period])}
@@ -139,7 +173,7 @@ class Evidence:
             groups[group][member] = _without_huge(value) if name in _OUTPUTS else value
         time_step, period = arrays["times"].tolist()
         evidence = cls(
-            closed_loop=Forecasts(**groups["closed_loop"]),
+            closed_loop=Forecasts(**groups["closed_loop"], unit=error_unit(arrays["std"])),
             open_loop=(OneStep(**groups["open_loop"]),),
             baselines=groups["baselines"],
             dynamics=Dynamics(**groups["dynamics"]),
@@ -165,6 +199,10 @@ def _require_shapes(arrays: dict[str, np.ndarray]) -> None:
         for group, kind in _GROUPS.items()
         for name, of in get_type_hints(kind).items()
     }
+    del kinds["closed_loop.unit"]
+    kinds["closed_loop.inputs"] = Float[np.ndarray, "origin all input"]
+    if "closed_loop.inputs" not in arrays:
+        del kinds["closed_loop.inputs"]
     baselines = [name for name in arrays if name.startswith("baselines.")]
     kinds |= dict.fromkeys(baselines, Float[np.ndarray, "origin steps channel"])
     kinds |= {"std": Float[np.ndarray, " channel"], "times": Float[np.ndarray, " 2"]}

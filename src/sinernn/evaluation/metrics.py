@@ -29,6 +29,18 @@ def rmse(errors: Float[np.ndarray, "..."]) -> float:
     return value if np.isfinite(value) else float("inf")
 
 
+def error_unit(std: Float[np.ndarray, " channel"]) -> Float[np.ndarray, " channel"]:
+    """Return what errors are divided by before those of all channels are taken together.
+
+    A single channel keeps its unit. Several may have different units or sizes: each error is in
+    standard deviations of its channel, so that none drowns the others.
+
+    Args:
+        std: Of each channel; 0 of a constant one, whose errors stay as they are.
+    """
+    return np.where(std > 0, std, 1.0) if len(std) > 1 else np.ones(1)
+
+
 def errors_by_horizon(errors: Float[np.ndarray, "origin steps"]) -> list[HorizonError]:
     """Return RMSE up to each rung of the ladder below the last step, and up to the last."""
     steps = errors.shape[1]

@@ -36,9 +36,9 @@ from sinernn.evaluation.skill import compare_with_baselines
 
 def score_open_loop(evidence: Evidence) -> results.OneStepScore:
     """RMSE one step ahead, the same divided by the standard deviation, and R²."""
-    channels, parts = len(evidence.std), evidence.open_loop
-    prediction = np.concatenate([part.prediction.reshape(-1, channels) for part in parts])
-    truth = np.concatenate([part.truth.reshape(-1, channels) for part in parts])
+    unit, parts = evidence.unit, evidence.open_loop
+    prediction = np.concatenate([part.prediction.reshape(-1, len(unit)) for part in parts]) / unit
+    truth = np.concatenate([part.truth.reshape(-1, len(unit)) for part in parts]) / unit
     error = rmse(prediction - truth)
     return results.OneStepScore(
         rmse=finite(error),
@@ -107,7 +107,12 @@ def score_dynamics(evidence: Evidence) -> results.DynamicsScore:
     """Where free runs settle, how fast nearby trajectories diverge, and how the truth compares."""
     found = evidence.dynamics
     places = [
-        settled(outputs, float(exponent), std=evidence.spread)
+        settled(
+            outputs / evidence.unit,
+            float(exponent),
+            std=evidence.spread,
+            has_inputs=evidence.closed_loop.inputs is not None,
+        )
         for outputs, exponent in zip(found.outputs, found.exponents, strict=True)
     ]
     climate, warning = _score_climate(evidence, places)
@@ -127,9 +132,10 @@ def _score_climate(
     evidence: Evidence, places: list[Settled]
 ) -> tuple[results.ClimateScore | None, str | None]:
     """Compare free runs with the truth; also a warning if some have left its attractor."""
-    truth = [segment for part in evidence.open_loop for segment in part.truth]
+    unit = evidence.unit
+    truth = [segment / unit for part in evidence.open_loop for segment in part.truth]
     longest = max(truth, key=len)
-    found = compare_climates(evidence.dynamics.outputs, truth) if evidence.spread else []
+    found = compare_climates(evidence.dynamics.outputs / unit, truth) if evidence.spread else []
     never = set[Settled]()
     if rmse(longest - longest.mean(axis=0)) > evidence.spread / 10:  # the series oscillates
         never |= {Settled.fixed_point, Settled.divergence}
@@ -150,6 +156,8 @@ def _score_climate(
     if not found:
         return None, warning
     exponent = 0.0 if evidence.period else estimate_exponent(longest)
+    if evidence.closed_loop.inputs is not None:
+        exponent = float("nan")  # neighbours do not have the same inputs
     climate = results.ClimateScore(
         left=dict(left.most_common()),
         mean_shift=_median_and_worst([run.mean_shift for run in found]),
@@ -166,7 +174,8 @@ def score_skill(evidence: Evidence) -> results.Skill:
     return compare_with_baselines(
         errors_by_horizon(evidence.closed_loop.errors),
         _baseline_tables(evidence),
-        std=evidence.spread or rmse(evidence.closed_loop.truth),  # a constant's scale is its size
+        std=evidence.spread
+        or rmse(evidence.closed_loop.truth / evidence.unit),  # a constant's scale is its size
     )
 
 

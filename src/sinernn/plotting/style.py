@@ -28,7 +28,7 @@ BELOW = "outside lower center"
 """Place of a figure's legend."""
 
 BASELINE_LINES: dict[str, dict[str, Any]] = {
-    "AR": {"color": ACCENT, "linestyle": (0, (1, 1))},
+    **{name: {"color": ACCENT, "linestyle": (0, (1, 1))} for name in ("AR", "ARX", "VAR", "VARX")},
     "mean": {"color": GREEN, "linestyle": (0, (6, 2))},
     "persistence": {"color": PURPLE, "linestyle": (0, (6, 2, 1, 2))},
     "seasonal naive": {"color": ORANGE, "linestyle": (0, (3, 1))},
