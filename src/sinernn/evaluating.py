@@ -25,7 +25,7 @@ from sinernn.evaluation.forecasts import Evidence, Forecasts, OneStep
 from sinernn.evaluation.hints import Setting
 from sinernn.evaluation.metrics import counted, error_unit, rmse
 from sinernn.evaluation.results import ForecastOrigin, Scores
-from sinernn.evaluation.scores import advise, score
+from sinernn.evaluation.scores import advise, score, score_channels
 from sinernn.model.linearization import StateMap
 from sinernn.model.network import Hidden, Network, Theta, TrainState
 from sinernn.preparation import training_std
@@ -272,6 +272,8 @@ def compute_evaluation(
         part=config.evaluation.part,
         warmup=config.evaluation.warmup,
         initial_state=config.evaluation.initial_state,
+        time_unit=series.extent.time_unit,
+        channels=score_channels(evidence, series.extent),
         **score(evidence),
         hints=advise(evidence, _setting(run, own, own_series)),
         origins=[

@@ -1,5 +1,7 @@
 """A ragged series of two outputs and an input: everything that holds for one channel."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch import nn
 from driven import SETTINGS, read_driven_series
 from examples import refined, tiny
 from sinernn import evaluating, experiment, plot_run
+from sinernn.cli.terminal import print_scores
 from sinernn.data.series import Series
 from sinernn.errors import UsageError
 from sinernn.preparation import prepare
@@ -30,8 +33,33 @@ def test_run_with_inputs(here, driven: Series):
     assert scores.baselines[-1].closed_loop_rmse[-1].worst < 1e-9  # the system is linear
     assert scores.dynamics.settles == {"response to the inputs": 8}
     assert scores.dynamics.lyapunov_exponent_per_step < 0
+    assert [(each.name, each.unit, each.is_input) for each in scores.channels] == [
+        ("position", "mm", False), ("speed", "mm/s", False), ("force", "N", True),
+    ]  # fmt: skip
     assert len(plot_run.plot(summary.run)) > 5
     assert verify(summary.run).agrees
+
+
+def test_scores_of_each_output(here, driven: Series, capsys: pytest.CaptureFixture[str]):
+    """Errors of an output are in its unit; together, they are in standard deviations."""
+    config = refined(*SETTINGS)
+    summary = experiment.train(config, figures=False)
+    run, scores = summary.run, summary.scores
+    evidence = plot_run.read_evidence(run)
+    errors = evidence.closed_loop.prediction - evidence.closed_loop.truth[:, 20:]
+    by_origin = np.sqrt(np.mean(errors**2, axis=1))  # [origin, output]
+    for channel, error in zip(scores.channels, by_origin.T, strict=False):
+        assert channel.closed_loop_rmse[-1].worst == pytest.approx(error.max())
+        assert channel.open_loop.nrmse == pytest.approx(
+            channel.open_loop.rmse / evidence.std[scores.channels.index(channel)]
+        )
+        assert [each.name for each in channel.baselines][-1] == "VARX(1)"
+    relative = np.sqrt(np.mean((by_origin / evidence.std) ** 2, axis=1))
+    assert scores.closed_loop_rmse[-1].worst == pytest.approx(relative.max())
+    print_scores(run, scores)
+    printed = capsys.readouterr().out
+    assert "errors in standard deviations of each output" in printed
+    assert re.search(r"\n *speed \(mm/s\) .* VARX\(1\)\n", printed)
 
 
 def test_refinement_with_inputs(here, driven: Series):

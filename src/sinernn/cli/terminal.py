@@ -217,7 +217,7 @@ def print_scores(run: Run, scores: Scores) -> None:
         trained += f" and {scores.refine_iterations} iterations of refinement"
     print_prose(
         f"evaluated on {scores.config}, {scores.part} part: {scores.checkpoint} checkpoint, "
-        f"after {trained}; errors in signal units"
+        f"after {trained}; errors in {_error_units(scores)}"
     )
     open_loop = scores.open_loop
     print_prose(
@@ -227,6 +227,8 @@ def print_scores(run: Run, scores: Scores) -> None:
     # Wider than any table: on the terminal's width values would be cut.
     console = Console(highlight=False, markup=False, emoji=False, width=500)
     console.print(_closed_loop_table(scores), "")
+    if any(channel.closed_loop_rmse for channel in scores.channels):
+        console.print(_channel_table(scores), "")
     for line in (_valid_time(scores), _oscillation(scores), _dynamics(scores)):
         if line:
             print_prose(line)
@@ -275,22 +277,56 @@ def print_verification(verification: Verification) -> None:
         print_prose("the environment is unchanged; were files of the run or this package edited?")
 
 
+def _error_units(scores: Scores) -> str:
+    units = [channel.unit for channel in scores.channels if not channel.is_input]
+    if len(units) > 1:
+        return "standard deviations of each output"
+    return "".join(units) or "signal units"
+
+
+def _table(title: str, *names: str) -> Table:
+    return Table(
+        *(Column(name, justify="right") for name in names),
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        show_edge=False,
+        title=title,
+        title_justify="left",
+        title_style="",
+    )
+
+
+def _channel_table(scores: Scores) -> Table:
+    """Return a table of the errors of each output, up to the longest horizon."""
+    title = f"of each output in its unit, up to {counted(scores.closed_loop_rmse[-1].horizon)}"
+    worst = f"worst of\n{counted(len(scores.origins), 'origin')}"
+    names = ("output", "one step\nahead", "R²", "network", worst, "best\nbaseline")
+    table = _table(title, *names)
+    for channel in scores.channels:
+        if channel.open_loop and channel.closed_loop_rmse:
+            one_step, last = channel.open_loop, channel.closed_loop_rmse[-1]
+            errors = [(each.closed_loop_rmse[-1].median, each.name) for each in channel.baselines]
+            error, best = min((pair for pair in errors if pair[0] is not None), default=(None, ""))
+            unit = f" ({channel.unit})" if channel.unit else ""
+            table.add_row(
+                printable(channel.name + unit, 30),
+                _error(one_step.rmse),
+                _number(one_step.r2, ".4g"),
+                _error(last.median),
+                _error(last.worst),
+                f"{_error(error)} {best}",
+            )
+    return table
+
+
 def _closed_loop_table(scores: Scores) -> Table:
     """Return a table of the errors of network and baselines, one row per horizon."""
     count, baselines = len(scores.origins), scores.baselines
     worst = f"worst of\n{counted(count, 'origin')}"
     names = ["steps", "network", worst]
     names += [baseline.name.replace(" ", "\n") for baseline in baselines]
-    table = Table(
-        *(Column(name, justify="right") for name in names),
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-        show_edge=False,
-        title="closed loop: median RMSE up to a horizon",
-        title_justify="left",
-        title_style="",
-    )
+    table = _table("closed loop: median RMSE up to a horizon", *names)
     ladders = [baseline.closed_loop_rmse for baseline in baselines]
     for row, *others in zip(scores.closed_loop_rmse, *ladders, strict=True):
         medians = [_error(other.median) for other in others]

@@ -1,6 +1,7 @@
 """Results of an evaluation: content of evaluation.json, typed and versioned.
 
-Errors are in the series' own units; None stands for a value that is infinite or does not exist.
+Errors are in the series' own units; those of several outputs together are in standard deviations of
+each (`metrics.error_unit`). None stands for a value that is infinite or does not exist.
 """
 
 from typing import Any, Literal
@@ -40,6 +41,19 @@ class BaselineScore(JsonModel):
 
     name: str = ""
     closed_loop_rmse: list[HorizonScore] = Field(default=[])
+
+
+class ChannelScore(JsonModel):
+    """A channel, and the errors of an output among several, in its own unit."""
+
+    name: str = ""
+    unit: str = ""
+    is_input: bool = False
+    """Whether it is read and not predicted."""
+
+    open_loop: OneStepScore | None = None
+    closed_loop_rmse: list[HorizonScore] = Field(default=[])
+    baselines: list[BaselineScore] = Field(default=[])
 
 
 class Skill(JsonModel):
@@ -168,6 +182,10 @@ class Scores(JsonModel):
     part: str = ""
     warmup: int = 0
     initial_state: str = ""
+    time_unit: str = ""
+    channels: list[ChannelScore] = Field(default=[])
+    """Outputs, with scores of their own if there are several, then inputs."""
+
     open_loop: OneStepScore = OneStepScore()
     closed_loop_rmse: list[HorizonScore] = Field(default=[])
     """At growing horizons."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from sinernn.data.series import Extent
 from sinernn.evaluation import results
 from sinernn.evaluation.climate import (
     compare_climates,
@@ -197,6 +198,21 @@ One without a field in `Scores` is written all the same, and printed as JSON.
 def score(evidence: Evidence) -> dict[str, Any]:
     """Return every metric, as `Scores` takes them."""
     return {name: function(evidence) for name, function in METRICS.items()}
+
+
+def score_channels(evidence: Evidence, extent: Extent) -> list[results.ChannelScore]:
+    """Return all channels; of several outputs, also the scores of each alone."""
+    channels: list[results.ChannelScore] = []
+    for index, output in enumerate(extent.outputs):
+        scores = dict[str, Any]()
+        if len(extent.outputs) > 1:
+            alone = evidence.of_channel(index)
+            names = ("open_loop", "closed_loop_rmse", "baselines")
+            scores = {name: METRICS[name](alone) for name in names}
+        channels.append(results.ChannelScore(name=output.name, unit=output.unit, **scores))
+    for channel in extent.inputs:
+        channels.append(results.ChannelScore(name=channel.name, unit=channel.unit, is_input=True))
+    return channels
 
 
 def advise(evidence: Evidence, setting: Setting) -> list[results.Hint]:
