@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any, cast
 
 from sinernn.config import Config, load_config
+from sinernn.data.series import Channel
 from sinernn.errors import RunFileError, UsageError, command_line, printable
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.metrics import counted, rmse
@@ -75,7 +76,7 @@ def plot(
     if (run.path / folder / "evaluation.json").exists():
         scores = run.read_scores(evaluation)
         note = _small_print(facts, scores)
-        settings |= _units(scores.judged.get("signal"))
+        settings |= _units(scores.judged.get("signal")) | _channels(scores)
         evaluated = scores.config or name
         changed = evaluated.removeprefix(name)
         is_own = not changed or changed.startswith(" with ")
@@ -131,7 +132,10 @@ def _settings(run: Run, config: Config | None) -> dict[str, Any]:
     """Return what a story has from config and checkpoint; figures are drawn without them, too."""
     found = dict[str, Any]()
     if any(run.has_checkpoint(name) for name in ("best", "last")):
-        found["scale"] = rmse(run.best_checkpoint()[1].scale.std)
+        checkpoint = run.best_checkpoint()[1]
+        std = checkpoint.scale.std[: checkpoint.network.outputs]
+        # Errors of several outputs are in standard deviations: those in scaled units, if scaled.
+        found["scale"] = rmse(std) if len(std) == 1 else None if (std == 1).all() else 1.0
     if config is None and run.config_path.exists():
         config = load_config(run.config_path)
     if config is not None:
@@ -147,6 +151,24 @@ def _units(signal: object) -> dict[str, str]:
     given = cast("dict[str, object]", signal) if isinstance(signal, dict) else {}
     texts = {name: given.get(name, "") for name in ("unit", "time_unit")}
     return {name: _plain(str(text), 20) for name, text in texts.items()}
+
+
+def _channels(scores: Scores) -> dict[str, Any]:
+    """Return the names and units of the channels that were evaluated; none of older evaluations."""
+    if not scores.channels:
+        return {}
+    outputs, inputs = (
+        tuple(
+            Channel(_plain(each.name, 30), _plain(each.unit, 20))
+            for each in scores.channels
+            if each.is_input is is_input
+        )
+        for is_input in (False, True)
+    )
+    found = {"outputs": outputs, "inputs": inputs, "time_unit": _plain(scores.time_unit, 20)}
+    if len(outputs) == 1:
+        return {**found, "signal": outputs[0].name, "unit": outputs[0].unit}
+    return {**found, "unit": "standard deviations"}
 
 
 def _plain(text: str, limit: int) -> str:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from examples import REFINEMENT, make_evidence
+from sinernn.data.series import Channel
 from sinernn.errors import UsageError
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.plotting import (
@@ -393,6 +394,47 @@ def test_power_of_a_sinusoid():
     power = power_spectrum(3 * np.sin(2 * np.pi * 20 / 1000 * np.arange(1000)))
     assert power.argmax() == 20
     assert power[20] == pytest.approx(4.5, rel=1e-3)
+
+
+def test_panels_of_channels():
+    """Each output has a panel with its name and unit, and each input one below."""
+    evidence = make_evidence(channels=2)
+    read = replace(evidence.closed_loop, inputs=3 * evidence.closed_loop.truth[:, :, :1])
+    story = replace(
+        make_story(replace(evidence, closed_loop=read)),
+        unit="standard deviations",
+        outputs=(Channel("position", "mm"), Channel("speed")),
+        inputs=(Channel("force", "N"),),
+    )
+    labels = {
+        figure.__name__: [axes.get_ylabel() for axes in figure(story).axes if axes.get_ylabel()]
+        for figure in (overview, closed_loop, open_loop, tutorial, spectra)
+    }
+    rows = ["position (mm)", "speed"]
+    assert labels["overview"][:3] == [*rows, "force (N)"]
+    assert labels["closed_loop"] == [*rows, "force (N)"]
+    assert labels["open_loop"] == ["position (mm)", "samples", "speed", "samples"]
+    assert labels["tutorial"] == rows
+    assert labels["spectra"] == ["position: power (mm²)", "speed: power"]
+    assert horizon(story).axes[0].get_ylabel() == "RMSE up to it (standard deviations)"
+    inputs = closed_loop(story).axes[-1]
+    assert_draws(
+        labelled(inputs)["input"],
+        np.arange(251, 401) * 0.2,
+        3 * evidence.closed_loop.truth[-1, 300:, 0],
+    )
+
+
+def test_channels_without_a_panel():
+    """Eight outputs have a panel, and a title says how many have none."""
+    evidence = make_evidence(channels=10, steps=200)
+    read = replace(evidence.closed_loop, inputs=evidence.closed_loop.truth[:, :, :9])
+    story = make_story(replace(evidence, closed_loop=read))
+    for figure in (overview, closed_loop, open_loop, tutorial, spectra):
+        axes = figure(story).axes
+        assert "(not shown: 2 outputs, 1 input)" in axes[0].get_title()
+        assert any(each.get_ylabel().startswith("output 8") for each in axes)
+        assert not any(each.get_ylabel().startswith("output 9") for each in axes)
 
 
 def test_spectra_figure():

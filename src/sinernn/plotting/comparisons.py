@@ -1,6 +1,7 @@
 """Figures that compare the free run with the baselines, and its spectrum with the truth's."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sinernn.arrays import Float
@@ -61,22 +62,35 @@ def horizon(story: Story) -> Figure:
 
 def spectra(story: Story) -> Figure:
     """Power spectra of a typical free run and of the truth, with leakage and noise floor."""
+    outputs, evidence = story.by_output, story.evaluated
+    origin = evidence.closed_loop.typical
+    figure = Figure(figsize=(7.5, 2.3 + 2.2 * len(outputs)))
+    panels = figure.subplots(len(outputs), squeeze=False)[:, 0].tolist()
+    for axes, one in zip(panels, outputs, strict=True):
+        _draw_spectra(axes, one, origin, story.left_out if axes is panels[0] else "")
+        if len(outputs) > 1:
+            axes.set_ylabel(f"{one.signal}: {axes.get_ylabel()}")
+            if axes is not panels[-1]:
+                axes.set_xlabel("")
+    if panels[0].lines:
+        add_legend(figure, *panels)
+    return figure
+
+
+def _draw_spectra(axes: Axes, story: Story, origin: int, left_out: str) -> None:
     evidence = story.evaluated
-    forecasts = evidence.closed_loop
-    origin, steps = forecasts.typical, forecasts.steps
-    figure = Figure(figsize=(7.5, 4.5))
-    axes = figure.subplots()
+    forecasts, steps = evidence.closed_loop, evidence.closed_loop.steps
     axes.set(xlabel=f"frequency (1/{story.time_unit or 'time unit'})")
     axes.set(ylabel=story.in_unit("power", "²"))
     needed = _SPECTRUM_STEPS
     if evidence.period:
         needed = max(needed, round(_SPECTRUM_PERIODS * evidence.period / evidence.time_step))
     if steps < needed:
-        axes.set_title("power spectra")
+        axes.set_title(f"power spectra{left_out}")
         why = f"{counted(steps)}, too few for a spectrum;\nset evaluation.horizon={needed} or more"
         axes.text(0.5, 0.5, why, ha="center", va="center", transform=axes.transAxes)
         axes.set(xticks=[], yticks=[])
-        return figure
+        return
     truth = forecasts.truth[origin, forecasts.warmup :, 0]
     run = forecasts.prediction[origin, :, 0]
     frequency = np.fft.rfftfreq(steps, evidence.time_step)
@@ -97,9 +111,7 @@ def spectra(story: Story) -> Figure:
         axes.axhline(floor, color=TRUTH, linewidth=1, linestyle="-.", label=label)
         drawn.append(np.array([floor]))
     fit_log(axes, np.concatenate(drawn), cut=0.01)
-    axes.set_title(title)
-    add_legend(figure, axes)
-    return figure
+    axes.set_title(title + left_out)
 
 
 def leakage(power: Float[np.ndarray, " frequency"]) -> Float[np.ndarray, " frequency"]:

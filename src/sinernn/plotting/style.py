@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib as mpl
@@ -16,13 +16,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation
 
 from sinernn.arrays import Float
+from sinernn.data.series import Channel
 from sinernn.evaluation.forecasts import Evidence
-from sinernn.evaluation.metrics import VALID_FRACTION
+from sinernn.evaluation.metrics import VALID_FRACTION, counted
 
 # Okabe and Ito's palette, which colour-blind readers can distinguish; each also differs in weight
 # or dash, so that a greyscale print remains readable.
 TRUTH, MODEL, ACCENT, FAINT = "#000000", "#0072B2", "#D55E00", "#B0B0B0"
 GREEN, PURPLE, ORANGE = "#009E73", "#CC79A7", "#E69F00"
+
+CHANNELS_SHOWN = 8
+"""Outputs and inputs with a panel of their own, at most."""
 
 BELOW = "outside lower center"
 """Place of a figure's legend."""
@@ -89,11 +93,21 @@ class Story:
     note: str = ""
     """The network and its score, for the small print."""
 
+    signal: str = "signal"
+    """Name of the output."""
+
     unit: str = ""
-    """Unit of the signal, as in `V`; empty if it has none."""
+    """Unit of the signal, as in `V`; empty if it has none. Of several outputs together it is that
+    of their errors, standard deviations."""
 
     time_unit: str = ""
     """Unit of time, as in `s`; empty if it has none."""
+
+    outputs: tuple[Channel, ...] = ()
+    """Names and units of the outputs; empty if they are not known."""
+
+    inputs: tuple[Channel, ...] = ()
+    """Names and units of the inputs."""
 
     loops: tuple[str, ...] = ()
     """`open` or `closed`: what each stage of the refinement minimises the error of."""
@@ -122,11 +136,57 @@ class Story:
         return bool(len(self.refinement.get("step", ())))
 
     @property
+    def by_output(self) -> list["Story"]:
+        """The story of each output alone, of `CHANNELS_SHOWN` at most."""
+        count = len(self.evaluated.std)
+        if count == 1:
+            return [self]
+        outputs = _named(self.outputs, "output", count)
+        return [
+            replace(
+                self,
+                evidence=self.evaluated.of_channel(index),
+                signal=output.name,
+                unit=output.unit,
+            )
+            for index, output in enumerate(outputs[:CHANNELS_SHOWN])
+        ]
+
+    @property
+    def input_labels(self) -> list[str]:
+        """The label of an axis for each input, of `CHANNELS_SHOWN` at most."""
+        inputs = _named(self.inputs, "input", self._input_count)[:CHANNELS_SHOWN]
+        return [replace(self, unit=each.unit).in_unit(each.name) for each in inputs]
+
+    @property
+    def left_out(self) -> str:
+        """How many outputs and inputs have no panel, for a title; empty if all have one."""
+        counts = {"output": len(self.evaluated.std), "input": self._input_count}
+        beyond = [
+            counted(count - CHANNELS_SHOWN, kind)
+            for kind, count in counts.items()
+            if count > CHANNELS_SHOWN
+        ]
+        return f" (not shown: {', '.join(beyond)})" if beyond else ""
+
+    @property
+    def _input_count(self) -> int:
+        inputs = self.evaluated.closed_loop.inputs
+        return 0 if inputs is None else inputs.shape[2]
+
+    @property
     def evaluated(self) -> Evidence:
         """The evidence, for the figures that show an evaluation."""
         if self.evidence is None:
             raise ValueError("this figure shows an evaluation, and there is none")
         return self.evidence
+
+
+def _named(channels: tuple[Channel, ...], kind: str, count: int) -> tuple[Channel, ...]:
+    """Return the channels, with numbers for names where they are not known."""
+    if len(channels) == count:
+        return channels
+    return tuple(Channel(f"{kind} {number}") for number in range(1, count + 1))
 
 
 @contextmanager

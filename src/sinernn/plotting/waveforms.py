@@ -14,6 +14,7 @@ from sinernn.plotting.style import (
     FAINT,
     GREEN,
     MODEL,
+    PURPLE,
     TRUTH,
     Story,
     add_legend,
@@ -28,6 +29,7 @@ from sinernn.plotting.style import (
 from sinernn.plotting.training import draw_training
 
 DETAIL_STEPS = 150  # samples up to which a waveform is legible in a panel
+_COLUMNS = 4
 _HUGE = 1e100  # no histogram has room for a larger residual
 _ORIGINS_SHOWN = 20  # lines, at most
 _PANELS = 12  # origins with a panel of their own, at most
@@ -37,114 +39,183 @@ _WINDOW = 20  # steps that a long run's error is averaged over, if it has no per
 
 def overview(story: Story) -> Figure:
     """The whole story for a talk: a free run over the truth, its error, and the training."""
-    figure = Figure(figsize=(10, 6))
-    grid = figure.add_gridspec(2, 1, height_ratios=[1.1, 1])
-    first = _draw_waveform(figure, grid[0], story)
-    bottom = grid[1].subgridspec(1, 2, width_ratios=[1.4 if story.is_refined else 1.7, 1])
+    outputs, labels = story.by_output, story.input_labels
+    rows = len(outputs) + len(labels)
+    figure = Figure(figsize=(10, 4.4 + 1.6 * rows))
+    grid = figure.add_gridspec(rows + 1, 1, height_ratios=[*[1.1 if rows == 1 else 0.6] * rows, 1])
+    waves: list[list[Axes]] = []
+    for row, one in enumerate(outputs):
+        waves.append(_draw_waveform(figure, grid[row], one, story, is_first=row == 0))
+    for row, label in enumerate(labels):
+        waves.append(_draw_input(figure, grid[len(outputs) + row], story, row, label))
+    for axes in (panel for row in waves[:-1] for panel in row):
+        axes.set_xlabel("")
+    bottom = grid[rows].subgridspec(1, 2, width_ratios=[1.4 if story.is_refined else 1.7, 1])
     errors = figure.add_subplot(bottom[0])
     _draw_errors(errors, story)
     panels = draw_training(figure, bottom[1], story)
     panels[0].set_title("training", pad=18 if story.is_refined else None)
     if story.is_refined:
         panels[1].set(xlabel="iterations", title="")
-    add_legend(figure, first, errors, *panels)
+    add_legend(figure, *(panel for row in waves for panel in row[:1]), errors, *panels)
     return figure
 
 
 def closed_loop(story: Story) -> Figure:
     """The free run of every origin over the truth; of long ones the end, where errors are large."""
-    forecasts = story.evaluated.closed_loop
-    count, steps = len(forecasts.time), forecasts.steps
-    shown = np.unique(np.linspace(0, count - 1, min(count, _PANELS)).round().astype(int))
-    columns = min(len(shown), 4)
-    rows = -(-len(shown) // columns)
+    outputs, labels = story.by_output, story.input_labels
+    count, steps = len(story.evaluated.closed_loop.time), story.evaluated.closed_loop.steps
+    several = len(outputs) + len(labels) > 1  # then each has a row of its own
+    most = _COLUMNS if several else _PANELS
+    shown = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
+    columns = min(len(shown), _COLUMNS)
+    rows = len(outputs) * -(-len(shown) // columns) + len(labels)
     figure = Figure(figsize=(10, 1.2 + 1.7 * max(rows, 2)))
     grid = figure.add_gridspec(rows, columns)
-    errors = [rmse(row) for row in forecasts.errors]
-    for place, origin in enumerate(map(int, shown)):
-        axes = figure.add_subplot(grid[place], sharey=figure.axes[0] if place else None)
-        left = _leaving_step(forecasts, origin, steps)
-        begin = max(steps - DETAIL_STEPS, 0) if left is None else 0
-        _draw_free_run(axes, story, origin, begin, min(begin + DETAIL_STEPS, steps))
-        what = f"RMSE {errors[origin]:.2g}" if left is None else f"leaves at step {left}"
-        axes.set_title(f"origin {origin + 1}: {what}")
+    left_by_origin = {
+        origin: [_leaving_step(one.evaluated.closed_loop, origin, steps) for one in outputs]
+        for origin in shown
+    }
+    begins = [
+        0 if any(left_by_origin[origin]) else max(steps - DETAIL_STEPS, 0) for origin in shown
+    ]
+    for number, one in enumerate(outputs):
+        forecasts, panels = one.evaluated.closed_loop, list[Axes]()
+        for place, (origin, begin) in enumerate(zip(shown, begins, strict=True)):
+            at, left = grid[number * columns + place], left_by_origin[origin][number]
+            panels.append(figure.add_subplot(at, sharey=panels[0] if panels else None))
+            _draw_free_run(panels[-1], one, origin, begin, min(begin + DETAIL_STEPS, steps))
+            error = f"RMSE {rmse(forecasts.errors[origin]):.2g}"
+            what = error if left is None else f"leaves at step {left}"
+            left_out = story.left_out if place == number == 0 else ""
+            panels[-1].set_title(f"origin {origin + 1}: {what}{left_out}")
+        limits = [_limits(forecasts, origin, steps) for origin in shown]
+        panels[0].set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+        for axes in panels[::columns]:
+            axes.set_ylabel(one.in_unit(one.signal))
+    for number, label in enumerate(labels):
+        panels = list[Axes]()
+        for place, (origin, begin) in enumerate(zip(shown, begins, strict=True)):
+            at = grid[len(outputs) + number, place]
+            panels.append(figure.add_subplot(at, sharey=panels[0] if panels else None))
+            _draw_read(panels[-1], story, origin, number, begin, min(begin + DETAIL_STEPS, steps))
+        panels[0].set_ylabel(label)
+    for place, axes in enumerate(figure.axes):
         if place % columns:
             axes.tick_params(labelleft=False)
-        else:
-            axes.set_ylabel(_signal_label(story))
-        if place + columns < len(shown):
+        if place + columns < len(figure.axes):
             axes.set_xlabel("")
-    limits = [_limits(forecasts, origin, steps) for origin in map(int, shown)]
-    figure.axes[0].set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
     add_legend(figure, *figure.axes)
     return figure
 
 
 def open_loop(story: Story) -> Figure:
     """Predictions one step ahead from true samples, and their error: easy, and misleading."""
+    outputs = story.by_output
+    if len(outputs) == 1:
+        figure = Figure(figsize=(10, 5.5))
+        grid = figure.add_gridspec(2, 2, height_ratios=[1.1, 1], width_ratios=[2, 1])
+        _draw_one_step(figure.add_subplot(grid[0, :]), story)
+        _draw_residuals(figure.add_subplot(grid[1, 0]), story)
+        _draw_histogram(figure.add_subplot(grid[1, 1]), story)
+    else:
+        figure = Figure(figsize=(10, 1.2 + 1.7 * len(outputs)))
+        grid = figure.add_gridspec(len(outputs), 2, width_ratios=[2, 1])
+        for row, one in enumerate(outputs):
+            waves = figure.add_subplot(grid[row, 0])
+            _draw_one_step(waves, one, left_out=story.left_out if row == 0 else "")
+            _draw_histogram(figure.add_subplot(grid[row, 1]), one)
+            if one is not outputs[-1]:
+                waves.set_xlabel("")
+    add_legend(figure, figure.axes[0])
+    return figure
+
+
+def _draw_one_step(axes: Axes, story: Story, *, left_out: str = "") -> None:
+    """Draw predictions one step ahead over true samples, as many as are legible."""
     one_step = story.evaluated.open_loop[0]
     shown = slice(0, DETAIL_STEPS)
     time = one_step.time[0, shown] - one_step.time[0, 0]
-    residuals = one_step.prediction[0, :, 0] - one_step.truth[0, :, 0]
-    figure = Figure(figsize=(10, 5.5))
-    grid = figure.add_gridspec(2, 2, height_ratios=[1.1, 1], width_ratios=[2, 1])
-    top = figure.add_subplot(grid[0, :])
-    top.plot(time, one_step.truth[0, shown, 0], color=FAINT, linewidth=5, label="truth")
+    axes.plot(time, one_step.truth[0, shown, 0], color=FAINT, linewidth=5, label="truth")
     if not np.array_equal(one_step.observed, one_step.truth):
         observed = one_step.observed[0, shown, 0]
-        top.plot(time, observed, ".", color=TRUTH, markersize=3, label="observed samples")
+        axes.plot(time, observed, ".", color=TRUTH, markersize=3, label="observed samples")
     prediction = one_step.prediction[0, shown, 0]
-    top.plot(time, prediction, color=GREEN, linewidth=1.4, label="one step ahead")
+    axes.plot(time, prediction, color=GREEN, linewidth=1.4, label="one step ahead")
     limits = readable_limits(one_step.truth[0, shown, 0], prediction)
     outside = int((~((prediction >= limits[0]) & (prediction <= limits[1]))).sum())
-    top.set_ylim(*limits)
-    ahead = story.time_ahead.replace("the origin", "the first forecast")
-    top.set(ylabel=_signal_label(story), xlabel=ahead)
+    axes.set_ylim(*limits)
+    axes.set(ylabel=story.in_unit(story.signal), xlabel=_after_first_forecast(story))
     beyond = f", {outside} of them beyond the range shown" if outside else ""
     samples = counted(len(time), "sample")
-    top.set_title(f"one step ahead, always fed true samples: {samples}{beyond}")
-    left = figure.add_subplot(grid[1, 0])
-    left.plot(time, residuals[shown], color=ACCENT, linewidth=1.2, marker=marker_for(len(time)))
-    left.set(ylabel=story.in_unit("residual"), xlabel=ahead)
-    left.set_title("residual: prediction minus truth")
-    right = figure.add_subplot(grid[1, 1])
+    axes.set_title(f"one step ahead, always fed true samples: {samples}{beyond}{left_out}")
+
+
+def _draw_residuals(axes: Axes, story: Story) -> None:
+    one_step, shown = story.evaluated.open_loop[0], slice(0, DETAIL_STEPS)
+    time = one_step.time[0, shown] - one_step.time[0, 0]
+    residuals = one_step.prediction[0, shown, 0] - one_step.truth[0, shown, 0]
+    axes.plot(time, residuals, color=ACCENT, linewidth=1.2, marker=marker_for(len(time)))
+    axes.set(ylabel=story.in_unit("residual"), xlabel=_after_first_forecast(story))
+    axes.set_title("residual: prediction minus truth")
+
+
+def _draw_histogram(axes: Axes, story: Story) -> None:
+    """Draw the distribution of all residuals of one-step predictions."""
+    one_step = story.evaluated.open_loop[0]
+    residuals = one_step.prediction[0, :, 0] - one_step.truth[0, :, 0]
     finite = residuals[np.abs(residuals) < _HUGE]
     if finite.size:
-        right.hist(finite, bins=30, color=ACCENT)
-        right.xaxis.set_major_locator(MaxNLocator(4))
-        right.ticklabel_format(axis="x", scilimits=(-2, 3))
+        axes.hist(finite, bins=30, color=ACCENT)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.ticklabel_format(axis="x", scilimits=(-2, 3))
     else:
-        right.text(0.5, 0.5, "none is finite", ha="center", transform=right.transAxes)
-    right.set(ylabel="samples", xlabel=story.in_unit("residual"))
-    right.set_title(f"of {counted(len(residuals), 'sample')}, RMS {rmse(residuals):.2g}")
-    add_legend(figure, top)
-    return figure
+        axes.text(0.5, 0.5, "none is finite", ha="center", transform=axes.transAxes)
+    axes.set(ylabel="samples", xlabel=story.in_unit("residual"))
+    axes.set_title(f"of {counted(len(residuals), 'sample')}, RMS {rmse(residuals):.2g}")
+
+
+def _after_first_forecast(story: Story) -> str:
+    return story.time_ahead.replace("the origin", "the first forecast")
 
 
 def tutorial(story: Story) -> Figure:
     """The tutorial's figure: true samples as large dots on a line, free-run outputs as small."""
-    forecasts = story.evaluated.closed_loop
+    forecasts, outputs = story.evaluated.closed_loop, story.by_output
     origin, warmup, stop = forecasts.typical, forecasts.warmup, min(forecasts.steps, 49)
-    figure = Figure(figsize=(7.5, 4.5))
-    axes = figure.subplots()
+    figure = Figure(figsize=(7.5, 2.3 + 2.2 * len(outputs)))
+    panels = figure.subplots(len(outputs), squeeze=False)[:, 0]
     time = _time_ahead(forecasts, origin)[warmup - 1 : warmup + stop]
-    truth = forecasts.truth[origin, warmup - 1 : warmup + stop, 0]
-    prediction = forecasts.prediction[origin, :stop, 0]
-    axes.plot(time, truth, "-", color=FAINT, linewidth=1)
-    axes.scatter(time, truth, s=70, color=FAINT, label="true samples")
-    axes.scatter(time[1:], prediction, s=14, color=MODEL, zorder=3, label="free run of the network")
-    axes.set(xlabel=story.time_ahead, ylabel=_signal_label(story))
-    axes.set_ylim(*_limits(forecasts, origin, stop))
-    _mark_leaving(axes, forecasts, origin, stop)
-    axes.set_title(f"the first {counted(stop)} of a free run")
-    add_legend(figure, axes)
+    for axes, one in zip(panels, outputs, strict=True):
+        forecasts = one.evaluated.closed_loop
+        truth = forecasts.truth[origin, warmup - 1 : warmup + stop, 0]
+        run = forecasts.prediction[origin, :stop, 0]
+        axes.plot(time, truth, "-", color=FAINT, linewidth=1)
+        axes.scatter(time, truth, s=70, color=FAINT, label="true samples")
+        axes.scatter(time[1:], run, s=14, color=MODEL, zorder=3, label="free run of the network")
+        axes.set_ylabel(one.in_unit(one.signal))
+        axes.set_ylim(*_limits(forecasts, origin, stop))
+        _mark_leaving(axes, forecasts, origin, stop)
+    panels[-1].set_xlabel(story.time_ahead)
+    panels[0].set_title(f"the first {counted(stop)} of a free run{story.left_out}")
+    add_legend(figure, *panels)
     return figure
 
 
-def _draw_waveform(figure: Figure, place: SubplotSpec, story: Story) -> Axes:
-    """Draw a typical free run over the truth, of a long one the beginning and the end."""
-    forecasts = story.evaluated.closed_loop
-    origin, steps = forecasts.typical, forecasts.steps
+def _draw_waveform(
+    figure: Figure, place: SubplotSpec, story: Story, whole: Story, *, is_first: bool
+) -> list[Axes]:
+    """Draw an output's typical free run over the truth; of a long one the beginning and the end.
+
+    Args:
+        figure: Where to draw.
+        place: The row.
+        story: Of the output.
+        whole: Of all outputs, which decides what is typical.
+        is_first: Whether it is the first row, whose title names the origin.
+    """
+    forecasts, origin = story.evaluated.closed_loop, whole.evaluated.closed_loop.typical
+    steps = forecasts.steps
     left = _leaving_step(forecasts, origin, steps)
     is_long = steps > 2 * DETAIL_STEPS and left is None
     grid = place.subgridspec(1, 2 if is_long else 1)
@@ -152,21 +223,52 @@ def _draw_waveform(figure: Figure, place: SubplotSpec, story: Story) -> Axes:
     _draw_free_run(first, story, origin, 0, min(steps, DETAIL_STEPS) if is_long or left else steps)
     count = len(forecasts.time)
     which = f"origin {origin + 1} of {count}{', a median one' if count > 2 else ''}"
-    end = f", which leaves the range shown at step {left} of {steps}" if left else ""
-    first.set_title(f"free run ({which}){end}")
-    first.set_ylabel(_signal_label(story))
+    end = f"leaves the range shown at step {left} of {steps}" if left else ""
+    if is_first:
+        end = f"free run ({which}){', which ' if left else ''}{end}{whole.left_out}"
+    first.set_title(end)
+    first.set_ylabel(story.in_unit(story.signal))
     if is_long:
         last = figure.add_subplot(grid[1], sharey=first)
         _draw_free_run(last, story, origin, steps - DETAIL_STEPS, steps)
-        last.set_title(f"its last {DETAIL_STEPS} of {steps} steps")
+        last.set_title(f"its last {DETAIL_STEPS} of {steps} steps" if is_first else "")
         last.tick_params(labelleft=False)
     first.set_ylim(*_limits(forecasts, origin, steps))
-    return first
+    return figure.axes[-2 if is_long else -1 :]
 
 
-def _signal_label(story: Story) -> str:
-    channels = story.evaluated.closed_loop.truth.shape[2]
-    return story.in_unit("signal" if channels == 1 else f"channel 1 of {channels}")
+def _draw_input(
+    figure: Figure, place: SubplotSpec, story: Story, number: int, label: str
+) -> list[Axes]:
+    """Draw an input of the typical free run; of a long one the beginning and the end."""
+    forecasts = story.evaluated.closed_loop
+    origin, steps = forecasts.typical, forecasts.steps
+    spans = [(0, steps)]
+    if steps > 2 * DETAIL_STEPS:
+        spans = [(0, DETAIL_STEPS), (steps - DETAIL_STEPS, steps)]
+    grid = place.subgridspec(1, len(spans))
+    panels = [figure.add_subplot(grid[column]) for column in range(len(spans))]
+    for axes, span in zip(panels, spans, strict=True):
+        _draw_read(axes, story, origin, number, *span)
+    panels[0].set_ylabel(label)
+    return panels
+
+
+def _draw_read(axes: Axes, story: Story, origin: int, number: int, begin: int, end: int) -> None:
+    """Draw what a free run reads of an input in steps `begin` to `end`."""
+    forecasts = story.evaluated.closed_loop
+    assert forecasts.inputs is not None
+    span = _span(forecasts, begin, end)
+    time = _time_ahead(forecasts, origin)[span]
+    axes.plot(time, forecasts.inputs[origin, span, number], color=PURPLE, label="input")
+    axes.set_xlabel(story.time_ahead)
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=_STEPS))
+
+
+def _span(forecasts: Forecasts, begin: int, end: int) -> slice:
+    """Return the samples of steps `begin` to `end`, from step 0 with the end of the warm-up."""
+    lead = min(forecasts.warmup, DETAIL_STEPS // 5) if begin == 0 else 0
+    return slice(forecasts.warmup + begin - lead, forecasts.warmup + end)
 
 
 def _time_ahead(forecasts: Forecasts, origin: int) -> Float[np.ndarray, " all"]:
@@ -180,11 +282,10 @@ def _draw_free_run(axes: Axes, story: Story, origin: int, begin: int, end: int) 
     forecasts = story.evaluated.closed_loop
     warmup, time = forecasts.warmup, _time_ahead(forecasts, origin)
     truth, observed = forecasts.truth[origin, :, 0], forecasts.observed[origin, :, 0]
-    lead = min(warmup, DETAIL_STEPS // 5) if begin == 0 else 0
-    all_shown = slice(warmup + begin - lead, warmup + end)
+    all_shown = _span(forecasts, begin, end)
     axes.plot(time[all_shown], truth[all_shown], color=FAINT, linewidth=5, label="truth")
-    if lead:
-        read = slice(warmup - lead, warmup)
+    if begin == 0:
+        read = slice(all_shown.start, warmup)
         axes.plot(
             time[read], observed[read], "o", color=TRUTH, markersize=3, label="warm-up samples"
         )
