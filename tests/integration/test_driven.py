@@ -13,7 +13,7 @@ from examples import refined, tiny
 from sinernn import evaluating, experiment, plot_run
 from sinernn.cli.terminal import print_scores
 from sinernn.data.series import Series
-from sinernn.errors import UsageError
+from sinernn.errors import ConfigError, UsageError
 from sinernn.preparation import prepare
 from sinernn.runs import Run
 from sinernn.verification import verify
@@ -68,6 +68,12 @@ def test_refinement_with_inputs(here, driven: Series):
     config = refined(*SETTINGS, f"refine.stages={stages}", "training.steps=500")
     last = experiment.train(config, figures=False).scores.closed_loop_rmse[-1]
     assert last.worst < 0.3  # in standard deviations; without the force it is near 1
+
+
+def test_climate_steps_with_inputs(driven: Series):
+    """They are refused: a free run has no inputs beyond the series."""
+    with pytest.raises(ConfigError, match=r"refine.climate_steps=500: free runs need inputs"):
+        prepare(refined(*SETTINGS, "refine.climate_steps=500"))
 
 
 def test_engines_agree_with_inputs(here, driven: Series):

@@ -15,6 +15,7 @@ import pytest
 
 import sinernn
 from commands import Outcome
+from driven import SETTINGS, read_driven_series
 from examples import Watching, refined, tiny
 from sinernn import checkpointing, evaluating, experiment, provenance
 from sinernn.config import Config, load_config, to_yaml
@@ -83,17 +84,23 @@ def trained(config: Config) -> dict[str, bytes]:
     return contents(experiment.train(config, figures=False).run)
 
 
+@pytest.mark.parametrize("series", ["sine", "driven"])
 @pytest.mark.parametrize(
     "intervals", [(3, 6, 5), pytest.param((7, "null", 9), marks=pytest.mark.campaign)]
 )
-def test_run_dies_at_any_record(here: Path, intervals: tuple):
+def test_run_dies_at_any_record(
+    here: Path, intervals: tuple, series: str, monkeypatch: pytest.MonkeyPatch
+):
     """Wherever a run dies, it goes on to the same bytes.
 
     At every record in turn, updates and refinement; and again at the next one.
     """
+    if series == "driven":
+        read_driven_series(monkeypatch)
     log, evaluate, checkpoint = intervals
     config = refined(f"training.log_every={log}", f"training.evaluate_every={evaluate}",
-                     f"training.checkpoint_every={checkpoint}")  # fmt: skip
+                     f"training.checkpoint_every={checkpoint}",
+                     *(SETTINGS if series == "driven" else ()))  # fmt: skip
     whole, records = trained(config), []
     experiment.train(config, figures=False, observers=[Watching(record=records.append)])
     for number in range(len(records)):
