@@ -123,6 +123,8 @@ def _small_print(facts: RunFacts, scores: Scores | None = None) -> str:
     if scores and scores.closed_loop_rmse:
         last = scores.closed_loop_rmse[-1]
         error = "diverged" if last.median is None else f"RMSE {last.median:.2g}"
+        if last.median is not None and sum(not each.is_input for each in scores.channels) > 1:
+            error += " standard deviations"
         count = counted(len(scores.origins), "free run")
         parts.append(f"{error} over {counted(last.horizon)}, median of {count}")
     return ", ".join(parts)

@@ -69,6 +69,14 @@ def test_names_of_autoregressions(outputs: int, inputs: int, name: str):
     assert found[list(found)[-1]].shape == (1, 10, outputs)
 
 
+def test_order_of_many_channels():
+    """It is bounded, since time and memory of a fit grow with order and channels."""
+    samples = np.random.default_rng(0).normal(size=(4000, 100))
+    fits = fit_autoregressions([samples], ORDERS, inputs=99)
+    assert [fit.order for fit in fits] == [1, 2, 3, 4]
+    assert fits[-1].weights.shape == (4, 100, 1)
+
+
 def test_order_for_channels_of_different_size():
     """A large channel does not drown a small one: the order is that which suits both."""
     exact = 1e-3 * np.sin(0.3 * np.arange(3000))[:, None]  # an AR(2), and no AR(1)

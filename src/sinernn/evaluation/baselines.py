@@ -15,6 +15,7 @@ ORDERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 """Orders p to choose from; a shorter warm-up is itself the largest order."""
 
 FITTED_SAMPLES = 20_000  # more improve least squares little; the latest are used
+LAGGED_VALUES = 512  # read by a prediction, at most: the time of a fit grows with their square
 _EXACT = 1e-9  # of the standard deviation: below it, orders differ only by rounding
 _ROUNDING = 1e-13  # of the largest sample, for a constant
 
@@ -130,7 +131,8 @@ def fit_autoregressions(
 ) -> list[Autoregression]:
     """Fit AR(p) by least squares for every order p that the training part is long enough for.
 
-    It reads all channels, and predicts all but the inputs, which are the last ones.
+    It reads all channels, and predicts all but the inputs, which are the last ones; many channels
+    have lower orders.
 
     One QR factorisation of the longest lags leaves a small triangular problem for each order,
     which is solved to the rank that float64 resolves: a noise-free sine has an exact AR(2), to
@@ -141,7 +143,8 @@ def fit_autoregressions(
     fitting = [
         p
         for p in orders
-        if sum(max(len(part) - p, 0) for part in training) > 2 * (p * channels + 1)
+        if p * channels <= LAGGED_VALUES
+        and sum(max(len(part) - p, 0) for part in training) > 2 * (p * channels + 1)
     ]
     if not fitting:
         return []
