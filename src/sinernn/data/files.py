@@ -4,13 +4,14 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from hashlib import file_digest
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from sinernn.data.array_files import ArrayReader, read_npy, read_npz, read_wav
+from sinernn.data.array_files import ArrayReader, read_npy, read_npz, read_parquet, read_wav
 from sinernn.data.recordings import (
     MAX_RECORDINGS,
     Recording,
@@ -46,6 +47,7 @@ ARRAYS: dict[str, Callable[[Path, DataProblems, str | None], ArrayReader]] = {
     ".npy": read_npy,
     ".npz": read_npz,
     ".wav": read_wav,
+    ".parquet": read_parquet,
 }
 """How to open a file of arrays, by the end of its name."""
 
@@ -68,7 +70,7 @@ class Downsample(Section):
 
 
 class File(Section):
-    """A series from a file: CSV, npy, npz or WAV.
+    """A series from a file: CSV, npy, npz, WAV or Parquet.
 
     Example:
         >>> import numpy as np
@@ -81,8 +83,8 @@ class File(Section):
     """Kind of signal."""
 
     path: Annotated[str, Field(max_length=4000)] = ""
-    """The data file, relative to the config's file; its name ends in .csv, .tsv, .txt, .npy, .npz
-    or .wav."""
+    """The data file, relative to the config's file; its name ends in .csv, .tsv, .txt, .npy, .npz,
+    .wav or .parquet."""
 
     array: str | None = None
     """The array of an npz file that contains the columns; null: each of its arrays is one."""
@@ -184,6 +186,22 @@ class File(Section):
             raise ConfigError(
                 [Problem(*place, each.message) for place, each in zip(places, wrong, strict=True)]
             )
+        return self._content()[0]
+
+    def rows(self) -> int:
+        """Return how many rows of data the file has, which reads it as `read` does."""
+        return self._content()[1]
+
+    def fingerprint(self) -> tuple[str, int]:
+        """Return the SHA-256 of the file, and its size in bytes.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        with self.file.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest(), self.file.stat().st_size
+
+    def _content(self) -> tuple[Series, int]:
         status = self.file.stat()
         return _read_once(self.model_dump_json(), status.st_size, status.st_mtime_ns)
 
@@ -263,8 +281,8 @@ class File(Section):
 
 
 @lru_cache(maxsize=2)  # a run's own series, and another one to evaluate on
-def _read_once(settings: str, _size: int, _mtime_ns: int) -> Series:
-    """Read a series; the arguments identify the content of its file."""
+def _read_once(settings: str, _size: int, _mtime_ns: int) -> tuple[Series, int]:
+    """Read a series and the rows of its file, whose content the arguments identify."""
     file = File.model_validate_json(settings)
     problems, reader = DataProblems(file.file), file.open()
     outputs, inputs = file.roles(reader)
@@ -305,19 +323,16 @@ def _read_once(settings: str, _size: int, _mtime_ns: int) -> Series:
         factor, method = file.downsample.factor, file.downsample.method
         recordings = [downsample(recording, factor, method) for recording in recordings]
     own_unit = "s" if reader.time_step else times.unit if times else ""
-    return _joined(
-        [recording for recording in recordings if len(recording.time)],
-        Extent(
-            lengths=(),
-            time_step=(step or 1.0) * factor,
-            outputs=tuple(Channel(name, file.units.get(name, "")) for name in outputs),
-            inputs=tuple(Channel(name, file.units.get(name, "")) for name in inputs),
-            time_unit=file.time_unit or own_unit,
-            start=times.start if times else None,
-        ),
-        file.period,
-        problems,
+    known = Extent(
+        lengths=(),
+        time_step=(step or 1.0) * factor,
+        outputs=tuple(Channel(name, file.units.get(name, "")) for name in outputs),
+        inputs=tuple(Channel(name, file.units.get(name, "")) for name in inputs),
+        time_unit=file.time_unit or own_unit,
+        start=times.start if times else None,
     )
+    recordings = [recording for recording in recordings if len(recording.time)]
+    return _joined(recordings, known, file.period, problems), len(table.rows)
 
 
 def _joined(
