@@ -52,6 +52,9 @@ class ArrayReader:
             raise problems.error(f"its arrays have different lengths: {printable(sizes, 200)}")
         self.names = list(columns)
         self.numeric = [name for name, column in columns.items() if column.kind in "biuf"]
+        if not self.numeric:
+            kind = next(iter(columns.values())).kind
+            raise problems.error(f"contains {KINDS.get(kind, 'no numbers; save some')}")
         self.rows, self.time_step = counts.pop(), time_step
         self._columns, self._problems = columns, problems
 
@@ -147,7 +150,7 @@ def read_npz(path: Path, problems: DataProblems, array: str | None) -> ArrayRead
         for name, (dtype, shape) in found.items()
         if len(shape) == 1
     }
-    if not columns:
+    if found and not columns:
         names = printable(", ".join(found), 200)
         raise problems.error(f"contains several arrays; set signal.array to one of: {names}")
     return ArrayReader(problems, columns)

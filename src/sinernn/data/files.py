@@ -235,7 +235,9 @@ class File(Section):
         if suffix not in TEXT:
             for name in ("delimiter", "decimal", "header"):
                 if getattr(self, name) != type(self).model_fields[name].default:
-                    yield Conflict((name, "path"), f"applies to text files, not to {suffix}")
+                    yield Conflict(
+                        (name, "path"), f"applies to text files, not to {suffix}; remove it"
+                    )
         if suffix != ".npz" and self.array is not None:
             yield Conflict(("array", "path"), f"applies to npz files, not to {suffix}; use null")
         if self.delimiter == self.decimal == "comma":
@@ -292,7 +294,7 @@ def _read_once(settings: str, _size: int, _mtime_ns: int) -> tuple[Series, int]:
     segments = [file.segment_column] if file.segment_column else []
     table = reader.read(numbers, [*(timed if has_dates else []), *segments])
     if len(table.rows) < 2:
-        raise problems.error(f"has {len(table.rows)} rows of data, a series needs at least 2")
+        raise problems.error(f"has fewer than 2 rows of data, got {len(table.rows)}")
     values = np.stack([table.columns[name] for name in names], axis=1)
     bounds = recording_bounds(table, file.segment_column, problems)
     times = _times(file, table, bounds, problems)
@@ -301,20 +303,21 @@ def _read_once(settings: str, _size: int, _mtime_ns: int) -> tuple[Series, int]:
     step = file.time_step or reader.time_step or (find_step(times, bounds) if times else 1.0)
     counts: list[np.ndarray] = [np.arange(each.stop - each.start) for each in bounds]
     positions = np.concatenate(counts)
-    if times is not None and file.time_column is not None and step is not None:
+    if times is not None and file.time_column is not None:
         is_given = file.time_step is not None
         where = (bounds, table.rows, file.time_column, problems)
         positions = place_rows(times, *where, step=step, is_given=is_given)
+        problems.raise_found()
         check_gaps(positions, bounds, table, file.time_column, file.gaps, problems)
         if not is_given:
-            step = exact_step(times, positions, bounds)
+            step = exact_step(times, positions, bounds) or step
     problems.raise_found()
     recordings = cut_recordings(
         times,
         values,
         positions,
         bounds,
-        step=step or 1.0,
+        step=step,
         split_at_gaps=file.gaps == "split",
         split_at_missing=file.missing == "split",
     )
@@ -325,7 +328,7 @@ def _read_once(settings: str, _size: int, _mtime_ns: int) -> tuple[Series, int]:
     own_unit = "s" if reader.time_step else times.unit if times else ""
     known = Extent(
         lengths=(),
-        time_step=(step or 1.0) * factor,
+        time_step=step * factor,
         outputs=tuple(Channel(name, file.units.get(name, "")) for name in outputs),
         inputs=tuple(Channel(name, file.units.get(name, "")) for name in inputs),
         time_unit=file.time_unit or own_unit,

@@ -52,12 +52,11 @@ def to_npz(columns: Mapping[str, np.ndarray]) -> bytes:
 def _to_array(name: str, column: Any) -> np.ndarray:
     array = np.asarray(column)
     if array.dtype.kind == "O":  # text, numbers with None among them, or dates with a time zone
-        for kind in (float, "M8[us]"):
-            try:
-                return np.asarray(column, kind)
-            except (TypeError, ValueError):
-                continue
-        array = array.astype(str)
+        is_date = any(hasattr(value, "isoformat") for value in array.flat)
+        try:
+            return np.asarray(column, "M8[us]" if is_date else float)
+        except (TypeError, ValueError):
+            array = array.astype(str)
     if array.ndim != 1 or array.dtype.kind in KINDS:
         what = f"{array.dtype} of shape {array.shape}"
         message = f"data: column {name!r} must hold numbers, dates or text, got {what}"
