@@ -24,7 +24,7 @@ from sinernn.data.recordings import (
 from sinernn.data.series import Channel, Extent, Series
 from sinernn.data.synthetic import TimeStep, Unit
 from sinernn.data.tables import DataProblems, Table, TextFormat, shown
-from sinernn.data.text_files import CsvReader
+from sinernn.data.text_files import DELIMITERS, CsvReader
 from sinernn.data.times import (
     Times,
     exact_step,
@@ -54,7 +54,6 @@ ARRAYS: dict[str, Callable[[Path, DataProblems, str | None], ArrayReader]] = {
 OWN_RATE = (".wav",)
 """Files that contain their sampling rate."""
 
-DELIMITERS = {"auto": None, "comma": ",", "semicolon": ";", "tab": "\t"}
 Columns = Annotated[tuple[str, ...], Field(strict=False, max_length=1000)]
 Missing = Literal["refuse", "split", "interpolate"]
 
@@ -162,7 +161,8 @@ class File(Section):
         if open_arrays := ARRAYS.get(self.file.suffix.lower()):
             return open_arrays(self.file, problems, self.array)
         sign = "." if self.decimal == "point" else ","
-        text = TextFormat(DELIMITERS[self.delimiter], sign, self.header)
+        delimiters = {name: delimiter for delimiter, name in DELIMITERS.items()}
+        text = TextFormat(delimiters.get(self.delimiter), sign, self.header)
         return CsvReader(self.file, problems, text)
 
     def roles(self, reader: Reader) -> tuple[list[str], list[str]]:
@@ -255,6 +255,8 @@ class File(Section):
         """Yield columns that the file does not have, or that have two roles."""
         outputs, inputs = self.roles(reader)
         names = ", ".join(reader.names)
+        if isinstance(reader, CsvReader):
+            names += f" (separated by {DELIMITERS[reader.delimiter]})"
         roles = [
             *(("columns", name) for name in self.columns or ()),
             *(("inputs", name) for name in inputs),

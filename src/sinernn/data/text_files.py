@@ -20,8 +20,7 @@ from sinernn.errors import printable
 
 BLOCK = 1_000_000  # bytes; a longer line is an error
 MISSING = ("", "nan", "na", "n/a", "null", "none")
-DELIMITERS = ("\t", ";", ",")
-NAMES = {"\t": "tab", ";": "semicolon", ",": "comma"}
+DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma"}
 
 
 class CsvReader:
