@@ -1,5 +1,6 @@
 """Build an experiment from a config: its series, windows and network."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -88,9 +89,9 @@ def data_facts(config: Config) -> DataFacts | None:
     """Return the facts of a config's data file; None for a generated signal."""
     if not isinstance(config.signal, File):
         return None
-    (sha256, size), extent = config.signal.fingerprint(), config.signal.extent()
-    names = tuple(channel.name for channel in (*extent.outputs, *extent.inputs))
-    return DataFacts(sha256=sha256, bytes=size, rows=config.signal.rows(), columns=names)
+    sha256, size = config.signal.fingerprint()
+    rows, columns = config.signal.rows(), _columns(config.signal)
+    return DataFacts(sha256=sha256, bytes=size, rows=rows, columns=columns)
 
 
 def with_data_path(config: Config, path: str) -> Config:
@@ -125,6 +126,39 @@ def require_data(run: Run, config: Config, command: str) -> None:
             found = f"{size} bytes, not {recorded.bytes} in {recorded.rows} rows"
         why = f"has changed since it was trained ({found}); restore the file"
         raise UsageError(f"{name} {why}, or point to a copy with: {way_out}")
+
+
+def without_moved_data(run: Run, config: Config, overrides: Sequence[str]) -> list[str]:
+    """Return overrides that change what is evaluated; a new path of the same data file does not.
+
+    Raises:
+        UsageError: The data file is missing or has changed; or another one has other columns.
+    """
+    others = [text for text in overrides if text.partition("=")[0].strip() != "signal.path"]
+    recorded = run.read_facts().data
+    if recorded is None or not isinstance(config.signal, File):
+        return list(overrides)
+    try:
+        require_data(run, config, "eval")
+    except UsageError:
+        if len(others) == len(overrides) or not config.signal.file.is_file():
+            raise
+        found = _columns(config.signal)
+        if found != recorded.columns:
+            message = (
+                f"{shown(config.signal.file)}: has the columns {', '.join(found)}, and the network "
+                f"of {run.path} reads {', '.join(recorded.columns)}; describe the file in a config "
+                "of its own, and use --data"
+            )
+            raise UsageError(message) from None
+        return list(overrides)
+    return others
+
+
+def _columns(file: File) -> tuple[str, ...]:
+    """Return the columns that a network reads, inputs last."""
+    extent = file.extent()
+    return tuple(channel.name for channel in (*extent.outputs, *extent.inputs))
 
 
 def _require_climate(config: Config, series: Series, parts: Parts) -> None:
