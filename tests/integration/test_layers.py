@@ -29,7 +29,7 @@ MODULES_IN_ORDER = (
     "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs",
     "runs.directory", "preparation", "evaluating", "checkpointing", "observers",
     "plot_run", "experiment", "verification",
-    *(f"cli.{name}" for name in ("output", "parsing", "terminal", "config", "eval", "plot", "resume", "train", "verify")),
+    *(f"cli.{name}" for name in ("output", "parsing", "terminal", "init", "config", "eval", "plot", "resume", "train", "verify")),
     "cli",
     "__main__",
 )  # fmt: skip

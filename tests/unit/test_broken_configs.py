@@ -13,9 +13,9 @@ from sinernn.preparation import prepare
 
 FILES: list[tuple[str | bytes, str]] = [
     ('',
-     'a.yaml:1:1: is empty; `sinernn config init` writes a config to start from'),
+     'a.yaml:1:1: is empty; `sinernn init` writes a config to start from'),
     ('# only a comment\n',
-     'a.yaml:1:1: is empty; `sinernn config init` writes a config to start from'),
+     'a.yaml:1:1: is empty; `sinernn init` writes a config to start from'),
     ('- 1\n- 2\n',
      'a.yaml:1:1: must contain `key: value` lines, got a list'),
     ('seed\n',

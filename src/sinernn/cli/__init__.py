@@ -14,6 +14,7 @@ import typer
 
 from sinernn.cli.config import config_app
 from sinernn.cli.eval import eval_command
+from sinernn.cli.init import init_command
 from sinernn.cli.output import print_prose, silence_output
 from sinernn.cli.parsing import Command, Group
 from sinernn.cli.plot import plot_command
@@ -23,6 +24,7 @@ from sinernn.cli.verify import verify_command
 from sinernn.errors import ConfigError, SinernnError, printable
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "init": init_command,
     "train": train_command,
     "resume": resume_command,
     "verify": verify_command,

@@ -71,8 +71,8 @@ class Group(TyperGroup):
         Raises:
             UsageError: There is none of this name.
         """
-        word, known = args[0], list(self.commands)
-        if word in known or ctx.resilient_parsing:
+        word, known = args[0], [name for name, each in self.commands.items() if not each.hidden]
+        if word in self.commands or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
         from sinernn.config.overrides import nearest
 

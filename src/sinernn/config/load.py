@@ -120,8 +120,8 @@ def _way_out(path: Path) -> str:
         target = path if is_in_folder and path.suffix else here
         to = "" if target == here else f" --to {shlex.quote(str(target))}"
         use = "" if target == path else f"to use {target} instead, "
-        return f"{use}write it with: sinernn config init {path.stem}{to}"
-    return "write one to start from with: sinernn config init"
+        return f"{use}write it with: sinernn init {path.stem}{to}"
+    return "write one to start from with: sinernn init"
 
 
 def shipped_configs() -> dict[str, Path]:

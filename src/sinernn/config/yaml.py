@@ -90,7 +90,7 @@ def parse_yaml(text: str, *, source: str) -> Document:
     if isinstance(value, dict):
         return Document(cast(dict[str, Any], value), places)
     if value is None:
-        message = "is empty; `sinernn config init` writes a config to start from"
+        message = "is empty; `sinernn init` writes a config to start from"
     else:
         message = f"must contain `key: value` lines, got {describe(value)}"
         if isinstance(value, str) and ":" in value:
