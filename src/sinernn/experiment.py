@@ -74,6 +74,7 @@ def train(
     """
     config = (config if isinstance(config, Config) else load_config(config)).named()
     experiment = prepare(config)
+    config = experiment.config
     start, origin = _starting_checkpoint(experiment, start_from, runs_dir)
     choice = engines.choose(config.engine, config.device, experiment.network)
     engine = engines.build(choice, experiment.network, start.state, experiment.objective)

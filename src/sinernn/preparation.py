@@ -7,6 +7,7 @@ import numpy as np
 
 from sinernn.config import Config, check
 from sinernn.data.series import Series
+from sinernn.data.survey import survey_series
 from sinernn.data.windows import (
     Parts,
     Planner,
@@ -20,6 +21,7 @@ from sinernn.engines import Objective
 from sinernn.errors import ConfigError
 from sinernn.evaluation.climate import STRETCH, has_climate
 from sinernn.model.network import Network
+from sinernn.refine.stages import suit_stages
 from sinernn.schema import Conflict
 
 
@@ -43,7 +45,7 @@ def prepare(config: Config) -> Experiment:
         ConfigError: Settings contradict each other, or the training part is constant and cannot be
             normalized.
     """
-    check(config)
+    config = with_stages(config)
     series = config.signal.read()
     parts = config.split.parts(series.extent.lengths)
     training = np.concatenate(series.cut(series.observed, parts.train))
@@ -78,6 +80,31 @@ def prepare(config: Config) -> Experiment:
             carry_state=config.windows.carry_state,
         ),
     )
+
+
+def with_stages(config: Config) -> Config:
+    """Check a config, and return it with stages that suit its series in place of `auto`.
+
+    Raises:
+        ConfigError: Settings contradict each other.
+    """
+    check(config)
+    if config.refine is None or config.refine.stages:
+        return config
+    series = config.signal.read()
+    parts = config.split.parts(series.extent.lengths)
+    outputs = series.observed[:, : len(series.extent.outputs)]
+    stages = suit_stages(
+        survey_series(series.cut(outputs, parts.train)),
+        config.network(series.extent.channels),
+        [len(part) for part in parts.train],
+        warmup=config.evaluation.warmup,
+        horizon=config.evaluation.horizon,
+    )
+    refine = config.refine.model_copy(update={"stages": stages})
+    config = config.model_copy(update={"refine": refine})
+    check(config)  # their memory
+    return config
 
 
 def _require_climate(config: Config, series: Series, parts: Parts) -> None:

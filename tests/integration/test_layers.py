@@ -12,10 +12,10 @@ from examples import REPOSITORY, TINY
 
 SOURCE = REPOSITORY / "src" / "sinernn"
 MODULES_IN_ORDER = (
-    "arrays", "errors", "randomness", "schema", "data", "data.series", "data.synthetic", "data.windows",
+    "arrays", "errors", "randomness", "schema", "data", "data.series", "data.synthetic", "data.survey", "data.windows",
     "blas", "model", "model.functions", "model.cells", "model.network", "model.linearization", "engines", "refine", "refine.stages", "refine.records",
     "config.places", "config.yaml", "config.overrides", "config.sections", "config.messages", "config.memory",
-    "config.checks", "config.load", "config",
+    "config.checks", "config.load", "config.suggest", "config",
     *(f"engines.fused{name}" for name in (
         "", ".shape", ".compile_time", ".cache", ".jit", ".native", ".simd", ".matrices", ".gemm",
         ".elementwise", ".buffers", ".slices", ".forward", ".backward", ".kernels", ".layout", ".runs",

@@ -48,6 +48,18 @@ def test_the_best_of_refinement_is_evaluated(here: Path):
     np.testing.assert_array_equal(flat, best.state.refine.best_theta)
 
 
+def test_automatic_stages_in_the_config_of_a_run(here: Path, sinernn):
+    """It contains the stages that `config show` prints, and the progress counts them."""
+    shown = sinernn("config", "show", TINY, "refine.stages=auto").out
+    assert "stages: auto" not in shown
+    outcome = sinernn("train", TINY, "refine.stages=auto", "--no-figures")
+    assert "iterations of at most 99, stage 5 of 5" in outcome.err
+    stages = [line for line in shown.splitlines() if "- {loop" in line]
+    assert [
+        line for line in open_run("latest").config_path.read_text().splitlines() if "- {" in line
+    ] == stages
+
+
 def test_what_a_stage_came_to_is_kept_at_its_end(here: Path):
     """The checkpoint to go on from, the metrics, and the weights to use."""
     runs: list[Run] = []

@@ -26,10 +26,10 @@ def show_command(
 
     Example: sinernn config show configs/default.yaml seed=3 --sources
     """
-    from sinernn.config import check, load_config, to_yaml
+    from sinernn.config import load_config, to_yaml
+    from sinernn.preparation import with_stages
 
-    settings = load_config(config, overrides or [])
-    check(settings)
+    settings = with_stages(load_config(config, overrides or []))
     for line in to_yaml(settings, sources=sources).splitlines():
         width = None if " # " in line else terminal_width()  # a comment ends with its line
         typer.echo(wrapped(line, width, indent=" " * 8))

@@ -42,7 +42,9 @@ def estimate_memory_gb(config: Config, extent: Extent) -> dict[str, float]:
         "evaluation.attractor_steps": free_run_numbers * 8 * evaluation.attractor_steps,
     }
     if refine:
-        sizes["refine.stages"] = max(_jacobian_bytes(network, stage) for stage in refine.stages)
+        sizes["refine.stages"] = max(
+            (_jacobian_bytes(network, stage) for stage in refine.stages), default=0
+        )
         # Samples, forecasts, and their differences.
         origins = refine.origins or evaluation.origins
         sizes["refine.origins"] = 8 * 8 * origins * forecast
