@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from sinernn.config import load_config
     from sinernn.config.sections import Config, Evaluation, Limits, Model, Split, Training, Windows
+    from sinernn.data.files import File
     from sinernn.data.series import Series
     from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines
     from sinernn.errors import (
@@ -65,6 +66,7 @@ _MODULES = {
         ),
         "sinernn.errors",
     ),
+    "File": "sinernn.data.files",
     "Observer": "sinernn.observers",
     "Refine": "sinernn.refine.stages",
     "Series": "sinernn.data.series",
@@ -77,8 +79,8 @@ _MODULES = {
     "verify": "sinernn.verification",
 }
 __all__ = [
-    "Config", "ConfigError", "DeviceError", "Evaluation", "InterruptedRunError", "Limits",
-    "MackeyGlass", "Model", "Observer", "Refine", "Run", "RunBusyError", "RunFileError",
+    "Config", "ConfigError", "DeviceError", "Evaluation", "File", "InterruptedRunError",
+    "Limits", "MackeyGlass", "Model", "Observer", "Refine", "Run", "RunBusyError", "RunFileError",
     "RunNotFoundError", "Series", "Sine", "SinernnError", "Split", "SumOfSines", "Training",
     "TrainingDivergedError", "UsageError", "Windows", "__version__", "evaluate", "load_config",
     "plot", "resume", "train", "verify",

@@ -136,7 +136,7 @@ def _settings(run: Run, config: Config | None) -> dict[str, Any]:
         config = load_config(run.config_path)
     if config is not None:
         found |= _units(config.signal.model_dump())
-        found["noise"] = config.signal.noise_std
+        found["noise"] = getattr(config.signal, "noise_std", 0.0)
         stages = config.refine.stages if config.refine else ()
         found["loops"] = tuple(stage.loop for stage in stages)
     return found

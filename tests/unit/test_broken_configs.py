@@ -167,7 +167,7 @@ FILES: list[tuple[str | bytes, str]] = [
      "a.yaml:1:22: signal.starts.1: must be a number, got 'x'\n"
      'a.yaml:1:25: signal.starts.2: must be a number, got a list'),
     ('signal: {kind: sinus}\n',
-     "a.yaml:1:16: signal.kind: must be sine, sum_of_sines or mackey_glass, got 'sinus'; did you mean sine?"),
+     "a.yaml:1:16: signal.kind: must be sine, sum_of_sines, mackey_glass or file, got 'sinus'; did you mean sine?"),
     ('signal: {length: 1}\n',
      'a.yaml:1:18: signal.length: must be at least 2, got 1'),
     ('windows: {carry_state: yes}\n',

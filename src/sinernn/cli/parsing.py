@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from sinernn.errors import ConfigError, Place, Problem, UsageError
+from sinernn.errors import ConfigError, Place, Problem, UsageError, nearest
 
 ConfigArgument = Annotated[Path, typer.Argument(help="YAML file of the experiment.")]
 RunArgument = Annotated[str, typer.Argument(help="Run directory, its name, or latest.")]
@@ -74,8 +74,6 @@ class Group(TyperGroup):
         word, known = args[0], [name for name, each in self.commands.items() if not each.hidden]
         if word in self.commands or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
-        from sinernn.config.overrides import nearest
-
         meant = [name for name in known if word.lower() in SYNONYMS.get(name, ())]
         guess = next(iter(meant), None) or nearest(word, known, cutoff=0.7)
         advice = f"there are {', '.join(known)}"

@@ -5,6 +5,7 @@ keys, types and bounds. Settings are compared with each other and with the data 
 an experiment is prepared.
 """
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,12 +13,20 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
-from sinernn.config.messages import MAX_PROBLEMS, to_error, to_problem
+from sinernn.config.messages import to_error, to_problem
 from sinernn.config.overrides import apply_overrides, parse_overrides
 from sinernn.config.places import Document, Places
 from sinernn.config.sections import REMOVED, Config
 from sinernn.config.yaml import dump_yaml, read_yaml
-from sinernn.errors import ConfigError, KeyPath, Place, Problem, collect_problems, printable
+from sinernn.errors import (
+    MAX_PROBLEMS,
+    ConfigError,
+    KeyPath,
+    Place,
+    Problem,
+    collect_problems,
+    printable,
+)
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -47,6 +56,7 @@ def load_config(source: Path | str | Mapping[str, Any], overrides: Sequence[str]
     if problems:
         raise to_error(problems)
     apply_overrides(document, parsed)
+    _locate_data(document, Path() if isinstance(source, Mapping) else Path(source).parent)
     return validate(document, Config)
 
 
@@ -106,6 +116,19 @@ def _read(source: Path | str | Mapping[str, Any]) -> Document:
         for key_path in REMOVED:
             document.remove(key_path)
     return document
+
+
+def _locate_data(document: Document, folder: Path) -> None:
+    """Make the path of a data file absolute: from the config's folder, or from here in an override.
+
+    So it can be found from any folder.
+    """
+    signal = document.tree.get("signal")
+    path = cast("dict[str, Any]", signal).get("path") if isinstance(signal, dict) else None
+    if isinstance(path, str) and path:
+        is_override = document.places.values[("signal", "path")].line is None
+        located = Path() if is_override else folder
+        cast("dict[str, Any]", signal)["path"] = os.path.abspath(located / path)  # noqa: PTH100
 
 
 def _way_out(path: Path) -> str:

@@ -5,14 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from sinernn.config.overrides import nearest
 from sinernn.config.places import Places
 from sinernn.config.sections import REMOVED
 from sinernn.config.yaml import describe
-from sinernn.errors import ConfigError, KeyPath, Problem
+from sinernn.errors import MAX_PROBLEMS, ConfigError, KeyPath, Problem, nearest
 from sinernn.schema import Section, descriptions, kinds_of, sections_in
-
-MAX_PROBLEMS = 50  # in one error
 
 
 @dataclass(frozen=True)
