@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import math
 import os
 import re
 import shlex
@@ -197,7 +198,12 @@ def test_a_config_that_is_not_there(sinernn, here: Path):
         (["eval", "latest"], 2, "runs/latest: no such run; there are none in runs\n"),
         (["plot", "x"], 2, "runs/x: no such run; there are none in runs\n"),
         (["init", "defualt"], 2,
-         "defualt: not a shipped config; choose one of default, mackey_glass, noisy, tiny, tutorial, two_tones\n"),
+         "defualt: not a shipped config; choose one of default, mackey_glass, noisy, tiny, tutorial, two_tones, "
+         "or a data file such as sensor.csv\n"),
+        (["init", "no.csv"], 2, "no.csv: no such file; choose one of default, "),
+        (["init", "default", "--inputs", "a"], 2, "--inputs: applies to data files, not to the shipped default\n"),
+        (["train", "sensor.csv"], 2,
+         "sensor.csv: is a data file, not a config; write one for it with: sinernn init sensor.csv\n"),
         (["config", "validate", TINY, "no.yaml"], 2, "no.yaml: no such file"),
     ],
 )  # fmt: skip
@@ -343,6 +349,27 @@ def test_config_commands(sinernn):
     assert "seed: 3  # seed=3\n" in told
     assert "engine: auto  # default\n" in told
     assert "properties" in json.loads(sinernn("config", "schema").out)
+
+
+def test_init_of_a_data_file(sinernn):
+    """It reports what it found, writes a config, and ends with the command that trains on it."""
+    rows = (f"{row},{math.sin(row / 2):.3f},{math.cos(row / 2):.3f}" for row in range(80))
+    Path("my data.csv").write_text("\n".join(["t,x,y", *rows]))
+    outcome = sinernn("init", "my data.csv", "--inputs", "y")
+    lines = outcome.out.splitlines()
+    assert lines[0] == "my data.csv: 80 samples of x, driven by y, one every 1"
+    assert lines[2:] == [
+        "my data.yaml",
+        "sinernn.schema.json",
+        "next: sinernn train 'my data.yaml'",
+    ]
+    assert sinernn("init", "my data.csv").err.startswith("my data.yaml: already exists")
+    assert sinernn("init", "my data.csv", "--to", "other.yaml").code == 0
+    assert sinernn("train", "other.yaml", "--no-figures", "--quiet").code == 0
+    stages = [
+        line for line in Path("runs/latest/config.yaml").read_text().splitlines() if "- {" in line
+    ]
+    assert len(stages) > 1
 
 
 @pytest.mark.parametrize("to", ["mine.yaml", "configs of mine/mine.yaml"])

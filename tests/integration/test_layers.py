@@ -16,7 +16,7 @@ MODULES_IN_ORDER = (
     "data.tables", "data.text_files", "data.array_files", "data.times", "data.recordings", "data.files", "data.survey", "data.windows",
     "blas", "model", "model.functions", "model.cells", "model.network", "model.linearization", "engines", "refine", "refine.stages", "refine.records",
     "config.places", "config.yaml", "config.overrides", "config.sections", "config.messages", "config.memory",
-    "config.checks", "config.load", "config.suggest", "config",
+    "config.checks", "config.load", "config.suggest", "config.detection", "config.template", "config",
     *(f"engines.fused{name}" for name in (
         "", ".shape", ".compile_time", ".cache", ".jit", ".native", ".simd", ".matrices", ".gemm",
         ".elementwise", ".buffers", ".slices", ".forward", ".backward", ".kernels", ".layout", ".runs",

@@ -116,8 +116,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("channels", [1, 2, 10])
-@pytest.mark.parametrize("inputs", [0, 2])
+@pytest.mark.parametrize(("channels", "inputs"), [(1, 0), (2, 3), (10, 0)])
 @pytest.mark.parametrize(
     "lengths",
     [(FEWEST,), (60,), (309,), (599, 3), (600,), (732, 41, 2), (2284,), (5000,) * 3, (1, 25000), (10**6,), (2000,) * 500],
@@ -142,9 +141,8 @@ def test_suggested_settings_fit(kind: str, channels: int, inputs: int, lengths: 
 
 
 def test_suggested_settings_have_reasons():
-    """All but a split that is the default."""
     choices = suggest_settings(Recording((np.zeros((5000, 1)),)).extent(), KINDS["noisy"])
-    assert [name for name, choice in choices.items() if not choice.reason] == ["split.train"]
+    assert [name for name, choice in choices.items() if not choice.reason] == []
 
 
 def test_automatic_stages_suit_the_series():

@@ -9,28 +9,45 @@ from typing import Annotated
 import typer
 
 from sinernn.cli.output import print_line, print_prose
-from sinernn.errors import UsageError
+from sinernn.errors import UsageError, command_line
 
 SCHEMA = "sinernn.schema.json"
 """Copy of the JSON Schema next to a config, which editors find on any machine."""
 
 
 def init_command(
-    name: Annotated[str, typer.Argument(help="Name of a shipped config.")] = "default",
+    source: Annotated[
+        str, typer.Argument(help="Name of a shipped config, or a data file.", metavar="NAME|FILE")
+    ] = "default",
     to: Annotated[Path | None, typer.Option(help="File to write; default: NAME.yaml here.")] = None,
+    inputs: Annotated[
+        str, typer.Option(help="Columns to read and not to predict, as in valve,load.")
+    ] = "",
 ) -> None:
-    """Write a shipped config to start from, and its JSON Schema for editors.
+    """Write a config to start from: a shipped one, or one that suits a data file.
 
-    Example: sinernn init tutorial
+    Example: sinernn init sensor.csv
     """
     from sinernn.config.load import shipped_configs
+    from sinernn.config.template import make_template
 
-    shipped = shipped_configs()
-    if name not in shipped:
-        raise UsageError(f"{name}: not a shipped config; choose one of {', '.join(shipped)}")
-    target = to or Path(f"{name}.yaml")
-    schema, packaged = target.parent / SCHEMA, shipped[name].with_name("schema.json").read_bytes()
-    text = shipped[name].read_bytes().replace(b"$schema=schema.json", f"$schema={SCHEMA}".encode())
+    shipped, data, findings = shipped_configs(), Path(source), list[str]()
+    target = to or Path(f"{data.stem}.yaml")
+    packaged = shipped["default"].with_name("schema.json").read_bytes()
+    if source in shipped:
+        if inputs:
+            raise UsageError(f"--inputs: applies to data files, not to the shipped {source}")
+        text = shipped[source].read_bytes()
+        text = text.replace(b"$schema=schema.json", f"$schema={SCHEMA}".encode())
+    elif data.exists():
+        columns = tuple(name.strip() for name in inputs.split(",") if name.strip())
+        template = make_template(data.absolute(), target.absolute(), inputs=columns, schema=SCHEMA)
+        text, findings = template.text.encode(), template.findings
+    else:
+        what = "no such file" if data.suffix else "not a shipped config"
+        message = f"{what}; choose one of {', '.join(shipped)}, or a data file such as sensor.csv"
+        raise UsageError(f"{source}: {message}")
+    schema = target.parent / SCHEMA
     files = [(target, text), (schema, packaged)]
     try:
         found = schema.read_bytes() if schema.exists() else None
@@ -41,12 +58,16 @@ def init_command(
     except OSError as error:
         place = error.filename or target.parent  # a full disk has no file name
         raise UsageError(f"{place}: cannot be written: {error.strerror}") from error
+    for line in findings:
+        print_prose(line)
     print_line(target)
     if found is None:
         print_line(schema)
     elif found.split() != packaged.split():  # line ends may differ
         remark = "kept, but it differs from this version's; replace it with: sinernn config schema"
         print_prose(f"{schema}: {remark} > {shlex.quote(str(schema))}", err=True)
+    if findings:
+        print_prose(f"next: {command_line('train', target)}")
 
 
 def _write_new(files: Sequence[tuple[Path, bytes]]) -> None:

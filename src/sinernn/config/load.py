@@ -18,6 +18,7 @@ from sinernn.config.overrides import apply_overrides, parse_overrides
 from sinernn.config.places import Document, Places
 from sinernn.config.sections import REMOVED, Config
 from sinernn.config.yaml import dump_yaml, read_yaml
+from sinernn.data.files import ARRAYS, TEXT
 from sinernn.errors import (
     MAX_PROBLEMS,
     ConfigError,
@@ -25,6 +26,7 @@ from sinernn.errors import (
     Place,
     Problem,
     collect_problems,
+    command_line,
     printable,
 )
 
@@ -104,6 +106,11 @@ def _read(source: Path | str | Mapping[str, Any]) -> Document:
         places = Places(Place("config"))
         return Document(_plain(source, (), places), places)
     path = Path(source)
+    if path.suffix.lower() in (*TEXT, *ARRAYS):
+        message = (
+            f"is a data file, not a config; write one for it with: {command_line('init', path)}"
+        )
+        raise ConfigError([Problem(Place(str(path)), (), message)])
     try:
         document = read_yaml(path)
     except ConfigError as error:

@@ -1,5 +1,6 @@
 """Choose settings that suit a series, each with its reason."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import Any
@@ -21,7 +22,12 @@ class Choice:
     """A setting's value, and why."""
 
     value: Any
-    reason: str = ""
+    reason: str = ""  # none if the value says it
+
+
+def fractions(lengths: Sequence[int]) -> tuple[float, float]:
+    """Return the parts of a series to train on and to choose on."""
+    return (0.6, 0.2) if max(lengths) < SHORT else (0.7, 0.15)
 
 
 def suggest_settings(extent: Extent, survey: Survey) -> dict[str, Choice]:
@@ -31,14 +37,14 @@ def suggest_settings(extent: Extent, survey: Survey) -> dict[str, Choice]:
         extent: The series; its longest segment has at least `FEWEST` samples.
         survey: What it is like.
     """
-    is_short, kind, cycle = max(extent.lengths) < SHORT, survey.kind, survey.cycle
-    train, validation = (0.6, 0.2) if is_short else (0.7, 0.15)
+    kind, cycle = survey.kind, survey.cycle
+    train, validation = fractions(extent.lengths)
     parts = split_by_time(extent.lengths, train=train, validation=validation)
     trained = [len(part) for part in parts.train]
     room = min(max(map(len, part)) for part in (parts.validation, parts.test))
     warmup = min(max(2, round(cycle * (10 if kind == "irregular" else 2))), 500, room // 2)
     cycles = 65 if kind == "regular" and survey.noise < 1e-4 else 1 if kind == "noisy" else 2
-    horizon = min(max(1, round(cycles * cycle)), 2000, room - warmup)
+    horizon = min(max(1, round(cycles * cycle)), 2000, max(1, (room - warmup) * 2 // 3))
     fitting = [
         sum(count_origins(part, warmup=warmup, horizon=horizon))
         for part in (parts.validation, parts.test)
@@ -59,7 +65,10 @@ def suggest_settings(extent: Extent, survey: Survey) -> dict[str, Choice]:
             "oscillation",
         ),
         "split.train": Choice(
-            train, "a short series: more is left to choose and to test on" if is_short else ""
+            train,
+            "of each segment"
+            if train == 0.7
+            else "a short series: more is left to choose and test",
         ),
         "split.validation": Choice(validation, "the rest is the test part"),
         "model.cell": Choice("rnn_tanh", "refine needs few iterations with it; try gru, too"),
