@@ -4,7 +4,7 @@ With `experiment`, the only place that unpacks a config.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,12 @@ from sinernn import compilation, engines
 from sinernn.arrays import Float, Int
 from sinernn.config import Config, check, load_config
 from sinernn.config.overrides import add_to_name
+from sinernn.data.files import File
 from sinernn.data.series import Series
+from sinernn.data.tables import shown
 from sinernn.data.windows import Origins, Scale, count_origins, spread, spread_origins
 from sinernn.engines import Engine
-from sinernn.errors import RunFileError, UsageError
+from sinernn.errors import ConfigError, RunFileError, UsageError
 from sinernn.evaluation.baselines import History, forecast_baselines
 from sinernn.evaluation.climate import compare_climates
 from sinernn.evaluation.dynamics import follow
@@ -28,6 +30,7 @@ from sinernn.evaluation.results import ForecastOrigin, Scores
 from sinernn.evaluation.scores import advise, score
 from sinernn.model.linearization import StateMap
 from sinernn.model.network import Hidden, Network, Theta, TrainState
+from sinernn.preparation import require_data
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
 from sinernn.runs.directory import open_run
@@ -217,6 +220,8 @@ def compute_evaluation(
     sections = EVALUATED if data is None else (*EVALUATED, "split")
     _require_evaluated(overrides, sections)
     config = load_config(data or run.config_path, overrides)
+    if data is None:
+        overrides = _without_moved_data(run, config, overrides)
     check(config, training=False)
     changed = add_to_name(config.name if data else "", overrides, config.flat())
     name = safe_name(changed) if changed and name is None else name
@@ -240,7 +245,8 @@ def compute_evaluation(
     own, own_series = config, series
     if overrides or data:
         own = load_config(run.config_path)
-        own_series = own.signal.read()
+        with suppress(ConfigError):  # its data file is elsewhere: hints then see the other series
+            own_series = own.signal.read()
     network = checkpoint.network
     scores = Scores(
         run=own.name,
@@ -356,6 +362,34 @@ def _setting(run: Run, config: Config, series: Series) -> Setting:
         largest=max(float(np.abs(part).max()) for part in training if len(part)),
         losses=losses,
     )
+
+
+def _without_moved_data(run: Run, config: Config, overrides: Sequence[str]) -> list[str]:
+    """Return overrides that change what is evaluated; a new path of the same data file does not.
+
+    Raises:
+        UsageError: The data file is missing or has changed; or another one has other columns.
+    """
+    others = [text for text in overrides if text.partition("=")[0].strip() != "signal.path"]
+    recorded = run.read_facts().data
+    if recorded is None or not isinstance(config.signal, File):
+        return list(overrides)
+    try:
+        require_data(run, config, "eval")
+    except UsageError:
+        if len(others) == len(overrides) or not config.signal.file.is_file():
+            raise
+        extent = config.signal.extent()
+        found = tuple(channel.name for channel in (*extent.outputs, *extent.inputs))
+        if found != recorded.columns:
+            message = (
+                f"{shown(config.signal.file)}: has the columns {', '.join(found)}, and the network "
+                f"of {run.path} reads {', '.join(recorded.columns)}; describe the file in a config "
+                "of its own, and use --data"
+            )
+            raise UsageError(message) from None
+        return list(overrides)
+    return others
 
 
 def _require_evaluated(overrides: Sequence[str], sections: Sequence[str]) -> None:

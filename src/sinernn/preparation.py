@@ -6,8 +6,10 @@ from functools import partial
 import numpy as np
 
 from sinernn.config import Config, check
+from sinernn.data.files import File
 from sinernn.data.series import Series
 from sinernn.data.survey import survey_series
+from sinernn.data.tables import shown
 from sinernn.data.windows import (
     Parts,
     Planner,
@@ -18,10 +20,12 @@ from sinernn.data.windows import (
     random_planner,
 )
 from sinernn.engines import Objective
-from sinernn.errors import ConfigError
+from sinernn.errors import ConfigError, UsageError, command_line
 from sinernn.evaluation.climate import STRETCH, has_climate
 from sinernn.model.network import Network
 from sinernn.refine.stages import suit_stages
+from sinernn.runs import Run
+from sinernn.runs.facts import DataFacts
 from sinernn.schema import Conflict
 
 
@@ -107,6 +111,49 @@ def with_stages(config: Config) -> Config:
     return config
 
 
+def data_facts(config: Config) -> DataFacts | None:
+    """Return the facts of a config's data file; None for a generated signal."""
+    if not isinstance(config.signal, File):
+        return None
+    (sha256, size), extent = config.signal.fingerprint(), config.signal.extent()
+    names = tuple(channel.name for channel in (*extent.outputs, *extent.inputs))
+    return DataFacts(sha256=sha256, bytes=size, rows=config.signal.rows(), columns=names)
+
+
+def with_data_path(config: Config, path: str) -> Config:
+    """Return a config of a data file with another path."""
+    return config.model_copy(update={"signal": config.signal.model_copy(update={"path": path})})
+
+
+def require_data(run: Run, config: Config, command: str) -> None:
+    """Check that the config's data file is the one that a run was trained on, wherever it is.
+
+    Args:
+        run: The run.
+        config: Its config, perhaps with another path.
+        command: Name of the command that takes `signal.path=FILE`.
+
+    Raises:
+        UsageError: The file is missing or has changed.
+    """
+    recorded = run.read_facts().data
+    if recorded is None or not isinstance(config.signal, File):
+        return
+    way_out = f"{command_line(command, run.path)} signal.path=FILE"
+    name = f"{shown(config.signal.file)}: the data of {run.path}"
+    try:
+        sha256, size = config.signal.fingerprint()
+    except OSError as error:
+        why = f"cannot be read: {error.strerror or error}; put the file back"
+        raise UsageError(f"{name} {why}, or point to it with: {way_out}") from error
+    if sha256 != recorded.sha256:
+        found = f"SHA-256 {sha256[:12]}..., not {recorded.sha256[:12]}..."
+        if size != recorded.bytes:
+            found = f"{size} bytes, not {recorded.bytes} in {recorded.rows} rows"
+        why = f"has changed since it was trained ({found}); restore the file"
+        raise UsageError(f"{name} {why}, or point to a copy with: {way_out}")
+
+
 def _require_climate(config: Config, series: Series, parts: Parts) -> None:
     """Check that the validation part has statistics that `refine.climate_steps` can compare."""
     if config.refine is None or config.refine.climate_steps is None:
@@ -115,7 +162,7 @@ def _require_climate(config: Config, series: Series, parts: Parts) -> None:
         message = (
             f"the validation part has no statistics to compare free runs with: it needs {STRETCH} "
             "samples in a row, and a standard deviation that hardly varies from one such stretch "
-            "to the next; increase split.validation or signal.length, or use null"
+            "to the next; increase split.validation, use a longer series, or use null"
         )
         settings = ("refine.climate_steps", "split.validation", "signal.length")
         raise ConfigError([config.problem(Conflict(settings, message))])

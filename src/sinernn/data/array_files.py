@@ -1,5 +1,6 @@
 """Read files of arrays: npy, npz, WAV and Parquet. No object in them is ever unpickled."""
 
+import glob
 import struct
 import zipfile
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -7,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +52,9 @@ class ArrayReader:
             raise problems.error(f"its arrays have different lengths: {printable(sizes, 200)}")
         self.names = list(columns)
         self.numeric = [name for name, column in columns.items() if column.kind in "biuf"]
+        if not self.numeric:
+            kind = next(iter(columns.values())).kind
+            raise problems.error(f"contains {KINDS.get(kind, 'no numbers; save some')}")
         self.rows, self.time_step = counts.pop(), time_step
         self._columns, self._problems = columns, problems
 
@@ -146,15 +150,13 @@ def read_npz(path: Path, problems: DataProblems, array: str | None) -> ArrayRead
         for name, (dtype, shape) in found.items()
         if len(shape) == 1
     }
-    if not columns:
+    if found and not columns:
         names = printable(", ".join(found), 200)
         raise problems.error(f"contains several arrays; set signal.array to one of: {names}")
     return ArrayReader(problems, columns)
 
 
-def _npy_header(
-    file: IO[bytes], problems: DataProblems
-) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+def _npy_header(file: Any, problems: DataProblems) -> tuple[np.dtype[Any], tuple[int, ...], int]:
     """Read the header of an array: its type and shape, and where its values begin."""
     version = np.lib.format.read_magic(file)
     reading = {(1, 0): np.lib.format.read_array_header_1_0}
@@ -188,6 +190,51 @@ def _columns_of(
 
     names = column_names(count)
     return {name: _Column(dtype.kind, rows, column(at)) for at, name in enumerate(names)}
+
+
+def read_parquet(path: Path, problems: DataProblems, _array: str | None) -> ArrayReader:
+    """Open a table, by duckdb: the smallest package that reads it, and the fastest to import."""
+    try:
+        import duckdb
+    except ImportError as error:
+        how = "pip install 'sinernn[parquet]'"
+        raise problems.error(f"Parquet files need an extra; install it with: {how}") from error
+    # Nothing is fetched or loaded beside the file; a path is not a pattern.
+    settings = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    database = duckdb.connect(config={**settings, "threads": 1})
+    place, source = [glob.escape(str(path))], "read_parquet(?, hive_partitioning=false)"
+
+    def query(text: str) -> Any:
+        try:
+            return database.execute(text, place)
+        except duckdb.Error as error:
+            why = printable(str(error).partition("\n")[0], 200)
+            raise problems.error(f"is damaged: {why}") from error
+
+    def column(name: str) -> Callable[[], np.ndarray]:
+        quoted = '"' + name.replace('"', '""') + '"'
+
+        def load() -> np.ndarray:
+            values = query(f"SELECT {quoted} AS value FROM {source}").fetchnumpy()["value"]
+            if kinds[name] == "f":
+                return np.ma.filled(values.astype(float), np.nan)
+            return np.ma.filled(values, np.datetime64("NaT") if kinds[name] == "M" else "")
+
+        return load
+
+    rows = query(f"SELECT count(*) FROM {source}").fetchone()[0]
+    described = query(f"DESCRIBE SELECT * FROM {source}").fetchall()
+    kinds = {name: _kind_in_parquet(kind) for name, kind, *_ in described}
+    return ArrayReader(problems, {name: _Column(kinds[name], rows, column(name)) for name in kinds})
+
+
+def _kind_in_parquet(kind: str) -> str:
+    """Return numpy's kind of one of duckdb's types."""
+    if kind.startswith(("TIMESTAMP", "DATE")):
+        return "M"
+    if kind.endswith("INT") or kind.endswith("INTEGER") or kind in ("DOUBLE", "FLOAT", "BOOLEAN"):
+        return "f"
+    return "f" if kind.startswith("DECIMAL") else "U" if kind == "VARCHAR" else "O"
 
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE  # formats of samples

@@ -4,13 +4,14 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from hashlib import file_digest
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
-from sinernn.data.array_files import ArrayReader, read_npy, read_npz, read_wav
+from sinernn.data.array_files import ArrayReader, read_npy, read_npz, read_parquet, read_wav
 from sinernn.data.recordings import (
     MAX_RECORDINGS,
     Recording,
@@ -46,6 +47,7 @@ ARRAYS: dict[str, Callable[[Path, DataProblems, str | None], ArrayReader]] = {
     ".npy": read_npy,
     ".npz": read_npz,
     ".wav": read_wav,
+    ".parquet": read_parquet,
 }
 """How to open a file of arrays, by the end of its name."""
 
@@ -68,7 +70,7 @@ class Downsample(Section):
 
 
 class File(Section):
-    """A series from a file: CSV, npy, npz or WAV.
+    """A series from a file: CSV, npy, npz, WAV or Parquet.
 
     Example:
         >>> import numpy as np
@@ -81,8 +83,8 @@ class File(Section):
     """Kind of signal."""
 
     path: Annotated[str, Field(max_length=4000)] = ""
-    """The data file, relative to the config's file; its name ends in .csv, .tsv, .txt, .npy, .npz
-    or .wav."""
+    """The data file, relative to the config's file; its name ends in .csv, .tsv, .txt, .npy, .npz,
+    .wav or .parquet."""
 
     array: str | None = None
     """The array of an npz file that contains the columns; null: each of its arrays is one."""
@@ -184,6 +186,22 @@ class File(Section):
             raise ConfigError(
                 [Problem(*place, each.message) for place, each in zip(places, wrong, strict=True)]
             )
+        return self._content()[0]
+
+    def rows(self) -> int:
+        """Return how many rows of data the file has, which reads it as `read` does."""
+        return self._content()[1]
+
+    def fingerprint(self) -> tuple[str, int]:
+        """Return the SHA-256 of the file, and its size in bytes.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        with self.file.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest(), self.file.stat().st_size
+
+    def _content(self) -> tuple[Series, int]:
         status = self.file.stat()
         return _read_once(self.model_dump_json(), status.st_size, status.st_mtime_ns)
 
@@ -217,7 +235,9 @@ class File(Section):
         if suffix not in TEXT:
             for name in ("delimiter", "decimal", "header"):
                 if getattr(self, name) != type(self).model_fields[name].default:
-                    yield Conflict((name, "path"), f"applies to text files, not to {suffix}")
+                    yield Conflict(
+                        (name, "path"), f"applies to text files, not to {suffix}; remove it"
+                    )
         if suffix != ".npz" and self.array is not None:
             yield Conflict(("array", "path"), f"applies to npz files, not to {suffix}; use null")
         if self.delimiter == self.decimal == "comma":
@@ -263,8 +283,8 @@ class File(Section):
 
 
 @lru_cache(maxsize=2)  # a run's own series, and another one to evaluate on
-def _read_once(settings: str, _size: int, _mtime_ns: int) -> Series:
-    """Read a series; the arguments identify the content of its file."""
+def _read_once(settings: str, _size: int, _mtime_ns: int) -> tuple[Series, int]:
+    """Read a series and the rows of its file, whose content the arguments identify."""
     file = File.model_validate_json(settings)
     problems, reader = DataProblems(file.file), file.open()
     outputs, inputs = file.roles(reader)
@@ -274,7 +294,7 @@ def _read_once(settings: str, _size: int, _mtime_ns: int) -> Series:
     segments = [file.segment_column] if file.segment_column else []
     table = reader.read(numbers, [*(timed if has_dates else []), *segments])
     if len(table.rows) < 2:
-        raise problems.error(f"has {len(table.rows)} rows of data, a series needs at least 2")
+        raise problems.error(f"has fewer than 2 rows of data, got {len(table.rows)}")
     values = np.stack([table.columns[name] for name in names], axis=1)
     bounds = recording_bounds(table, file.segment_column, problems)
     times = _times(file, table, bounds, problems)
@@ -283,20 +303,21 @@ def _read_once(settings: str, _size: int, _mtime_ns: int) -> Series:
     step = file.time_step or reader.time_step or (find_step(times, bounds) if times else 1.0)
     counts: list[np.ndarray] = [np.arange(each.stop - each.start) for each in bounds]
     positions = np.concatenate(counts)
-    if times is not None and file.time_column is not None and step is not None:
+    if times is not None and file.time_column is not None:
         is_given = file.time_step is not None
         where = (bounds, table.rows, file.time_column, problems)
         positions = place_rows(times, *where, step=step, is_given=is_given)
+        problems.raise_found()
         check_gaps(positions, bounds, table, file.time_column, file.gaps, problems)
         if not is_given:
-            step = exact_step(times, positions, bounds)
+            step = exact_step(times, positions, bounds) or step
     problems.raise_found()
     recordings = cut_recordings(
         times,
         values,
         positions,
         bounds,
-        step=step or 1.0,
+        step=step,
         split_at_gaps=file.gaps == "split",
         split_at_missing=file.missing == "split",
     )
@@ -305,19 +326,16 @@ def _read_once(settings: str, _size: int, _mtime_ns: int) -> Series:
         factor, method = file.downsample.factor, file.downsample.method
         recordings = [downsample(recording, factor, method) for recording in recordings]
     own_unit = "s" if reader.time_step else times.unit if times else ""
-    return _joined(
-        [recording for recording in recordings if len(recording.time)],
-        Extent(
-            lengths=(),
-            time_step=(step or 1.0) * factor,
-            outputs=tuple(Channel(name, file.units.get(name, "")) for name in outputs),
-            inputs=tuple(Channel(name, file.units.get(name, "")) for name in inputs),
-            time_unit=file.time_unit or own_unit,
-            start=times.start if times else None,
-        ),
-        file.period,
-        problems,
+    known = Extent(
+        lengths=(),
+        time_step=step * factor,
+        outputs=tuple(Channel(name, file.units.get(name, "")) for name in outputs),
+        inputs=tuple(Channel(name, file.units.get(name, "")) for name in inputs),
+        time_unit=file.time_unit or own_unit,
+        start=times.start if times else None,
     )
+    recordings = [recording for recording in recordings if len(recording.time)]
+    return _joined(recordings, known, file.period, problems), len(table.rows)
 
 
 def _joined(

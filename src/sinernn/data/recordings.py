@@ -66,9 +66,9 @@ def check_values(
             more = f" (the first of {len(missing)} such cells)" if len(missing) > 1 else ""
             message = f"is missing{more}; set signal.missing to split or interpolate"
             problems.add(message, row=table.rows[missing[0]], column=name)
-        elif len(known) and np.ptp(known) == 0:
-            message = f"is constant ({known[0]:g}); leave it out of signal.columns"
-            problems.add(message.replace("columns", "columns and signal.inputs"), column=name)
+        elif len(known) + len(missing) == len(column) and np.ptp(known) == 0:
+            message = f"is constant ({known[0]:g}); leave it out of signal.columns or signal.inputs"
+            problems.add(message, column=name)
     problems.raise_found()
 
 

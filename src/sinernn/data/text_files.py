@@ -159,8 +159,7 @@ class CsvReader:
                 continue
             cells = self._cells(line)
             if len(cells) != len(self.names):
-                expected = f"{len(self.names)} as in the first row"
-                message = f"must have {expected}, got {len(cells)} cells"
+                message = f"must have {len(self.names)} cells like the first row, got {len(cells)}"
                 self._problems.add(message, row=row)
                 continue
             rows.append(row)

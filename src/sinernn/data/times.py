@@ -79,17 +79,22 @@ def times_of_dates(dates: np.ndarray, bounds: Sequence[slice]) -> Times:
         is_yearly = not (steps % 12).any()
         return Times(counted / (12 if is_yearly else 1), "year" if is_yearly else "month", start)
     passed = (dates - dates[0]).astype(np.int64)
-    steps = np.concatenate([np.diff(passed[rows]) for rows in bounds])
-    step = abs(int(np.median(steps))) if len(steps) else 0
+    step = int(_usual_step(passed, bounds) or 0)
     fitting = (name for name, seconds in SECONDS.items() if step and step % (seconds * 10**6) == 0)
     unit = next(fitting, "s")
     return Times(passed / (SECONDS[unit] * 1e6), unit, start)
 
 
-def find_step(times: Times, bounds: Sequence[slice]) -> float | None:
-    """Return the spacing of most rows; None if no recording has two."""
-    steps = np.concatenate([np.diff(times.values[rows]) for rows in bounds])
-    return float(np.median(steps)) if len(steps) else None
+def find_step(times: Times, bounds: Sequence[slice]) -> float:
+    """Return the spacing of most rows; 1 if no recording has two in order."""
+    return _usual_step(times.values, bounds) or 1.0
+
+
+def _usual_step(values: np.ndarray, bounds: Sequence[slice]) -> float | None:
+    """Return the median step, of the middle two the shorter: the longer may be a gap."""
+    steps = np.concatenate([np.diff(values[rows]) for rows in bounds])
+    forward = np.sort(steps[steps > 0])
+    return float(forward[(len(forward) - 1) // 2]) if len(forward) else None
 
 
 def place_rows(
@@ -137,10 +142,13 @@ def place_rows(
         at, steps = uneven[0], len(values) - len(bounds)
         unit = f" {times.unit}" if times.unit else ""
         found = values[at] - values[at - 1]
+        advice = (
+            "" if times.unit or is_given else ", or set signal.time_step to allow a jitter of 10 %"
+        )
         message = (
             f"uneven step: {found:g}{unit} after the row before, and {step:g}{unit} in most rows; "
-            f"{len(uneven)} of {steps} steps ({100 * len(uneven) / steps:.2g} %) differ; resample "
-            "the series to even steps"
+            f"{len(uneven)} of {steps} steps ({100 * len(uneven) / steps:.3g} %) differ; resample "
+            f"the series to even steps{advice}"
         )
         problems.add(message, row=rows[at], column=column)
     return positions
