@@ -202,8 +202,6 @@ def test_a_config_that_is_not_there(sinernn, here: Path):
          "or a data file such as sensor.csv\n"),
         (["init", "no.csv"], 2, "no.csv: no such file; choose one of default, "),
         (["init", "default", "--inputs", "a"], 2, "--inputs: applies to data files, not to the shipped default\n"),
-        (["train", "sensor.csv"], 2,
-         "sensor.csv: is a data file, not a config; write one for it with: sinernn init sensor.csv\n"),
         (["config", "validate", TINY, "no.yaml"], 2, "no.yaml: no such file"),
     ],
 )  # fmt: skip

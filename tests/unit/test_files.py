@@ -1,5 +1,6 @@
 """Series from files: what is read, and the place and wording of every message."""
 
+import os
 import struct
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from sinernn.config import check, load_config
+from sinernn.data import text_files
 from sinernn.data.files import File
 from sinernn.errors import ConfigError
 
@@ -250,3 +252,22 @@ def test_problems_of_columns_have_their_place(here: Path):
     assert str(caught.value) == (
         "a.yaml:1:43: signal.inputs: a.csv has no column 'valv'; did you mean valve?"
     )
+
+
+def test_data_file_for_a_config(here: Path):
+    csv("x", "1", path="my data.csv")
+    with pytest.raises(ConfigError) as caught:
+        load_config("my data.csv")
+    assert str(caught.value) == (
+        "my data.csv: is a data file; write a config for it with: sinernn init 'my data.csv'"
+    )
+
+
+def test_reading_is_bounded_by_the_blocks(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """Blocks of any size give the same series: lines and delimiters may fall across them."""
+    csv("a;b", *(f"{at},5;{-at}" for at in range(300)), "", "7,25;8")
+    whole = samples(decimal="comma")
+    monkeypatch.setattr(text_files, "BLOCK", 17)
+    os.utime("a.csv", (0, 0))  # else what was read already is returned
+    assert samples(decimal="comma") == whole
+    assert len(whole) == 301

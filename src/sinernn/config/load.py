@@ -106,10 +106,8 @@ def _read(source: Path | str | Mapping[str, Any]) -> Document:
         places = Places(Place("config"))
         return Document(_plain(source, (), places), places)
     path = Path(source)
-    if path.suffix.lower() in (*TEXT, *ARRAYS):
-        message = (
-            f"is a data file, not a config; write one for it with: {command_line('init', path)}"
-        )
+    if path.suffix.lower() in (*TEXT, *ARRAYS) and path.is_file():
+        message = f"is a data file; write a config for it with: {command_line('init', path)}"
         raise ConfigError([Problem(Place(str(path)), (), message)])
     try:
         document = read_yaml(path)

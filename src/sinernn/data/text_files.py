@@ -95,7 +95,10 @@ class CsvReader:
         count, rest = 0, b""
         with self._path.open("rb") as file:
             while True:
-                data = file.read(BLOCK)
+                try:
+                    data = file.read(BLOCK)
+                except OSError as error:
+                    raise self._problems.error(f"cannot be read: {error.strerror}") from error
                 if not rest and not count:
                     data = self._without_mark(data)
                 data = rest + data
