@@ -28,7 +28,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from sinernn import evaluating, experiment
+from sinernn import evaluating, experiment, forecasting
 from sinernn.config import Config, load_config
 from sinernn.data.windows import Scale, fit_scale
 from sinernn.observers import Observer
@@ -74,7 +74,7 @@ def prepare(config: Config, *, relative: bool) -> Task:
     observed, clean = scale.apply(series.observed)[:, 0], scale.apply(series.clean)[:, 0]
 
     def stretches(part: str, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        _, rows = evaluating.place_origins(config, series, part)
+        _, rows = forecasting.place_origins(config, series, part)
         return observed[rows][:, : settings.warmup], truth[rows][:, settings.warmup :]
 
     return Task(

@@ -7,6 +7,8 @@ Example:
     >>> scores = sinernn.evaluate(summary.run, ["evaluation.horizon=40"])
     >>> scores.closed_loop_rmse[-1].horizon
     40
+    >>> sinernn.predict(summary.run, steps=3).values.shape
+    (3, 1)
     >>> [path.name for path in sinernn.plot("latest", names=["loss"])]
     ['loss.png']
     >>> sinernn.resume("latest", figures=False).facts.status
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from sinernn.config import load_config
     from sinernn.config.sections import Config, Evaluation, Limits, Model, Split, Training, Windows
+    from sinernn.data.files import File
     from sinernn.data.series import Series
     from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines
     from sinernn.errors import (
@@ -36,9 +39,11 @@ if TYPE_CHECKING:
         UsageError,
     )
     from sinernn.evaluating import evaluate
+    from sinernn.evaluation.predictions import Prediction
     from sinernn.experiment import resume, train
     from sinernn.observers import Observer
     from sinernn.plot_run import plot
+    from sinernn.predicting import predict
     from sinernn.refine.stages import Refine
     from sinernn.runs import Run
     from sinernn.verification import verify
@@ -65,6 +70,7 @@ _MODULES = {
         ),
         "sinernn.errors",
     ),
+    "File": "sinernn.data.files",
     "Observer": "sinernn.observers",
     "Refine": "sinernn.refine.stages",
     "Series": "sinernn.data.series",
@@ -74,14 +80,16 @@ _MODULES = {
     "resume": "sinernn.experiment",
     "evaluate": "sinernn.evaluating",
     "plot": "sinernn.plot_run",
+    "predict": "sinernn.predicting",
+    "Prediction": "sinernn.evaluation.predictions",
     "verify": "sinernn.verification",
 }
 __all__ = [
-    "Config", "ConfigError", "DeviceError", "Evaluation", "InterruptedRunError", "Limits",
-    "MackeyGlass", "Model", "Observer", "Refine", "Run", "RunBusyError", "RunFileError",
-    "RunNotFoundError", "Series", "Sine", "SinernnError", "Split", "SumOfSines", "Training",
-    "TrainingDivergedError", "UsageError", "Windows", "__version__", "evaluate", "load_config",
-    "plot", "resume", "train", "verify",
+    "Config", "ConfigError", "DeviceError", "Evaluation", "File", "InterruptedRunError", "Limits",
+    "MackeyGlass", "Model", "Observer", "Prediction", "Refine", "Run", "RunBusyError",
+    "RunFileError", "RunNotFoundError", "Series", "Sine", "SinernnError", "Split", "SumOfSines",
+    "Training", "TrainingDivergedError", "UsageError", "Windows", "__version__", "evaluate",
+    "load_config", "plot", "predict", "resume", "train", "verify",
 ]  # fmt: skip
 
 

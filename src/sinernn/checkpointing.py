@@ -58,7 +58,7 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
     Args:
         run: The run.
         facts: Content of its run.json.
-        overrides: `training.steps=N`, and limits.
+        overrides: `training.steps=N`, limits, and the new path of a data file.
 
     Raises:
         UsageError: The run has diverged, or an override would make it a different run.
@@ -91,7 +91,8 @@ def _why_different(recorded: Config, wanted: Config) -> str | None:
     """Return why a run cannot continue with the wanted config; None if it can."""
     then, now = recorded.flat(), wanted.flat()
     changed = [key for key in {**then, **now} if then.get(key) != now.get(key)]
-    changed = [key for key in changed if not key.startswith("limits.")]
+    # The data file may be elsewhere: `require_data` compares its content.
+    changed = [key for key in changed if not key.startswith("limits.") and key != "signal.path"]
     if not changed:
         return None
     if changed != ["training.steps"]:

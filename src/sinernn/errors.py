@@ -4,7 +4,10 @@ import shlex
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
+
+MAX_PROBLEMS = 50  # in one error
 
 KeyPath = tuple[str | int, ...]
 """Keys and list positions from the top of a config down to a value."""
@@ -12,7 +15,7 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Where something is written: a file's line and column (both from 1), or an override."""
+    """Where something is written: a file's line and column (from 1), or an override."""
 
     source: str
     line: int | None = None
@@ -22,7 +25,7 @@ class Place:
 
     def __str__(self) -> str:
         source = printable(self.source, 300)
-        return source if self.line is None else f"{source}:{self.line}:{self.column}"
+        return ":".join(str(part) for part in (source, self.line, self.column) if part is not None)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,14 @@ def printable(text: str, limit: int) -> str:
         for char in text[: limit + 1]
     )
     return harmless if len(harmless) <= limit else harmless[: limit - 3] + "..."
+
+
+def nearest(word: str, known: Sequence[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the known word most similar to `word`, or one that it abbreviates, or None."""
+    word = word[:100].lower()
+    similar = get_close_matches(word, known, n=1, cutoff=cutoff)
+    longer = [each for each in known if len(word) > 2 and each.startswith(word)]
+    return next(iter([*similar, *longer]), None)
 
 
 def command_line(name: str, path: Path) -> str:

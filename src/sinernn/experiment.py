@@ -5,6 +5,7 @@ most other modules take plain numbers and arrays.
 """
 
 import sys
+import tempfile
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sinernn import compilation, engines, evaluating, plot_run, provenance
+from sinernn import compilation, engines, evaluating, forecasting, plot_run, provenance
 from sinernn.checkpointing import (
     Checkpointer,
     Position,
@@ -26,16 +27,18 @@ from sinernn.checkpointing import (
     resumed_config,
 )
 from sinernn.config import Config, load_config, to_yaml
+from sinernn.data.files import File
+from sinernn.data.frames import to_columns, to_npz
 from sinernn.engines import Engine, EngineChoice
 from sinernn.errors import InterruptedRunError, UsageError, command_line
 from sinernn.interrupts import Stopped, StopSignals
 from sinernn.observers import Observer, Observers, Summary
-from sinernn.preparation import Experiment, prepare
+from sinernn.preparation import Experiment, data_facts, prepare, require_data, with_data_path
 from sinernn.refine.records import RefineRecord
-from sinernn.runs import Run
+from sinernn.runs import DATA, Run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
 from sinernn.runs.directory import create_run, open_run
-from sinernn.runs.facts import Origin, Resumption, RunFacts
+from sinernn.runs.facts import DataFacts, Origin, Resumption, RunFacts
 from sinernn.runs.files import to_json
 from sinernn.training import Record, check_last_loss, learning_rates, run_updates
 
@@ -46,6 +49,7 @@ START = "start"
 def train(
     config: Config | Path | str | Mapping[str, Any],
     *,
+    data: Any = None,
     runs_dir: Path | str = "runs",
     start_from: Run | Path | str | Checkpoint | None = None,
     figures: bool = True,
@@ -56,6 +60,9 @@ def train(
 
     Args:
         config: The experiment, or what `load_config` reads one from.
+        data: A series to train on, of which the run keeps a copy: a numpy array, a mapping of
+            arrays, or a pandas or polars frame. `signal: {kind: file}` then describes it, without a
+            path.
         runs_dir: Folder in which the run directory is made.
         start_from: A run whose best weights to start from, or its checkpoint; default: random
             initial weights.
@@ -73,13 +80,18 @@ def train(
         'finished'
     """
     config = (config if isinstance(config, Config) else load_config(config)).named()
-    experiment = prepare(config)
+    copy = None if data is None else to_npz(to_columns(data))
+    with _data_file(config, copy) as config:
+        experiment = prepare(config)
+        config = experiment.config
+        recorded = data_facts(config)
     start, origin = _starting_checkpoint(experiment, start_from, runs_dir)
     choice = engines.choose(config.engine, config.device, experiment.network)
     engine = engines.build(choice, experiment.network, start.state, experiment.objective)
-    facts = _facts(experiment, choice, origin)
+    facts = _facts(experiment, choice, origin, recorded)
     files = {
-        "config.yaml": _resolved(config.model_copy(update=asdict(choice))),
+        **({} if copy is None else {DATA: copy}),
+        "config.yaml": _resolved(config.model_copy(update=asdict(choice)), copied=copy is not None),
         "run.json": to_json(facts.model_dump()).encode(),
     }
     if origin is not None:
@@ -111,7 +123,8 @@ def resume(
 
     Args:
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
-        overrides: `training.steps=N`, to train for more steps than the run's config has.
+        overrides: `training.steps=N`, to train for more steps than the run's config has;
+            `signal.path=FILE`, if its data file is elsewhere.
         runs_dir: Folder of the run directories.
         figures: See `train`.
         observers: See `train`; they receive no events of a finished run.
@@ -128,6 +141,7 @@ def resume(
     with StopSignals() as stop, run.held():
         facts = run.read_facts()
         config = resumed_config(run, facts, overrides)
+        require_data(run, config, "resume")
         experiment = prepare(config)
         start, _ = _starting_checkpoint(experiment, recorded_start(run, facts), runs_dir)
         position = find_position(experiment, run, start)
@@ -142,26 +156,56 @@ def resume(
                 "refine_iterations": state.refine.step if state.refine else 0,
             }
         )
+        copied = isinstance(config.signal, File) and config.signal.file == run.data_path
+        resolved = _resolved(config, copied=copied)
         if facts.status == "finished" and position.is_done(config):
+            if overrides:  # its data file is elsewhere
+                run.write("config.yaml", resolved)
             return _evaluate_and_draw(run, facts, config, stop, figures=figures)
         engine = engines.build(choice, experiment.network, state, experiment.objective)
         all_observers = Observers(observers)
         run.remove_evaluations()
         plot_run.erase(run)
-        run.write("config.yaml", _resolved(config))
+        run.write("config.yaml", resolved)
         facts = _note_resumption(facts, all_observers)
         run.write_facts(facts)
         checkpointer = Checkpointer(run, experiment, engine, position, facts)
         return _run_to_the_end(checkpointer, all_observers, stop, figures=figures)
 
 
-def _facts(experiment: Experiment, choice: EngineChoice, origin: Origin | None) -> RunFacts:
+@contextmanager
+def _data_file(config: Config, copy: bytes | None) -> Generator[Config]:
+    """Yield the config, with the path of a temporary file if it describes data that was passed.
+
+    Raises:
+        UsageError: It describes another series.
+    """
+    if copy is None:
+        yield config
+        return
+    signal = config.signal
+    if not isinstance(signal, File) or signal.path:
+        given = "a path" if isinstance(signal, File) else f"kind {signal.kind}"
+        raise UsageError(
+            f"data: the config's signal must be kind file without a path, got {given}; for example "
+            "load_config(..., ['signal.kind=file'])"
+        )
+    with tempfile.TemporaryDirectory(prefix="sinernn-") as folder:
+        path = Path(folder) / DATA
+        path.write_bytes(copy)
+        yield with_data_path(config, str(path))
+
+
+def _facts(
+    experiment: Experiment, choice: EngineChoice, origin: Origin | None, data: DataFacts | None
+) -> RunFacts:
     """Return the facts of a run before its first update."""
     return RunFacts(
         name=experiment.config.name,
         status="running",
         seed=experiment.config.seed,
         start=origin,
+        data=data,
         parameters=experiment.network.parameter_count,
         steps=experiment.config.training.steps,
         started=now(),
@@ -267,7 +311,7 @@ def _records(checkpointer: Checkpointer) -> Iterator[Record | RefineRecord]:
         engine,
         experiment.plan,
         config.training,
-        evaluate=lambda: evaluating.validation_rmse(config, series, scale, engine),
+        evaluate=lambda: forecasting.validation_rmse(config, series, scale, engine),
         losses=last.losses,
     )
     if config.refine is None:
@@ -283,8 +327,8 @@ def _records(checkpointer: Checkpointer) -> Iterator[Record | RefineRecord]:
         network=network,
         stages=config.refine.stages,
         seed=config.seed,
-        measure=evaluating.validation_measure(*selecting, origins=origins),
-        keeps_climate=evaluating.climate_check(*selecting, origins=origins, steps=steps),
+        measure=forecasting.validation_measure(*selecting, origins=origins),
+        keeps_climate=forecasting.climate_check(*selecting, origins=origins, steps=steps),
     )
 
 
@@ -334,6 +378,7 @@ def _interrupted(run: Run, place: str, stop: StopSignals) -> InterruptedRunError
     return InterruptedRunError(message, signal_number=stop.signal_number or 0)
 
 
-def _resolved(config: Config) -> bytes:
-    """Return the content of config.yaml."""
+def _resolved(config: Config, *, copied: bool) -> bytes:
+    """Return the content of config.yaml; a copy of the data is found next to it."""
+    config = with_data_path(config, DATA) if copied else config
     return ("# Resolved: training it again gives the same bits.\n" + to_yaml(config)).encode()

@@ -12,6 +12,7 @@ from sinernn.data.series import Channel
 from sinernn.errors import RunFileError, UsageError, command_line, printable
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.metrics import counted, rmse
+from sinernn.evaluation.predictions import Prediction
 from sinernn.evaluation.results import Scores
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
@@ -110,6 +111,29 @@ def plot(
     ]
 
 
+def draw_forecast(prediction: Prediction, title: str, format: str) -> bytes:
+    """Return the figure of a forecast beyond the end of a series.
+
+    Args:
+        prediction: The forecast.
+        title: Heading.
+        format: png, svg or pdf.
+
+    Raises:
+        UsageError: Matplotlib cannot be imported.
+    """
+    preload()
+    from sinernn import plotting
+
+    return plotting.render(
+        lambda: plotting.forecast_figure(prediction),
+        "the forecast",
+        format,
+        title=_plain(title, 400),
+        note=_plain("; ".join(prediction.notes), 600),
+    )
+
+
 _BOUNDS = {"width": (1, 20, "inches"), "height": (1, 20, "inches"), "dpi": (20, 600, "per inch")}
 """Sizes of a figure whose pixels fit into the memory of a laptop."""
 
@@ -142,7 +166,7 @@ def _settings(run: Run, config: Config | None) -> dict[str, Any]:
         config = load_config(run.config_path)
     if config is not None:
         found |= _units(config.signal.model_dump())
-        found["noise"] = config.signal.noise_std
+        found["noise"] = getattr(config.signal, "noise_std", 0.0)
         stages = config.refine.stages if config.refine else ()
         found["loops"] = tuple(stage.loop for stage in stages)
     return found

@@ -1,5 +1,6 @@
 """Build an experiment from a config: its series, windows and network."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -7,7 +8,10 @@ import numpy as np
 
 from sinernn.arrays import Float
 from sinernn.config import Config, check
+from sinernn.data.files import File
 from sinernn.data.series import Series
+from sinernn.data.survey import survey_series
+from sinernn.data.tables import shown
 from sinernn.data.windows import (
     Parts,
     Planner,
@@ -19,10 +23,13 @@ from sinernn.data.windows import (
     spread,
 )
 from sinernn.engines import Objective
-from sinernn.errors import ConfigError
+from sinernn.errors import ConfigError, UsageError, command_line
 from sinernn.evaluation.climate import STRETCH, has_climate
 from sinernn.evaluation.metrics import error_unit
 from sinernn.model.network import Network
+from sinernn.refine.stages import suit_stages
+from sinernn.runs import Run
+from sinernn.runs.facts import DataFacts
 from sinernn.schema import Conflict
 
 
@@ -46,7 +53,7 @@ def prepare(config: Config) -> Experiment:
         ConfigError: Settings contradict each other, or the training part is constant and cannot be
             normalized.
     """
-    check(config)
+    config = with_stages(config)
     series = config.signal.read()
     parts = config.split.parts(series.extent.lengths)
     training = np.concatenate(series.cut(series.observed, parts.train))
@@ -82,10 +89,111 @@ def prepare(config: Config) -> Experiment:
     )
 
 
+def with_stages(config: Config) -> Config:
+    """Check a config, and return it with stages that suit its series in place of `auto`.
+
+    Raises:
+        ConfigError: Settings contradict each other.
+    """
+    check(config)
+    if config.refine is None or config.refine.stages:
+        return config
+    series = config.signal.read()
+    parts = config.split.parts(series.extent.lengths)
+    training = series.cut(series.observed, parts.train)
+    stages = suit_stages(
+        survey_series(training, inputs=len(series.extent.inputs)),
+        config.network(series.extent),
+        [len(part) for part in parts.train],
+        warmup=config.evaluation.warmup,
+        horizon=config.evaluation.horizon,
+    )
+    refine = config.refine.model_copy(update={"stages": stages})
+    config = config.model_copy(update={"refine": refine})
+    check(config)  # their memory
+    return config
+
+
 def training_std(config: Config, series: Series) -> Float[np.ndarray, " output"]:
     """Return the standard deviation of each output in the training part, in signal units."""
     training = series.cut(series.observed, config.split.parts(series.extent.lengths).train)
     return spread(np.concatenate(training)[:, : len(series.extent.outputs)])
+
+
+def data_facts(config: Config) -> DataFacts | None:
+    """Return the facts of a config's data file; None for a generated signal."""
+    if not isinstance(config.signal, File):
+        return None
+    sha256, size = config.signal.fingerprint()
+    rows, columns = config.signal.rows(), _columns(config.signal)
+    return DataFacts(sha256=sha256, bytes=size, rows=rows, columns=columns)
+
+
+def with_data_path(config: Config, path: str) -> Config:
+    """Return a config of a data file with another path."""
+    return config.model_copy(update={"signal": config.signal.model_copy(update={"path": path})})
+
+
+def require_data(run: Run, config: Config, command: str) -> None:
+    """Check that the config's data file is the one that a run was trained on, wherever it is.
+
+    Args:
+        run: The run.
+        config: Its config, perhaps with another path.
+        command: Name of the command that takes `signal.path=FILE`.
+
+    Raises:
+        UsageError: The file is missing or has changed.
+    """
+    recorded = run.read_facts().data
+    if recorded is None or not isinstance(config.signal, File):
+        return
+    way_out = f"{command_line(command, run.path)} signal.path=FILE"
+    name = f"{shown(config.signal.file)}: the data of {run.path}"
+    try:
+        sha256, size = config.signal.fingerprint()
+    except OSError as error:
+        why = f"cannot be read: {error.strerror or error}; put the file back"
+        raise UsageError(f"{name} {why}, or point to it with: {way_out}") from error
+    if sha256 != recorded.sha256:
+        found = f"SHA-256 {sha256[:12]}..., not {recorded.sha256[:12]}..."
+        if size != recorded.bytes:
+            found = f"{size} bytes, not {recorded.bytes} in {recorded.rows} rows"
+        why = f"has changed since it was trained ({found}); restore the file"
+        raise UsageError(f"{name} {why}, or point to a copy with: {way_out}")
+
+
+def without_moved_data(run: Run, config: Config, overrides: Sequence[str]) -> list[str]:
+    """Return overrides that change what is evaluated; a new path of the same data file does not.
+
+    Raises:
+        UsageError: The data file is missing or has changed; or another one has other columns.
+    """
+    others = [text for text in overrides if text.partition("=")[0].strip() != "signal.path"]
+    recorded = run.read_facts().data
+    if recorded is None or not isinstance(config.signal, File):
+        return list(overrides)
+    try:
+        require_data(run, config, "eval")
+    except UsageError:
+        if len(others) == len(overrides) or not config.signal.file.is_file():
+            raise
+        found = _columns(config.signal)
+        if found != recorded.columns:
+            message = (
+                f"{shown(config.signal.file)}: has the columns {', '.join(found)}, and the network "
+                f"of {run.path} reads {', '.join(recorded.columns)}; describe the file in a config "
+                "of its own, and use --data"
+            )
+            raise UsageError(message) from None
+        return list(overrides)
+    return others
+
+
+def _columns(file: File) -> tuple[str, ...]:
+    """Return the columns that a network reads, inputs last."""
+    extent = file.extent()
+    return tuple(channel.name for channel in (*extent.outputs, *extent.inputs))
 
 
 def _require_climate(config: Config, series: Series, parts: Parts) -> None:
@@ -100,7 +208,7 @@ def _require_climate(config: Config, series: Series, parts: Parts) -> None:
         message = (
             f"the validation part has no statistics to compare free runs with: it needs {STRETCH} "
             "samples in a row, and a standard deviation that hardly varies from one such stretch "
-            "to the next; increase split.validation or signal.length, or use null"
+            "to the next; increase split.validation, use a longer series, or use null"
         )
         settings = ("refine.climate_steps", "split.validation", "signal.length")
         raise ConfigError([config.problem(Conflict(settings, message))])

@@ -18,6 +18,7 @@ from sinernn.errors import (
 )
 from sinernn.evaluation.results import Scores
 from sinernn.observers import Observer
+from sinernn.preparation import require_data
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
 from sinernn.runs.files import read_bytes
@@ -55,6 +56,7 @@ class Verification:
 
 def verify(
     run: Run | Path | str,
+    overrides: Sequence[str] = (),
     *,
     runs_dir: Path | str = "runs",
     observers: Sequence[Observer] = (),
@@ -63,6 +65,7 @@ def verify(
 
     Args:
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
+        overrides: `signal.path=FILE`, if its data file is elsewhere.
         runs_dir: Folder of the run directories.
         observers: Receive the events of the second training.
 
@@ -80,7 +83,11 @@ def verify(
         if facts.status == TrainingDivergedError.run_status:
             way_out = "only a finished run can be reproduced"
         raise UsageError(f"{run.path}: is not finished, its status is {facts.status}; {way_out}")
-    config = load_config(run.config_path)
+    if wrong := [text for text in overrides if not text.startswith("signal.path=")]:
+        message = f"{' '.join(wrong)}: would train a different run; only signal.path can be changed"
+        raise UsageError(f"{message}, where the run's data file is elsewhere")
+    config = load_config(run.config_path, overrides)
+    require_data(run, config, "verify")
     start = experiment.recorded_start(run, facts)
     with tempfile.TemporaryDirectory(prefix="sinernn-") as folder:
         with _errors_naming(run):

@@ -17,10 +17,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import fuzzing
 import test_mutated_configs
+import test_mutated_data
 import test_mutated_runs
 
 KINDS = {
     "config": test_mutated_configs.test_a_mutated_config_is_read_or_refused,
+    "data": test_mutated_data.test_mutated_data_is_read_or_refused,
     "checkpoint": test_mutated_runs.test_a_mutated_checkpoint_is_read_or_refused,
     "evidence": test_mutated_runs.test_mutated_evidence_is_read_or_refused,
     "facts": test_mutated_runs.test_mutated_facts_are_read_or_refused,

@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import math
 import os
 import re
 import shlex
@@ -31,7 +32,7 @@ GROUPS = [[], ["config"]]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 ENTRY = PROJECT["scripts"]["sinernn"].split(":")
 COMMANDS = [
-    ["train"], ["eval"], ["plot"], ["config", "init"], ["config", "show"], ["config", "validate"],
+    ["train"], ["eval"], ["plot"], ["init"], ["config", "show"], ["config", "validate"],
     ["config", "schema"],
 ]  # fmt: skip
 
@@ -185,19 +186,22 @@ def test_a_config_that_is_not_there(sinernn, here: Path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["train", "no.yaml"], 2, "no.yaml: no such file; write one to start from with: sinernn config init\n"),
-        (["train", "noisy.yaml"], 2, "noisy.yaml: no such file; write it with: sinernn config init noisy\n"),
+        (["train", "no.yaml"], 2, "no.yaml: no such file; write one to start from with: sinernn init\n"),
+        (["train", "noisy.yaml"], 2, "noisy.yaml: no such file; write it with: sinernn init noisy\n"),
         (["train", "no/noisy.yaml"], 2,
-         "no/noisy.yaml: no such file; to use noisy.yaml instead, write it with: sinernn config init noisy\n"),
+         "no/noisy.yaml: no such file; to use noisy.yaml instead, write it with: sinernn init noisy\n"),
         (["train", "noisy"], 2,
-         "noisy: no such file; to use noisy.yaml instead, write it with: sinernn config init noisy\n"),
+         "noisy: no such file; to use noisy.yaml instead, write it with: sinernn init noisy\n"),
         (["train", TINY, "training.stepz=3"], 2,
          "training.stepz=3: unknown key; did you mean steps?\n"),
         (["train", TINY, "device=cuda:99"], 2, "device: cuda:99 is not present; present: "),
         (["eval", "latest"], 2, "runs/latest: no such run; there are none in runs\n"),
         (["plot", "x"], 2, "runs/x: no such run; there are none in runs\n"),
-        (["config", "init", "defualt"], 2,
-         "defualt: not a shipped config; choose one of default, mackey_glass, noisy, tiny, tutorial, two_tones\n"),
+        (["init", "defualt"], 2,
+         "defualt: not a shipped config; choose one of default, mackey_glass, noisy, tiny, tutorial, two_tones, "
+         "or a data file such as sensor.csv\n"),
+        (["init", "no.csv"], 2, "no.csv: no such file; choose one of default, "),
+        (["init", "default", "--inputs", "a"], 2, "--inputs: applies to data files, not to the shipped default\n"),
         (["config", "validate", TINY, "no.yaml"], 2, "no.yaml: no such file"),
     ],
 )  # fmt: skip
@@ -222,13 +226,13 @@ def test_a_wrong_option_is_wrong_usage(sinernn):
 @pytest.mark.parametrize(
     ("words", "advice"),
     [
-        ("export", "there are train, resume, verify, eval, plot, config"),
+        ("export", "there are init, train, resume, verify, eval, plot, predict, config"),
         ("polt", "did you mean sinernn plot?"), ("evaluate", "did you mean sinernn eval?"),
-        ("predict", "did you mean sinernn eval?"), ("check", "did you mean sinernn verify?"),
+        ("forecast", "did you mean sinernn predict?"), ("check", "did you mean sinernn verify?"),
         ("conf", "did you mean sinernn config?"),
         ("config shwo", "did you mean sinernn config show?"),
         ("config check", "did you mean sinernn config validate?"),
-        ("config export", "there are init, show, validate, schema"),
+        ("config export", "there are show, validate, schema"),
     ],
 )  # fmt: skip
 def test_a_command_that_is_not_there(sinernn, words: str, advice: str):
@@ -325,12 +329,13 @@ def test_a_stopped_process_has_saved_what_it_had(here: Path, number: int, code: 
 
 def test_config_commands(sinernn):
     """Configs are written, shown, validated and described."""
-    assert sinernn("config", "init", "tutorial").out == "tutorial.yaml\nsinernn.schema.json\n"
+    assert sinernn("init", "tutorial").out == "tutorial.yaml\nsinernn.schema.json\n"
     shipped = (REPOSITORY / "configs/tutorial.yaml").read_text()
     assert Path("tutorial.yaml").read_text().split("\n", 1)[1] == shipped.split("\n", 1)[1]
-    assert sinernn("config", "init", "tutorial").err.startswith("tutorial.yaml: already exists")
+    assert sinernn("init", "tutorial").err.startswith("tutorial.yaml: already exists")
     assert sinernn("config", "init", "--to", "mine.yaml").out.startswith("mine.yaml\n")
-    assert sinernn("config", "init", "--to", "no/mine.yaml").code == 2
+    assert "init" not in sinernn("config", "--help").out
+    assert sinernn("init", "--to", "no/mine.yaml").code == 2
     assert sinernn("config", "validate", "tutorial.yaml", "mine.yaml").out == (
         "tutorial.yaml: valid\nmine.yaml: valid\n"
     )
@@ -344,16 +349,37 @@ def test_config_commands(sinernn):
     assert "properties" in json.loads(sinernn("config", "schema").out)
 
 
+def test_init_of_a_data_file(sinernn):
+    """It reports what it found, writes a config, and ends with the command that trains on it."""
+    rows = (f"{row},{math.sin(row / 2):.3f},{math.cos(row / 2):.3f}" for row in range(80))
+    Path("my data.csv").write_text("\n".join(["t,x,y", *rows]))
+    outcome = sinernn("init", "my data.csv", "--inputs", "y")
+    lines = outcome.out.splitlines()
+    assert lines[0] == "my data.csv: 80 samples of x, driven by y, one every 1"
+    assert lines[2:] == [
+        "my data.yaml",
+        "sinernn.schema.json",
+        "next: sinernn train 'my data.yaml'",
+    ]
+    assert sinernn("init", "my data.csv").err.startswith("my data.yaml: already exists")
+    assert sinernn("init", "my data.csv", "--to", "other.yaml").code == 0
+    assert sinernn("train", "other.yaml", "--no-figures", "--quiet").code == 0
+    stages = [
+        line for line in Path("runs/latest/config.yaml").read_text().splitlines() if "- {" in line
+    ]
+    assert len(stages) > 1
+
+
 @pytest.mark.parametrize("to", ["mine.yaml", "configs of mine/mine.yaml"])
 def test_schema_of_a_new_config(sinernn, here: Path, to: str):
     """It is next to the config, so that both can be moved to another machine."""
     Path(to).parent.mkdir(exist_ok=True)
-    outcome = sinernn("config", "init", "--to", to)
+    outcome = sinernn("init", "--to", to)
     first = Path(to).read_text().splitlines()[0]
     schema = Path(to).with_name(first.removeprefix("# yaml-language-server: $schema="))
     assert outcome.out.splitlines() == [to, str(schema)]
     assert json.loads(schema.read_text()) == json.loads(sinernn("config", "schema").out)
-    assert sinernn("config", "init", "--to", f"{to}.yaml").code == 0
+    assert sinernn("init", "--to", f"{to}.yaml").code == 0
 
 
 @pytest.mark.parametrize("folder", ["", "configs of mine/"])
@@ -363,26 +389,26 @@ def test_schema_of_another_version(sinernn, here: Path, folder: str):
     schema.parent.mkdir(exist_ok=True)
     for content in ("", "{}"):
         schema.write_text(content)
-        outcome = sinernn("config", "init", "--to", f"{folder}of{content}.yaml")
+        outcome = sinernn("init", "--to", f"{folder}of{content}.yaml")
         assert (outcome.code, outcome.out) == (0, f"{folder}of{content}.yaml\n")
         assert schema.read_text() == content
     command = outcome.err.split("replace it with: ")[1]
     commands.run_shell(f"PATH={COMMAND.parent}:$PATH; {command}")
-    assert sinernn("config", "init", "--to", f"{folder}a.yaml").err == ""
+    assert sinernn("init", "--to", f"{folder}a.yaml").err == ""
 
 
 @pytest.mark.parametrize("to", ["mine.yaml", "sinernn.schema.json"])
-def test_config_init_writes_both_or_none(sinernn, here: Path, to: str):
+def test_init_writes_both_or_none(sinernn, here: Path, to: str):
     """If the schema cannot be written, the config is not either."""
     if to == "mine.yaml":
         Path("sinernn.schema.json").symlink_to("nowhere")
-    outcome = sinernn("config", "init", "--to", to)
+    outcome = sinernn("init", "--to", to)
     message = "sinernn.schema.json: already exists; choose another file with --to\n"
     assert (outcome.code, outcome.err) == (2, message)
     assert not Path(to).exists()
 
 
-def test_config_init_on_a_full_disk(sinernn, here: Path, monkeypatch: pytest.MonkeyPatch):
+def test_init_on_a_full_disk(sinernn, here: Path, monkeypatch: pytest.MonkeyPatch):
     """The message names the folder, and no half of a file is left."""
 
     class Full(io.FileIO):
@@ -390,7 +416,7 @@ def test_config_init_on_a_full_disk(sinernn, here: Path, monkeypatch: pytest.Mon
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "open", lambda path, mode: Full(path, mode.rstrip("b")))
-    outcome = sinernn("config", "init", "--to", "mine.yaml")
+    outcome = sinernn("init", "--to", "mine.yaml")
     assert (outcome.code, outcome.err) == (2, ".: cannot be written: No space left on device\n")
     assert not list(here.iterdir())
 

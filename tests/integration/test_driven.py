@@ -10,7 +10,7 @@ from torch import nn
 
 from driven import SETTINGS, read_driven_series
 from examples import refined, tiny
-from sinernn import evaluating, experiment, plot_run
+from sinernn import evaluating, experiment, forecasting, plot_run
 from sinernn.cli.terminal import print_scores
 from sinernn.data.series import Series
 from sinernn.errors import ConfigError, UsageError
@@ -95,7 +95,7 @@ def test_plain_torch_with_inputs(here, driven: Series):
     model = nn.ModuleDict({"rnn": nn.RNN(3, 4, batch_first=True), "readout": nn.Linear(4, 2)})
     model.double().load_state_dict(load_file(run.path / "model.safetensors"))
     forecasts = plot_run.read_evidence(run).closed_loop
-    _, rows = evaluating.place_origins(config, driven, "test")
+    _, rows = forecasting.place_origins(config, driven, "test")
     scale = prepare(config).scale
     samples = torch.tensor(scale.apply(driven.observed[rows]))
     with torch.no_grad():

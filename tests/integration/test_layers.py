@@ -12,10 +12,11 @@ from examples import REPOSITORY, TINY
 
 SOURCE = REPOSITORY / "src" / "sinernn"
 MODULES_IN_ORDER = (
-    "arrays", "errors", "randomness", "schema", "data", "data.series", "data.synthetic", "data.windows",
+    "arrays", "errors", "randomness", "schema", "data", "data.series", "data.synthetic",
+    "data.tables", "data.text_files", "data.array_files", "data.times", "data.recordings", "data.files", "data.frames", "data.continuation", "data.survey", "data.streams", "data.windows",
     "blas", "model", "model.functions", "model.cells", "model.network", "model.linearization", "engines", "refine", "refine.stages", "refine.records",
     "config.places", "config.yaml", "config.overrides", "config.sections", "config.messages", "config.memory",
-    "config.checks", "config.load", "config",
+    "config.checks", "config.load", "config.suggest", "config.detection", "config.template", "config",
     *(f"engines.fused{name}" for name in (
         "", ".shape", ".compile_time", ".cache", ".jit", ".native", ".simd", ".matrices", ".gemm",
         ".elementwise", ".buffers", ".slices", ".forward", ".backward", ".kernels", ".layout", ".runs",
@@ -23,13 +24,13 @@ MODULES_IN_ORDER = (
     )),
     *(f"refine.{name}" for name in ("jacobian", "kernels", "solver", "problem", "lift", "loop")),
     "compilation", "engines.torch_engine", "interrupts", "training",
-    "evaluation", "evaluation.results", "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.climate", "evaluation.forecasts",
+    "evaluation", "evaluation.results", "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.climate", "evaluation.forecasts", "evaluation.predictions",
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation.scores",
     "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
-    "plotting.dynamics", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs",
-    "runs.directory", "preparation", "evaluating", "checkpointing", "observers",
+    "plotting.dynamics", "plotting.predictions", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs",
+    "runs.directory", "preparation", "forecasting", "evaluating", "predicting", "checkpointing", "observers",
     "plot_run", "experiment", "verification",
-    *(f"cli.{name}" for name in ("output", "parsing", "terminal", "config", "eval", "plot", "resume", "train", "verify")),
+    *(f"cli.{name}" for name in ("output", "parsing", "terminal", "init", "config", "eval", "plot", "predict", "resume", "train", "verify")),
     "cli",
     "__main__",
 )  # fmt: skip

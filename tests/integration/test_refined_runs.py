@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from commands import run_python
 from examples import CONFIGS, TINY, Watching, refined
-from sinernn import evaluating, experiment
+from sinernn import experiment, forecasting
 from sinernn.cli.terminal import TrainingProgress, print_scores
 from sinernn.config import check, load_config
 from sinernn.errors import ConfigError, InterruptedRunError
@@ -46,6 +46,18 @@ def test_the_best_of_refinement_is_evaluated(here: Path):
     assert best.closed_loop_rmse <= np.nanmin(run.read_metrics()["closed_loop_rmse"]) * (1 + 1e-9)
     flat = problem.flatten(best.state.params, best.network)
     np.testing.assert_array_equal(flat, best.state.refine.best_theta)
+
+
+def test_automatic_stages_in_the_config_of_a_run(here: Path, sinernn):
+    """It contains the stages that `config show` prints, and the progress counts them."""
+    shown = sinernn("config", "show", TINY, "refine.stages=auto").out
+    assert "stages: auto" not in shown
+    outcome = sinernn("train", TINY, "refine.stages=auto", "--no-figures")
+    assert "iterations of at most 99, stage 5 of 5" in outcome.err
+    stages = [line for line in shown.splitlines() if "- {loop" in line]
+    assert [
+        line for line in open_run("latest").config_path.read_text().splitlines() if "- {" in line
+    ] == stages
 
 
 def test_what_a_stage_came_to_is_kept_at_its_end(here: Path):
@@ -129,7 +141,7 @@ def test_origins_of_refinement(here: Path):
     run = experiment.train(config, figures=False).run
     prepared = prepare(config)
     errors = [
-        evaluating.validation_measure(
+        forecasting.validation_measure(
             config, prepared.series, prepared.scale, prepared.network, origins=origins
         )(run.load_checkpoint("best").state.refine.best_theta)
         for origins in (2, None)
@@ -156,7 +168,7 @@ def go_on(config, half):
             network=half.network,
             stages=config.refine.stages,
             seed=config.seed,
-            measure=evaluating.validation_measure(
+            measure=forecasting.validation_measure(
                 config,
                 prepared.series,
                 prepared.scale,
@@ -221,7 +233,7 @@ def test_a_refinement_that_is_lost_costs_nothing(here: Path, monkeypatch: pytest
     """Every network but the first diverges on the validation part."""
     errors = iter([0.5])
     monkeypatch.setattr(
-        evaluating, "validation_measure", lambda *_, **__: lambda _: next(errors, float("inf"))
+        forecasting, "validation_measure", lambda *_, **__: lambda _: next(errors, float("inf"))
     )
     run = experiment.train(refined(), figures=False).run
     best, last = run.load_checkpoint("best"), run.load_checkpoint("last")
@@ -249,7 +261,7 @@ def test_climate_steps_select_the_network(here: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(loop, "start", started)
     monkeypatch.setattr(
-        evaluating, "climate_check", lambda *_, **given: is_start if given == keeps else None
+        forecasting, "climate_check", lambda *_, **given: is_start if given == keeps else None
     )
     best = experiment.train(refined(*SINE), figures=False).run.load_checkpoint("best")
     np.testing.assert_array_equal(best.state.refine.best_theta, starts[0])
@@ -272,7 +284,7 @@ def test_climate_of_free_runs(factor: float, kept: bool):
     prepared = prepare(refined("model.hidden_size=2", "model.cell=rnn_relu", *SINE))
     evaluated = prepared.config, prepared.series, prepared.scale, prepared.network
     for steps, keeps in ((500, kept), (None, True)):
-        check_of = evaluating.climate_check(*evaluated, origins=2, steps=steps)
+        check_of = forecasting.climate_check(*evaluated, origins=2, steps=steps)
         assert check_of(problem.flatten(params, prepared.network)) == keeps
 
 

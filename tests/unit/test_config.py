@@ -214,6 +214,8 @@ def values(annotation: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrategy
         return st.sampled_from(arguments)
     if get_origin(annotation) is tuple:
         return st.lists(values(arguments[0]), min_size=1, max_size=20)
+    if get_origin(annotation) is dict:
+        return st.dictionaries(*map(values, arguments), max_size=5)
     if annotation in (NoneType, bool):
         return st.from_type(annotation)
     if annotation is str:

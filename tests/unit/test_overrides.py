@@ -4,13 +4,12 @@ from examples import refined
 from sinernn.config.overrides import (
     add_to_name,
     apply_overrides,
-    nearest,
     override_for_option,
     parse_overrides,
 )
 from sinernn.config.places import Document
 from sinernn.config.yaml import parse_yaml
-from sinernn.errors import ConfigError, Place
+from sinernn.errors import ConfigError, Place, nearest
 
 
 def override(text: str, *overrides: str) -> Document:

@@ -50,7 +50,7 @@ def test_exact_linear_model():
     found = words(ladder(1e-4), **{"AR(2)": ladder(1e-12), "mean": ladder(1.0)})
     assert found == (
         "better than mean, the best other baseline, by 1e+04 x at 1 step; AR(2) is exact on this "
-        "signal: for a fair contest train on noise (sinernn config init noisy)"
+        "signal: for a fair contest train on noise (sinernn init noisy)"
     )
     assert words(ladder(2.0), **{"AR(2)": ladder(1e-12), "mean": ladder(1.0)}).startswith(
         "worse than mean, the best other baseline, by 2 x at 1 step; AR(2) is exact on this signal"

@@ -36,7 +36,7 @@ def test_parameters_of_a_sine():
     time = 4 + 0.25 * np.arange(9)
     np.testing.assert_allclose(series.time, time)
     np.testing.assert_allclose(series.clean[:, 0], 3 * np.sin(np.pi * time + 0.5) - 1)
-    assert series.time_step == 0.25
+    assert series.extent.time_step == 0.25
 
 
 def test_recurrence_of_a_sine():

@@ -14,20 +14,24 @@ import typer
 
 from sinernn.cli.config import config_app
 from sinernn.cli.eval import eval_command
+from sinernn.cli.init import init_command
 from sinernn.cli.output import print_prose, silence_output
 from sinernn.cli.parsing import Command, Group
 from sinernn.cli.plot import plot_command
+from sinernn.cli.predict import predict_command
 from sinernn.cli.resume import resume_command
 from sinernn.cli.train import train_command
 from sinernn.cli.verify import verify_command
 from sinernn.errors import ConfigError, SinernnError, printable
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "init": init_command,
     "train": train_command,
     "resume": resume_command,
     "verify": verify_command,
     "eval": eval_command,
     "plot": plot_command,
+    "predict": predict_command,
 }
 """Every command, by its name, in the order of `--help`."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from sinernn.errors import ConfigError, Place, Problem, UsageError
+from sinernn.errors import ConfigError, Place, Problem, UsageError, nearest
 
 ConfigArgument = Annotated[Path, typer.Argument(help="YAML file of the experiment.")]
 RunArgument = Annotated[str, typer.Argument(help="Run directory, its name, or latest.")]
@@ -25,7 +25,8 @@ SYNONYMS = {
     "train": ("fit", "learn", "run", "start"),
     "resume": ("continue", "restart"),
     "verify": ("check", "reproduce"),
-    "eval": ("evaluate", "forecast", "predict", "score", "test"),
+    "eval": ("evaluate", "score", "test"),
+    "predict": ("extrapolate", "forecast"),
     "plot": ("draw", "figure", "figures", "graph"),
     "config": ("settings",),
     "init": ("create", "initialise", "initialize", "new"),
@@ -71,11 +72,9 @@ class Group(TyperGroup):
         Raises:
             UsageError: There is none of this name.
         """
-        word, known = args[0], list(self.commands)
-        if word in known or ctx.resilient_parsing:
+        word, known = args[0], [name for name, each in self.commands.items() if not each.hidden]
+        if word in self.commands or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
-        from sinernn.config.overrides import nearest
-
         meant = [name for name in known if word.lower() in SYNONYMS.get(name, ())]
         guess = next(iter(meant), None) or nearest(word, known, cutoff=0.7)
         advice = f"there are {', '.join(known)}"

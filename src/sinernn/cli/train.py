@@ -26,8 +26,9 @@ def train_command(
     from sinernn import experiment
     from sinernn.cli.terminal import print_summary, training_progress
     from sinernn.config import load_config
+    from sinernn.preparation import with_stages
 
-    settings = load_config(config, overrides or [])
+    settings = with_stages(load_config(config, overrides or []))
     with training_progress(settings, quiet=quiet) as observers:
         summary = experiment.train(
             settings, runs_dir=runs_dir, start_from=start_from, figures=figures, observers=observers

@@ -5,11 +5,12 @@ from pathlib import Path
 import typer
 
 from sinernn.cli.output import print_json
-from sinernn.cli.parsing import AsJson, Quiet, RunArgument, RunsDir
+from sinernn.cli.parsing import AsJson, Overrides, Quiet, RunArgument, RunsDir
 
 
 def verify_command(
     run: RunArgument = "latest",
+    overrides: Overrides = None,
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -25,7 +26,7 @@ def verify_command(
 
     opened = open_run(run, runs_dir=runs_dir)
     with training_progress(load_config(opened.config_path), quiet=quiet) as observers:
-        verification = verify(opened, observers=observers)
+        verification = verify(opened, overrides or [], observers=observers)
     if as_json:
         print_json(verification.report())
     else:

@@ -1,12 +1,16 @@
 """Check settings against each other and against the extent of the data."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from sinernn.config.memory import estimate_memory_gb
+from sinernn.config.memory import estimate_memory_gb, estimate_reading_gb
 from sinernn.config.messages import to_error
 from sinernn.config.sections import MAX_MEMORY_GB, Config
+from sinernn.data.files import File
 from sinernn.data.series import Extent
+from sinernn.data.tables import shown
 from sinernn.data.windows import Parts, count_origins, whole_windows
+from sinernn.errors import command_line
 from sinernn.refine.stages import Refine
 from sinernn.schema import Conflict
 
@@ -37,6 +41,7 @@ def find_conflicts(config: Config, *, training: bool = True) -> list[Conflict]:
         Conflict(tuple(f"signal.{name}" for name in conflict.settings), conflict.message)
         for conflict in config.signal.conflicts()
     ]
+    found = found or list(_reading(config))
     if found:
         return found
     extent = config.signal.extent()
@@ -48,10 +53,33 @@ def find_conflicts(config: Config, *, training: bool = True) -> list[Conflict]:
             *_refine(config, extent, parts),
         ]
     found += [*_evaluation(config, parts), *_device(config)]
+    found += _too_short(config, extent, found)
     return found or list(_memory(config, extent))
 
 
 _SIZES = ("split.train", "signal.length")
+
+
+def _reading(config: Config) -> Iterator[Conflict]:
+    """Yield a data file that is too large to read."""
+    limit = config.limits.memory_gb
+    if isinstance(config.signal, File) and (size := estimate_reading_gb(config.signal)) > limit:
+        message = (
+            f"reading the file needs about {_rounded(size)} GB of memory, and the limit is "
+            f"{limit:g} GB; use fewer columns or a shorter file"
+        )
+        if 1.2 * size < MAX_MEMORY_GB:
+            message += f", or set limits.memory_gb={_rounded(1.2 * size)}"
+        yield Conflict(("signal.path",), message)
+
+
+def _too_short(config: Config, extent: Extent, found: Sequence[Conflict]) -> Iterator[Conflict]:
+    """Yield a data file that is too short for the settings, after what to lower."""
+    if isinstance(config.signal, File) and any("signal.length" in each.settings for each in found):
+        way_out = command_line("init", Path(shown(config.signal.file)))
+        size = f"its longest recording has {max(extent.lengths)} samples"
+        message = f"{size}; for settings that fit: {way_out}"
+        yield Conflict(("signal.path",), message)
 
 
 def _windows(config: Config, parts: Parts) -> Iterator[Conflict]:
@@ -223,9 +251,12 @@ def _memory(config: Config, extent: Extent) -> Iterator[Conflict]:
     limit = config.limits.memory_gb
     if total <= limit:
         return
+    advice = "decrease it"
+    if isinstance(config.signal, File) and largest == "signal.length":
+        largest, advice = "signal.downsample", "use fewer samples"
     message = (
         f"the run needs about {_rounded(total)} GB of memory, most of it for this, and the limit "
-        f"is {limit:g} GB; decrease it"
+        f"is {limit:g} GB; {advice}"
     )
     if 1.2 * total < MAX_MEMORY_GB:
         message += f", or set limits.memory_gb={_rounded(1.2 * total)}"

@@ -5,6 +5,7 @@ keys, types and bounds. Settings are compared with each other and with the data 
 an experiment is prepared.
 """
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,12 +13,22 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
-from sinernn.config.messages import MAX_PROBLEMS, to_error, to_problem
+from sinernn.config.messages import to_error, to_problem
 from sinernn.config.overrides import apply_overrides, parse_overrides
 from sinernn.config.places import Document, Places
 from sinernn.config.sections import REMOVED, Config
 from sinernn.config.yaml import dump_yaml, read_yaml
-from sinernn.errors import ConfigError, KeyPath, Place, Problem, collect_problems, printable
+from sinernn.data.files import ARRAYS, TEXT
+from sinernn.errors import (
+    MAX_PROBLEMS,
+    ConfigError,
+    KeyPath,
+    Place,
+    Problem,
+    collect_problems,
+    command_line,
+    printable,
+)
 
 ConfigT = TypeVar("ConfigT", bound=Config)
 
@@ -47,6 +58,7 @@ def load_config(source: Path | str | Mapping[str, Any], overrides: Sequence[str]
     if problems:
         raise to_error(problems)
     apply_overrides(document, parsed)
+    _locate_data(document, Path() if isinstance(source, Mapping) else Path(source).parent)
     return validate(document, Config)
 
 
@@ -94,6 +106,9 @@ def _read(source: Path | str | Mapping[str, Any]) -> Document:
         places = Places(Place("config"))
         return Document(_plain(source, (), places), places)
     path = Path(source)
+    if path.suffix.lower() in (*TEXT, *ARRAYS) and path.is_file():
+        message = f"is a data file; write a config for it with: {command_line('init', path)}"
+        raise ConfigError([Problem(Place(str(path)), (), message)])
     try:
         document = read_yaml(path)
     except ConfigError as error:
@@ -108,6 +123,19 @@ def _read(source: Path | str | Mapping[str, Any]) -> Document:
     return document
 
 
+def _locate_data(document: Document, folder: Path) -> None:
+    """Make the path of a data file absolute: from the config's folder, or from here in an override.
+
+    So it can be found from any folder.
+    """
+    signal = document.tree.get("signal")
+    path = cast("dict[str, Any]", signal).get("path") if isinstance(signal, dict) else None
+    if isinstance(path, str) and path:
+        is_override = document.places.values[("signal", "path")].line is None
+        located = Path() if is_override else folder
+        cast("dict[str, Any]", signal)["path"] = os.path.abspath(located / path)  # noqa: PTH100
+
+
 def _way_out(path: Path) -> str:
     """Return what to do about a config that is not there."""
     is_in_folder, here = path.parent.is_dir(), Path(f"{path.stem}.yaml")
@@ -120,8 +148,8 @@ def _way_out(path: Path) -> str:
         target = path if is_in_folder and path.suffix else here
         to = "" if target == here else f" --to {shlex.quote(str(target))}"
         use = "" if target == path else f"to use {target} instead, "
-        return f"{use}write it with: sinernn config init {path.stem}{to}"
-    return "write one to start from with: sinernn config init"
+        return f"{use}write it with: sinernn init {path.stem}{to}"
+    return "write one to start from with: sinernn init"
 
 
 def shipped_configs() -> dict[str, Path]:

@@ -4,6 +4,7 @@ Plain formulas whose constants were measured; they hold to a factor of about thr
 """
 
 from sinernn.config.sections import Config
+from sinernn.data.files import File
 from sinernn.data.series import Extent
 from sinernn.model.cells import CELLS
 from sinernn.model.network import Network
@@ -42,7 +43,9 @@ def estimate_memory_gb(config: Config, extent: Extent) -> dict[str, float]:
         "evaluation.attractor_steps": free_run_numbers * 8 * evaluation.attractor_steps,
     }
     if refine:
-        sizes["refine.stages"] = max(_jacobian_bytes(network, stage) for stage in refine.stages)
+        sizes["refine.stages"] = max(
+            (_jacobian_bytes(network, stage) for stage in refine.stages), default=0
+        )
         # Samples, forecasts, and their differences.
         origins = refine.origins or evaluation.origins
         sizes["refine.origins"] = 8 * 8 * origins * forecast
@@ -50,6 +53,14 @@ def estimate_memory_gb(config: Config, extent: Extent) -> dict[str, float]:
         free_runs = network.channels * (refine.climate_steps or 0)
         sizes["refine.climate_steps"] = 8 * (3 * origins + 16) * free_runs
     return {setting: size / GIGABYTE for setting, size in sizes.items()}
+
+
+def estimate_reading_gb(file: File) -> float:
+    """Return the peak memory of reading a data file in GB, from its first part and its size."""
+    reader = file.open()
+    outputs, inputs = file.roles(reader)
+    # Rows and cells, as blocks, joined, side by side and cut into recordings.
+    return 6 * 8 * reader.rows * (1 + len(outputs) + len(inputs)) / GIGABYTE
 
 
 def _jacobian_bytes(network: Network, stage: Stage) -> int:

@@ -5,14 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from sinernn.config.overrides import nearest
 from sinernn.config.places import Places
 from sinernn.config.sections import REMOVED
 from sinernn.config.yaml import describe
-from sinernn.errors import ConfigError, KeyPath, Problem
+from sinernn.errors import MAX_PROBLEMS, ConfigError, KeyPath, Problem, nearest
 from sinernn.schema import Section, descriptions, kinds_of, sections_in
-
-MAX_PROBLEMS = 50  # in one error
 
 
 @dataclass(frozen=True)
@@ -163,8 +160,11 @@ def _about_value(details: Any, location: _Location) -> tuple[str, str]:
         case "tuple_type":
             items = sections_in(next(iter(get_args(location.annotation)), None))
             keys = ", ".join(key for section in items for key in list(section.model_fields)[:4])
+            example = "[a, b]" if "str" in str(location.annotation) else "[0, 1]"
             expected = "must be a list"
-            expected += f" of sections with keys such as {keys}" if keys else ", such as [0, 1]"
+            expected += f" of sections with keys such as {keys}" if keys else f", such as {example}"
+        case "dict_type":
+            expected = "must be a section, such as {name: value}"
         case _:
             why = f" ({' '.join(location.description.split()).rstrip('.')})"
             bounds = {name: _number(bound) for name, bound in details.get("ctx", {}).items()}

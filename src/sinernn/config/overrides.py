@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from hashlib import sha256
 from itertools import takewhile
 from typing import Any, cast
@@ -114,14 +113,6 @@ def override_for_option(words: Sequence[str], known: Iterable[str]) -> str | Non
     named = [each for each in known if each.split(".")[-1] == name]
     keys = [name] if "." in name else list(dict.fromkeys(named))
     return " or ".join(f"{key}={value}" for key in keys) or None
-
-
-def nearest(word: str, known: Sequence[str], *, cutoff: float = 0.6) -> str | None:
-    """Return the known word most similar to `word`, or one that it abbreviates, or None."""
-    word = word[:100].lower()
-    similar = get_close_matches(word, known, n=1, cutoff=cutoff)
-    longer = [each for each in known if len(word) > 2 and each.startswith(word)]
-    return next(iter([*similar, *longer]), None)
 
 
 def _parse(text: str) -> Override:

@@ -7,6 +7,7 @@ from pydantic import Field, PrivateAttr, StringConstraints
 
 from sinernn.config.overrides import MAX_NAME, add_to_name
 from sinernn.config.places import Places
+from sinernn.data.files import File
 from sinernn.data.series import Extent
 from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines
 from sinernn.data.windows import Parts, split_by_time
@@ -17,7 +18,7 @@ from sinernn.refine.stages import Refine
 from sinernn.schema import Conflict, Section, Whole, default_kind, whole
 
 Signal = Annotated[
-    Sine | SumOfSines | MackeyGlass,
+    Sine | SumOfSines | MackeyGlass | File,
     Field(discriminator="kind"),
     default_kind("sine"),
 ]

@@ -90,7 +90,7 @@ def parse_yaml(text: str, *, source: str) -> Document:
     if isinstance(value, dict):
         return Document(cast(dict[str, Any], value), places)
     if value is None:
-        message = "is empty; `sinernn config init` writes a config to start from"
+        message = "is empty; `sinernn init` writes a config to start from"
     else:
         message = f"must contain `key: value` lines, got {describe(value)}"
         if isinstance(value, str) and ":" in value:
@@ -140,7 +140,7 @@ def dump_yaml(tree: Mapping[str, Any], note: Callable[[KeyPath], str] | None = N
 
     Args:
         tree: What to write.
-        note: Maps the path of a value to a comment for its line.
+        note: Maps the path of a value to a comment for its line, or to no text.
     """
     return "".join(_dumped_lines(tree, (), note))
 
@@ -153,7 +153,8 @@ def _dumped_lines(
         if isinstance(value, dict) and value:
             text = f"{key}:\n" + "".join(_dumped_lines(cast(Any, value), here, note))
         else:
-            comment = "" if note is None else f"  # {printable(note(here), 200)}"
+            words = "" if note is None else printable(note(here), 200)
+            comment = f"  # {words}" if words else ""
             items = cast("list[Any]", value) if isinstance(value, list) else []
             if items and all(isinstance(item, dict) for item in items):
                 lines = [f"  - {_dumped(item, flow=True)}\n" for item in items]

@@ -1,14 +1,18 @@
 """A series of samples, and its extent: what is known before all samples are read."""
 
+from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import numpy as np
 
 from sinernn.arrays import Float, Int
 from sinernn.schema import Conflict
+
+SECONDS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
+"""Units of time of samples with dates, in seconds, the largest first; a month and a year differ."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,10 @@ class Extent:
     """As in `s`; empty if time has none."""
 
     start: datetime | None = None
-    """Date of time 0; None if the samples have no dates."""
+    """Date of time 0, in UTC; None if the samples have no dates."""
+
+    time_name: str = "time"
+    """Name of the column of times."""
 
     @property
     def channels(self) -> int:
@@ -51,6 +58,31 @@ class Extent:
     def samples(self) -> int:
         """Samples in all segments together."""
         return sum(self.lengths)
+
+    def written(self, time: Float[np.ndarray, " n"]) -> list[str] | list[float]:
+        """Return times as a file has them: dates in ISO 8601, or numbers if there are no dates."""
+        if self.start is None:
+            return [float(f"{value:.12g}") for value in time]  # without rounding errors
+        dates = [self._date(self.start, float(value)) for value in time]
+        if all(date.time() == datetime.min.time() for date in dates):
+            return [f"{date:%Y-%m-%d}" for date in dates]
+        return [date.replace(tzinfo=None).isoformat() for date in dates]
+
+    def time_of(self, date: datetime) -> float:
+        """Return the time of a date, in time units, if the samples have dates."""
+        if self.start is None:
+            raise ValueError("these samples have no dates")
+        if self.time_unit in SECONDS:
+            return (date - self.start).total_seconds() / SECONDS[self.time_unit]
+        months = 12 * (date.year - self.start.year) + date.month - self.start.month
+        return months / (12 if self.time_unit == "year" else 1)
+
+    def _date(self, start: datetime, time: float) -> datetime:
+        if self.time_unit in SECONDS:
+            return start + timedelta(microseconds=round(time * SECONDS[self.time_unit] * 1e6))
+        months = start.month - 1 + round(time * (12 if self.time_unit == "year" else 1))
+        year, month = start.year + months // 12, months % 12 + 1
+        return start.replace(year=year, month=month, day=min(start.day, monthrange(year, month)[1]))
 
 
 @dataclass(frozen=True)

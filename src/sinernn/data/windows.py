@@ -76,6 +76,10 @@ class Scale:
         """Return the scale of the first channels."""
         return Scale(self.mean[:count], self.std[:count])
 
+    def last(self, count: int) -> "Scale":
+        """Return the scale of the last channels."""
+        return Scale(self.mean[-count:], self.std[-count:])
+
 
 def fit_scale(training: Float[np.ndarray, "... channel"]) -> Scale:
     """Return the scale that gives the training part mean 0 and standard deviation 1.

@@ -36,7 +36,7 @@ def compare_with_baselines(
     elif is_exact:
         words += (
             f"; {best} is exact on this signal: for a fair contest train on noise "
-            "(sinernn config init noisy)"
+            "(sinernn init noisy)"
         )
     has_ratio = 0 < last.median < float("inf") and errors[best] > 0
     ratio = finite(errors[best] / last.median) if has_ratio else None

@@ -16,11 +16,15 @@ from sinernn.errors import UsageError
 from sinernn.plotting.comparisons import horizon, spectra
 from sinernn.plotting.dynamics import eigenvalues, orbit
 from sinernn.plotting.layout import arrange
+from sinernn.plotting.predictions import forecast_figure
 from sinernn.plotting.style import FORMATS, Story, own_style
 from sinernn.plotting.training import loss_curve
 from sinernn.plotting.waveforms import closed_loop, open_loop, overview, tutorial
 
-__all__ = ["FIGURES", "FORMATS", "WITHOUT_EVIDENCE", "Story", "draw", "figure_descriptions"]
+__all__ = [
+    "FIGURES", "FORMATS", "WITHOUT_EVIDENCE", "Story", "draw", "figure_descriptions",
+    "forecast_figure", "render",
+]  # fmt: skip
 
 FIGURES: dict[str, Callable[[Story], Figure]] = {
     "overview": overview,
@@ -46,21 +50,42 @@ def figure_descriptions() -> dict[str, str]:
     return {name: (inspect.getdoc(figure) or "").split("\n")[0] for name, figure in FIGURES.items()}
 
 
-def draw(
-    name: str,
-    story: Story,
-    format: str,
-    *,
-    width: float | None = None,
-    height: float | None = None,
-    dpi: float | None = None,
-) -> bytes:
-    """Return a figure as the content of a file.
+def draw(name: str, story: Story, format: str, **size: float | None) -> bytes:
+    """Return a figure of `FIGURES` as the content of a file.
 
     Args:
         name: One of `FIGURES`.
         story: What to draw.
         format: One of `FORMATS`.
+        size: See `render`.
+
+    Raises:
+        UsageError: The panels do not fit into the size.
+    """
+    return render(
+        lambda: FIGURES[name](story), name, format, title=story.title, note=story.note, **size
+    )
+
+
+def render(
+    make: Callable[[], Figure],
+    name: str,
+    format: str,
+    *,
+    title: str,
+    note: str,
+    width: float | None = None,
+    height: float | None = None,
+    dpi: float | None = None,
+) -> bytes:
+    """Lay out a figure and return it as the content of a file.
+
+    Args:
+        make: Makes the figure.
+        name: What to call it in an error.
+        format: One of `FORMATS`.
+        title: Heading; empty for none.
+        note: Small print below the heading.
         width: In inches; default: the figure's own. Text grows and shrinks with its square root.
         height: In inches; default: the figure's own, which changes as text does.
         dpi: Pixels in an inch of a PNG; default: 150.
@@ -71,16 +96,16 @@ def draw(
     buffer = io.BytesIO()
     # Numbers near the largest float, as in an edited metrics.csv, overflow in matplotlib.
     with own_style(), np.errstate(over="ignore", invalid="ignore"):
-        figure = FIGURES[name](story)
+        figure = make()
         own_width, own_height = figure.get_size_inches()
         if width is not None and width != own_width:
             scale = float(np.sqrt(width / own_width))
             mpl.rcParams["font.size"] *= scale
-            figure, own_height = FIGURES[name](story), own_height * scale
+            figure, own_height = make(), own_height * scale
         figure.set_size_inches(width or own_width, height or own_height)
         figure.set_dpi(dpi or mpl.rcParams["savefig.dpi"])
         renderer = FigureCanvasAgg(figure).get_renderer()
-        arrange(figure, renderer, title=story.title, note=story.note)
+        arrange(figure, renderer, title=title, note=note)
         if any(axes.bbox.height * 72 / figure.dpi < _LEAST_POINTS for axes in figure.axes):
             size = " by ".join(f"{inches:.3g}" for inches in figure.get_size_inches())
             raise UsageError(

@@ -1,9 +1,15 @@
 """Config sections of refinement."""
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Sequence
+from math import gcd
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+import numpy as np
+from pydantic import Field, PlainSerializer, WrapValidator
+from pydantic_core import PydanticCustomError
 
+from sinernn.data.survey import Survey
+from sinernn.model.network import Network
 from sinernn.schema import Section, Whole, whole
 
 
@@ -68,6 +74,103 @@ orbit attract nearby trajectories, which errors on the orbit do not show; the ot
 """
 
 
+def suit_stages(
+    survey: Survey, network: Network, lengths: Sequence[int], *, warmup: int, horizon: int
+) -> tuple[Stage, ...]:
+    """Return stages that suit a series and a network.
+
+    Those of the shipped configs, in periods instead of samples: of `default` for an oscillation, of
+    `mackey_glass` for an irregular series, of `noisy` for a noisy one.
+
+    Args:
+        survey: What the training part is like.
+        network: The network, of one layer.
+        lengths: Samples of each segment in the training part; the longest has at least 2.
+        warmup: True samples before a forecast.
+        horizon: Steps of a forecast.
+    """
+    longest = max(lengths)
+    warmup = min(warmup, longest // 2)
+    period = survey.cycle
+    size = network.parameter_count / network.outputs  # residuals of an output that fix the weights
+
+    def stage(horizon: int, counted: float, *, sequences: int, **settings: Any) -> Stage:
+        """Count so many steps of all sequences, which start at different places."""
+        room = longest - warmup
+        steps = max(1, min(horizon, room if room < 2 * period else round(0.7 * room)))
+        places = sum(max(0, length - warmup - steps + 1) for length in lengths)
+        sequences = min(sequences, places)
+        stride = max(1, min(round(steps * sequences / counted), steps))
+        while stride < steps and gcd(stride, round(period)) > 1:  # every phase should count
+            stride += 1
+        return Stage(warmup=warmup, horizon=steps, sequences=sequences, stride=stride, **settings)
+
+    if survey.kind == "noisy":
+        return (
+            stage(
+                min(horizon, round(6.5 * period)), 12 * size, sequences=340, iterations=20,
+                warmup_noise=0.3, redraw_every=4, measure_every=4,
+            ),
+            stage(
+                horizon, 6 * size, sequences=128, iterations=9,
+                warmup_noise=0.05, redraw_every=3, measure_every=1,
+            ),
+        )  # fmt: skip
+    if survey.kind == "irregular":
+        reached = max(3e-6, (survey.noise / 10) ** 2)  # below it, what is left is noise
+        horizons = np.geomspace(min(0.4 * period, horizon), horizon, 7)[:-1]
+        return (
+            stage(round(2 * period), 2 * size, loop="open", sequences=64, iterations=30),
+            *(
+                stage(
+                    round(each), 0.5 * size, sequences=128, iterations=20, target_loss=reached,
+                    warmup_noise=1e-3,
+                )
+                for each in horizons
+            ),
+            stage(horizon, size, sequences=128, iterations=10, measure_every=3),
+        )  # fmt: skip
+    return (
+        stage(
+            round(1.6 * period),
+            size,
+            sequences=24,
+            iterations=40,
+            target_loss=3e-4,
+            warmup_noise=0.03,
+        ),
+        stage(
+            round(6.5 * period),
+            size,
+            sequences=24,
+            iterations=30,
+            target_loss=1e-4,
+            warmup_noise=0.03,
+        ),
+        stage(round(2 * period), 1.5 * size, loop="open", sequences=8, iterations=18),
+        stage(round(6.5 * period), size, sequences=16, iterations=8),
+        stage(round(32 * period), 1.5 * size, sequences=16, iterations=3),
+    )
+
+
+def _none_for_auto(given: Any, validate: Callable[[Any], Any]) -> Any:
+    if isinstance(given, str) and given != "auto":
+        raise PydanticCustomError("stages", "must be auto or a list of stages")
+    return () if given == "auto" else validate(given)
+
+
+Stages = Annotated[
+    tuple[Stage, ...],
+    WrapValidator(
+        _none_for_auto,
+        json_schema_input_type=Literal["auto"]
+        | Annotated[tuple[Stage, ...], Field(min_length=1, max_length=100)],
+    ),
+    PlainSerializer(lambda stages: stages or "auto"),
+]
+"""Stages of a refinement; none until `auto` is replaced by those that suit the series."""
+
+
 class Refine(Section):
     """Second-order training after the updates: Levenberg-Marquardt steps, stage by stage.
 
@@ -79,11 +182,12 @@ class Refine(Section):
         ['closed', 'closed', 'open', 'closed', 'closed']
     """
 
-    stages: Annotated[tuple[Stage, ...], Field(strict=False)] = Field(
+    stages: Annotated[Stages, Field(strict=False)] = Field(
         default=DEFAULT_STAGES, min_length=1, max_length=100
     )
     """Stages in order, with growing horizons; more than a dozen have never helped. Settings and
-    metrics count them from 0 (`refine.stages.0.horizon`), the progress from 1."""
+    metrics count them from 0 (`refine.stages.0.horizon`), the progress from 1. auto: chosen when a
+    run starts, from its series, network and `evaluation`; the run's config contains them."""
 
     origins: Annotated[int, Field(ge=1, le=10_000), whole] | None = None
     """Number of forecasts on the validation part that select the result, with the warm-up of

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import os
 from array import array
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
@@ -66,6 +67,9 @@ TRAINED = (
 EVALUATED = ("evaluation.json", "evaluation.safetensors")
 """Files that an evaluation writes."""
 
+DATA = "data.npz"
+"""Copy of the data that a run was given, not in a file."""
+
 EVALUATIONS = "evaluations"
 """Folder of the evaluations that are not the run's own, each in one of its name."""
 
@@ -90,6 +94,11 @@ class Run:
     def config_path(self) -> Path:
         """The resolved config."""
         return self.path / "config.yaml"
+
+    @property
+    def data_path(self) -> Path:
+        """The copy of the data, absolute as in a config that was read."""
+        return Path(os.path.abspath(self.path / DATA))  # noqa: PTH100
 
     @contextlib.contextmanager
     def held(self) -> Generator[None]:

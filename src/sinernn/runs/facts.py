@@ -28,6 +28,18 @@ class Resumption(JsonModel):
     """Differences in the environment: then, now."""
 
 
+class DataFacts(JsonModel):
+    """The data file that a run was trained on."""
+
+    sha256: str
+    bytes: Count
+    rows: Count
+    """Rows of data."""
+
+    columns: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Those that the network reads, inputs last."""
+
+
 class TrainingFacts(JsonModel):
     """What was trained, and how far."""
 
@@ -42,6 +54,9 @@ class TrainingFacts(JsonModel):
     engine: str = "unknown"
     device: str = "unknown"
     start: Origin | None = None
+    data: DataFacts | None = None
+    """None for a generated signal."""
+
     parameters: Count | None = None
     """Number of trained values."""
 

@@ -1,0 +1,80 @@
+"""`sinernn init`."""
+
+import shlex
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sinernn.cli.output import print_line, print_prose
+from sinernn.errors import UsageError, command_line
+
+SCHEMA = "sinernn.schema.json"
+"""Copy of the JSON Schema next to a config, which editors find on any machine."""
+
+
+def init_command(
+    source: Annotated[
+        str, typer.Argument(help="Name of a shipped config, or a data file.", metavar="NAME|FILE")
+    ] = "default",
+    to: Annotated[Path | None, typer.Option(help="File to write; default: NAME.yaml here.")] = None,
+    inputs: Annotated[
+        str, typer.Option(help="Columns to read and not to predict, as in valve,load.")
+    ] = "",
+) -> None:
+    """Write a config to start from: a shipped one, or one that suits a data file.
+
+    Example: sinernn init sensor.csv
+    """
+    from sinernn.config.load import shipped_configs
+    from sinernn.config.template import make_template
+
+    shipped, data, findings = shipped_configs(), Path(source), list[str]()
+    target = to or Path(f"{data.stem}.yaml")
+    packaged = shipped["default"].with_name("schema.json").read_bytes()
+    if source in shipped:
+        if inputs:
+            raise UsageError(f"--inputs: applies to data files, not to the shipped {source}")
+        text = shipped[source].read_bytes()
+        text = text.replace(b"$schema=schema.json", f"$schema={SCHEMA}".encode())
+    elif data.exists():
+        columns = tuple(name.strip() for name in inputs.split(",") if name.strip())
+        template = make_template(data.absolute(), target.absolute(), inputs=columns, schema=SCHEMA)
+        text, findings = template.text.encode(), template.findings
+    else:
+        what = "no such file" if data.suffix else "not a shipped config"
+        message = f"{what}; choose one of {', '.join(shipped)}, or a data file such as sensor.csv"
+        raise UsageError(f"{source}: {message}")
+    schema = target.parent / SCHEMA
+    files = [(target, text), (schema, packaged)]
+    try:
+        found = schema.read_bytes() if schema.exists() else None
+        _write_new(files if found is None else files[:1])
+    except FileExistsError as error:
+        message = f"{error.filename}: already exists; choose another file with --to"
+        raise UsageError(message) from error
+    except OSError as error:
+        place = error.filename or target.parent  # a full disk has no file name
+        raise UsageError(f"{place}: cannot be written: {error.strerror}") from error
+    for line in findings:
+        print_prose(line)
+    print_line(target)
+    if found is None:
+        print_line(schema)
+    elif found.split() != packaged.split():  # line ends may differ
+        remark = "kept, but it differs from this version's; replace it with: sinernn config schema"
+        print_prose(f"{schema}: {remark} > {shlex.quote(str(schema))}", err=True)
+    if findings:
+        print_prose(f"next: {command_line('train', target)}")
+
+
+def _write_new(files: Sequence[tuple[Path, bytes]]) -> None:
+    """Write new files: all of them, or none."""
+    with ExitStack() as undo:
+        for path, content in files:
+            with path.open("xb") as file:
+                undo.callback(path.unlink)
+                file.write(content)
+        undo.pop_all()

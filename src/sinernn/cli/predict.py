@@ -1,0 +1,159 @@
+"""`sinernn predict`."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sinernn.cli.output import print_json, print_line, print_prose
+from sinernn.cli.parsing import AsJson, RunsDir
+from sinernn.errors import UsageError
+
+if TYPE_CHECKING:
+    from sinernn.predicting import Forecaster
+
+
+def predict_command(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Run directories, their names, or latest; and signal.path=FILE, if their data "
+            "file is elsewhere.",
+            metavar="RUN...",
+        ),
+    ],
+    steps: Annotated[int, typer.Option(help="Samples to forecast.", min=1, max=1_000_000)],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="File to continue instead of the run's own series; - for rows from standard "
+            "input, with a forecast after each."
+        ),
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(help="File with the inputs of the coming samples, for a driven series."),
+    ] = None,
+    warmup: Annotated[
+        int | None, typer.Option(help="Read only so many of the last samples.", min=1)
+    ] = None,
+    interval: Annotated[
+        str, typer.Option(help="Probabilities of the intervals, separated by commas.")
+    ] = "0.8,0.95",
+    to: Annotated[
+        Path | None, typer.Option(help="CSV file to write; default: standard output.")
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Also draw the forecast: a png, svg or pdf file.")
+    ] = None,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """Forecast beyond the end of a series, with intervals; of several runs the mean.
+
+    Example: sinernn predict latest --steps 100 --to forecast.csv
+    """
+    from sinernn import predicting
+    from sinernn.cli.terminal import compiling
+    from sinernn.runs.directory import open_run
+    from sinernn.runs.files import write_atomically
+
+    levels = _levels(interval)
+    _check_outputs(to, figure, sources=[data, inputs])
+    moved = [word for word in runs if word.startswith("signal.path=")]
+    opened = [open_run(word, runs_dir=runs_dir) for word in runs if word not in moved]
+    if not opened:
+        raise UsageError("name a run to predict with, as in sinernn predict latest")
+    forecaster = predicting.Forecaster(
+        opened, steps, levels=levels, overrides=moved, on_compile=compiling
+    )
+    if data == "-":
+        options = {"--inputs": inputs, "--warmup": warmup, "--to": to, "--figure": figure}
+        if unused := [name for name, value in options.items() if value is not None]:
+            raise UsageError(f"{', '.join(unused)}: cannot be used with --data -; leave it out")
+        _follow(forecaster, as_json=as_json)
+        return
+    prediction = forecaster.predict(data, inputs=inputs, warmup=warmup)
+    if to is not None:
+        write_atomically(to, _csv(prediction.columns()).encode())
+    if figure is not None:
+        from sinernn.plot_run import draw_forecast
+
+        title = ", ".join(run.read_facts().name or run.path.name for run in opened)
+        write_atomically(figure, draw_forecast(prediction, title, figure.suffix[1:].lower()))
+    if as_json:
+        print_json({"notes": prediction.notes, "columns": _plain(prediction.columns())})
+    elif to is None:
+        typer.echo(_csv(prediction.columns()), nl=False)
+    for note in prediction.notes:
+        print_prose(note, err=as_json or to is None)
+    for path in filter(None, (to, figure)):
+        if not as_json:
+            print_line(path)
+
+
+def _levels(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        message = f"--interval {text}: must be numbers between 0 and 1, as in 0.8,0.95"
+        raise UsageError(message) from error
+
+
+def _check_outputs(to: Path | None, figure: Path | None, *, sources: Sequence[object]) -> None:
+    """Check where the forecast is written before anything is computed."""
+    if figure is not None and figure.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise UsageError(f"--figure {figure}: must end in .png, .svg or .pdf")
+    for path in (to, figure):
+        for source in sources:
+            if path is not None and source is not None and _is_same(path, Path(str(source))):
+                raise UsageError(f"{path}: is the file that is read; choose another name")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    return path.exists() and other.exists() and path.samefile(other)
+
+
+def _csv(columns: Mapping[str, Sequence[Any]], *, header: bool = True) -> str:
+    """Return a table as CSV; a missing value is an empty cell, floats are exact when read."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow("" if value != value else value for value in row)
+    return text.getvalue()
+
+
+def _plain(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
+    """Return columns as JSON has them: without NaN."""
+    return {
+        name: [None if value != value else value for value in values]
+        for name, values in columns.items()
+    }
+
+
+def _follow(forecaster: "Forecaster", *, as_json: bool) -> None:
+    """Read rows from standard input, and print a forecast after each once the warm-up is read."""
+    from sinernn.data.streams import read_samples
+
+    extent, is_first = forecaster.extent, True
+    samples = read_samples(sys.stdin, extent)
+    for prediction in forecaster.follow(samples):
+        columns = prediction.columns()
+        origin = extent.written(prediction.time[:1] - extent.time_step)[0]
+        if is_first:
+            for note in prediction.notes:
+                print_prose(note, err=True)
+        if as_json:
+            typer.echo(json.dumps({"origin": origin, "columns": _plain(columns)}, allow_nan=False))
+        else:
+            table = {"origin": [origin] * forecaster.steps, **columns}
+            typer.echo(_csv(table, header=is_first), nl=False)
+        sys.stdout.flush()
+        is_first = False

@@ -1,0 +1,160 @@
+"""Times of rows: numbers or dates, and the even steps between them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from sinernn.arrays import Float, Int
+from sinernn.data.series import SECONDS
+from sinernn.data.tables import DataProblems
+from sinernn.errors import printable
+
+TOLERANCE = 1e-6
+"""Relative difference of two steps that are equal: times are written with some six digits."""
+
+JITTER = 0.1
+"""The same, if the step is given beside the times."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Time of every row."""
+
+    values: Float[np.ndarray, " row"]
+    """In time units."""
+
+    unit: str = ""
+    start: datetime | None = None
+    """Date of time 0; None if the rows have no dates."""
+
+
+def parse_dates(
+    texts: np.ndarray, rows: Int[np.ndarray, " row"], column: str, problems: DataProblems
+) -> np.ndarray:
+    """Return dates in UTC as datetime64; those with no time zone are taken as they are.
+
+    Args:
+        texts: ISO 8601 (`2024-03-31T02:00+01:00`, `2024-03-31`, `2024-03`), or datetime64.
+        rows: Number of each row in the file.
+        column: Name of the column.
+        problems: Receives what is not a date.
+    """
+    dates = np.array(texts, "M8[us]") if texts.dtype.kind == "M" else np.empty(len(rows), "M8[us]")
+    if texts.dtype.kind == "M":
+        for row in rows[np.isnat(dates)]:
+            problems.add("has no date; remove the row", row=row, column=column)
+        return dates
+    for at, text in enumerate(texts):
+        try:
+            day = "-01" if len(text) == len("2024-03") else ""
+            date = datetime.fromisoformat(text.replace("/", "-") + day)
+        except ValueError:
+            message = f"must be a date such as 2024-03-31 or 2024-03-31T02:00, got {text[:60]!r}"
+            problems.add(printable(message, 200), row=rows[at], column=column)
+            continue
+        dates[at] = date.astimezone(UTC).replace(tzinfo=None) if date.tzinfo else date
+    return dates
+
+
+def times_of_dates(dates: np.ndarray, bounds: Sequence[slice]) -> Times:
+    """Count time from the first date, in the unit that fits the steps.
+
+    Dates that are whole months apart, as the first of every month, have even steps in months or
+    years; others in days, hours, minutes or seconds.
+
+    Args:
+        dates: As datetime64 in microseconds.
+        bounds: Rows of each recording.
+    """
+    start = dates[0].astype(datetime).replace(tzinfo=UTC)
+    months = dates.astype("M8[M]")
+    into_month = dates - months  # time since the month began
+    counted = (months - months[0]).astype(int)
+    if len(dates) > 1 and (into_month == into_month[0]).all() and np.ptp(counted):
+        steps = np.concatenate([np.diff(counted[rows]) for rows in bounds])
+        is_yearly = not (steps % 12).any()
+        return Times(counted / (12 if is_yearly else 1), "year" if is_yearly else "month", start)
+    passed = (dates - dates[0]).astype(np.int64)
+    step = int(_usual_step(passed, bounds) or 0)
+    fitting = (name for name, seconds in SECONDS.items() if step and step % (seconds * 10**6) == 0)
+    unit = next(fitting, "s")
+    return Times(passed / (SECONDS[unit] * 1e6), unit, start)
+
+
+def find_step(times: Times, bounds: Sequence[slice]) -> float:
+    """Return the spacing of most rows; 1 if no recording has two in order."""
+    return _usual_step(times.values, bounds) or 1.0
+
+
+def _usual_step(values: np.ndarray, bounds: Sequence[slice]) -> float | None:
+    """Return the median step, of the middle two the shorter: the longer may be a gap."""
+    steps = np.concatenate([np.diff(values[rows]) for rows in bounds])
+    forward = np.sort(steps[steps > 0])
+    return float(forward[(len(forward) - 1) // 2]) if len(forward) else None
+
+
+def place_rows(
+    times: Times,
+    bounds: Sequence[slice],
+    rows: Int[np.ndarray, " row"],
+    column: str,
+    problems: DataProblems,
+    *,
+    step: float,
+    is_given: bool,
+) -> Int[np.ndarray, " row"]:
+    """Return how many steps each row is after the first of its recording.
+
+    Args:
+        times: Time of every row.
+        bounds: Rows of each recording.
+        rows: Number of each row in the file.
+        column: Name of the time column.
+        problems: Receives times that do not increase, and steps that are uneven.
+        step: Spacing of the samples.
+        is_given: Whether the step is given, so that times may deviate by some jitter.
+    """
+    values, positions = times.values, np.zeros(len(rows), int)
+    backward: list[int] = []
+    uneven: list[int] = []
+    for recording in bounds:
+        passed = np.diff(values[recording])
+        counts = np.rint(passed / step) if step > 0 else np.zeros(len(passed))
+        resolution = 4 * np.spacing(np.abs(values[recording]).max())
+        allowed = (JITTER if is_given else TOLERANCE) * abs(step) + resolution
+        after = recording.start + 1
+        backward += (after + np.flatnonzero(passed <= 0)).tolist()
+        is_uneven = (passed > 0) & ((np.abs(passed - counts * step) > allowed) | (counts == 0))
+        uneven += (after + np.flatnonzero(is_uneven)).tolist()
+        positions[after : recording.stop] = np.cumsum(counts)
+    if backward:
+        at = backward[0]
+        same = values[at] == values[at - 1]
+        what = "repeats the time of" if same else "is earlier than"
+        more = f" (the first of {len(backward)} such rows)" if len(backward) > 1 else ""
+        message = f"{what} the row before{more}; sort the rows, and keep one of each time"
+        problems.add(message, row=rows[at], column=column)
+    elif uneven:
+        at, steps = uneven[0], len(values) - len(bounds)
+        unit = f" {times.unit}" if times.unit else ""
+        found = values[at] - values[at - 1]
+        advice = (
+            "" if times.unit or is_given else ", or set signal.time_step to allow a jitter of 10 %"
+        )
+        message = (
+            f"uneven step: {found:g}{unit} after the row before, and {step:g}{unit} in most rows; "
+            f"{len(uneven)} of {steps} steps ({100 * len(uneven) / steps:.3g} %) differ; resample "
+            f"the series to even steps{advice}"
+        )
+        problems.add(message, row=rows[at], column=column)
+    return positions
+
+
+def exact_step(times: Times, positions: np.ndarray, bounds: Sequence[slice]) -> float | None:
+    """Return the mean step of the longest recording: more digits than one step has."""
+    longest = max(bounds, key=lambda each: int(positions[each.stop - 1]))
+    count, last = int(positions[longest.stop - 1]), longest.stop - 1
+    passed = float(times.values[last] - times.values[longest.start])
+    return float(f"{passed / count:.12g}") if count > 0 else None

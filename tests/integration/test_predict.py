@@ -1,0 +1,210 @@
+"""Forecasts beyond the end of a series, as a function and as a command."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import commands
+from commands import COMMAND, Outcome
+from examples import tiny
+from sinernn import experiment
+from sinernn.errors import UsageError
+from sinernn.forecasting import place_origins
+from sinernn.model.linearization import StateMap
+from sinernn.predicting import Forecaster, predict
+from sinernn.runs import Run
+
+
+def free_run(run: Run, samples: np.ndarray, steps: int) -> np.ndarray:
+    """A free run after samples, step by step in float64."""
+    checkpoint = run.best_checkpoint()[1]
+    network = StateMap(checkpoint.network, checkpoint.state.params)
+    hidden, outputs = checkpoint.network.zero_hidden(1).astype(float), list[np.ndarray]()
+    for sample in checkpoint.scale.apply(samples):
+        hidden = network.step(sample[None], hidden)
+    for _ in range(steps):
+        outputs.append(network.output(hidden)[0])
+        hidden = network.free_step(hidden)
+    return checkpoint.scale.invert(np.array(outputs))
+
+
+def wave(samples: int, first: int = 0) -> str:
+    """Lines of CSV with the tiny config's sine."""
+    rows = (f"{n * 10 / 49!r},{math.sin(n * 10 / 49)!r}" for n in range(first, first + samples))
+    return "\n".join(["time,signal", *rows, ""])
+
+
+def test_own_series_is_continued(trained: Run):
+    """The network reads the whole series, and time goes on."""
+    prediction, series = predict(trained, steps=7), tiny().signal.read()
+    expected = free_run(trained, series.observed, 7)
+    np.testing.assert_allclose(prediction.values, expected, rtol=1e-4, atol=1e-5)
+    step = series.extent.time_step
+    np.testing.assert_allclose(prediction.time, series.time[-1] + step * np.arange(1, 8))
+
+
+def test_only_the_last_samples_are_read(trained: Run):
+    prediction = predict(trained, steps=3, warmup=25)
+    expected = free_run(trained, tiny().signal.read().observed[-25:], 3)
+    np.testing.assert_allclose(prediction.values, expected, rtol=1e-4, atol=1e-5)
+    assert len(prediction.history) == 25
+
+
+def test_intervals_follow_the_validation_part(trained: Run):
+    """An interval holds the asked share of errors from origins that chose no checkpoint."""
+    forecaster = Forecaster([trained], 5, levels=[0.5])
+    config, series = tiny(), tiny().signal.read()
+    _, rows = place_origins(config, series, "validation")
+    part = config.split.parts(series.extent.lengths).validation[0]
+    errors = forecaster._errors  # pyright: ignore[reportPrivateUsage]
+    assert len(errors) == len(part) - config.evaluation.warmup - len(rows)
+    interval = forecaster.predict(None).intervals[0.5]
+    widths = (interval.upper - interval.lower) / 2
+    shares = np.nanmean(np.where(np.isnan(errors), np.nan, errors <= widths), axis=0)
+    assert np.all((shares >= 0.5) & (shares < 0.5 + 1.5 / len(errors) + 0.05))
+
+
+def test_what_no_interval_promises(trained: Run):
+    """Beyond half of the validation part there are none, which is said."""
+    prediction = predict(trained, steps=400, levels=[0.8])
+    reached = int(np.isfinite(prediction.intervals[0.8].upper).all(axis=1).sum())
+    assert 0 < reached < 400
+    assert any(f"no 80 % interval beyond {reached} steps" in note for note in prediction.notes)
+    assert np.isfinite(prediction.values).all()
+
+
+def test_mean_of_several_runs(trained: Run):
+    other = experiment.train(tiny("seed=1"), figures=False).run
+    both, alone = (
+        predict([trained, other], steps=4),
+        [predict(r, steps=4) for r in (trained, other)],
+    )
+    values = np.stack([each.values for each in alone])
+    np.testing.assert_allclose(both.values, values.mean(axis=0))
+    np.testing.assert_allclose(both.spread, values.std(axis=0))
+    assert np.isfinite(both.intervals[0.8].upper).all()
+
+
+def test_runs_of_two_series_have_no_intervals(trained: Run):
+    other = experiment.train(tiny("signal.phase=1"), figures=False).run
+    prediction = predict([trained, other], steps=4)
+    assert np.isnan(prediction.intervals[0.8].upper).all()
+    assert any("trained on different series" in note for note in prediction.notes)
+
+
+def test_an_end_unlike_the_training(trained: Run):
+    """A series of another amplitude is reported, the run's own is not."""
+    notes = [predict(trained, data, steps=2).notes for data in (None, wave_file())]
+    assert not any("looks like nothing" in note for each in notes for note in each)
+    forecaster = Forecaster([trained], 2)
+    series = tiny().signal.read()
+    prediction = forecaster.forecast(5 * series.observed, last=0.0, future=np.empty((0, 0)))
+    assert any("the end of signal looks like nothing" in note for note in prediction.notes)
+
+
+def wave_file() -> str:
+    Path("wave.csv").write_text(wave(300, first=40))
+    return "wave.csv"
+
+
+def test_another_series_is_continued(trained: Run):
+    """A file with the same column; its own times go on."""
+    prediction = predict(trained, wave_file(), steps=2)
+    samples = np.sin(np.arange(40, 340) * 10 / 49)[:, None]
+    np.testing.assert_allclose(
+        prediction.values, free_run(trained, samples, 2), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(prediction.time, np.arange(340, 342) * 10 / 49)
+
+
+def test_stream_agrees_with_files(trained: Run):
+    """After every row the forecast is that of a file which ends there."""
+    forecaster, samples = Forecaster([trained], 3), np.sin(np.arange(40) * 10 / 49)[:, None]
+    found = list(forecaster.follow((float(n), sample) for n, sample in enumerate(samples)))
+    assert len(found) == 40 - forecaster.warmup + 1
+    for end, prediction in enumerate(found, start=forecaster.warmup):
+        expected = free_run(trained, samples[:end], 3)
+        np.testing.assert_allclose(prediction.values, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"levels": [1.0]}, "interval: must be between 0 and 1, got 1"),
+        ({"warmup": 10**6}, "warmup: must be at most"),
+        ({"inputs": "x.csv"}, "inputs: the network has none; leave them out"),
+    ],
+)
+def test_wrong_arguments(trained: Run, arguments: dict[str, object], message: str):
+    with pytest.raises(UsageError, match=message):
+        predict(trained, steps=2, **arguments)
+
+
+def test_channels_that_differ(trained: Run):
+    Path("two.csv").write_text("a,b\n" + "".join(f"{n},{n * n}\n" for n in range(90)))
+    with pytest.raises(
+        UsageError, match=r"two\.csv: its channels are a, b, those of the run signal"
+    ):
+        predict(trained, "two.csv", steps=2)
+
+
+def test_predict_command(trained: Run, installed: Callable[..., Outcome]):
+    """A table and a figure in files; the same table on standard output and as JSON."""
+    written = installed("predict", trained.path, "--steps", 5, "--to", "f.csv", "--figure", "f.png")
+    assert written.code == 0, written.err
+    assert written.out.splitlines()[-2:] == ["f.csv", "f.png"]
+    assert "on the test part" in written.out
+    table = Path("f.csv").read_text()
+    header = "time,signal,signal lower 0.8,signal upper 0.8,signal lower 0.95,signal upper 0.95"
+    assert table.splitlines()[0] == header
+    assert len(table.splitlines()) == 6
+    assert Path("f.png").read_bytes().startswith(b"\x89PNG")
+    printed = installed("predict", trained.path, "--steps", 5)
+    assert printed.out == table
+    assert "on the test part" in printed.err
+    columns = json.loads(installed("predict", trained.path, "--steps", 5, "--json").out)["columns"]
+    assert [columns["signal"][0], columns["time"][0]] == [
+        float(cell) for cell in reversed(table.splitlines()[1].split(",")[:2])
+    ]
+
+
+def test_predict_command_on_a_stream(trained: Run):
+    """Rows from a pipe: a table that grows, or a line of JSON after each."""
+
+    def piped(*options: str) -> str:
+        words = [COMMAND, "predict", trained.path, "--steps", "2", "--data", "-", *options]
+        done = commands.run(*words, input=wave(30))
+        assert done.code == 0, done.err
+        return done.out
+
+    warmup = tiny().evaluation.warmup
+    lines = piped().splitlines()
+    assert lines[0].startswith("origin,time,signal,")
+    assert len(lines) == 1 + 2 * (30 - warmup + 1)
+    objects = [json.loads(line) for line in piped("--json").splitlines()]
+    assert len(objects) == 30 - warmup + 1
+    assert objects[-1]["columns"]["time"][0] == pytest.approx(30 * 10 / 49)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--interval", "x"], "--interval x: must be numbers between 0 and 1, as in 0.8,0.95"),
+        (["--figure", "f.gif"], "--figure f.gif: must end in .png, .svg or .pdf"),
+        (["--data", "wave.csv", "--to", "wave.csv"], "wave.csv: is the file that is read"),
+        (["--data", "-", "--to", "f.csv"], "--to: cannot be used with --data -; leave it out"),
+        (["--data", "gone.csv"], "gone.csv: no such file"),
+    ],
+)
+def test_wrong_options(
+    trained: Run, installed: Callable[..., Outcome], words: list[str], message: str
+):
+    wave_file()
+    outcome = installed("predict", trained.path, "--steps", "2", *words)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert "Traceback" not in outcome.err
