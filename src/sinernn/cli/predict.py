@@ -140,10 +140,11 @@ def _plain(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
 
 def _follow(forecaster: "Forecaster", *, as_json: bool) -> None:
     """Read rows from standard input, and print a forecast after each once the warm-up is read."""
-    from sinernn.data.streams import read_samples
+    from sinernn.data.streams import MAX_LINE, read_samples
 
     extent, is_first = forecaster.extent, True
-    samples = read_samples(sys.stdin, extent)
+    lines = iter(lambda: sys.stdin.readline(MAX_LINE), "")  # a longer line is read in pieces
+    samples = read_samples(lines, extent)
     for prediction in forecaster.follow(samples):
         columns = prediction.columns()
         origin = extent.written(prediction.time[:1] - extent.time_step)[0]

@@ -11,6 +11,8 @@ from sinernn.arrays import Float
 from sinernn.data.series import Extent
 from sinernn.errors import ConfigError, Place, Problem, printable
 
+MAX_LINE = 100_000  # characters
+
 _JITTER = 0.01
 """Share of a step by which a time may be wrong."""
 
