@@ -21,6 +21,7 @@ from sinernn.data.windows import (
     identity_scale,
     random_planner,
     spread,
+    with_noise,
 )
 from sinernn.engines import Objective
 from sinernn.errors import ConfigError, UsageError, command_line
@@ -75,13 +76,15 @@ def prepare(config: Config) -> Experiment:
         scale=scale,
         network=config.network(series.extent),
         objective=Objective(
-            samples=scale.apply(training).astype(config.dtype),
+            samples=with_noise(
+                scale.apply(training), config.windows.noise_std, config.seed, config.windows.copies
+            ).astype(config.dtype),
             length=config.windows.length,
             washout=config.windows.washout,
             gradient_clip=config.training.gradient_clip,
         ),
         plan=planner(
-            [len(part) for part in parts.train],
+            [len(part) for part in parts.train] * config.windows.copies,
             length=config.windows.length,
             batch_size=config.windows.batch_size,
             carry_state=config.windows.carry_state,

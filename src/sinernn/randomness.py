@@ -12,6 +12,7 @@ class Purpose(IntEnum):
     WINDOWS = 1
     NOISE = 2
     WARMUP_NOISE = 3
+    TRAINING_NOISE = 4
 
 
 def stream(seed: int, purpose: Purpose, block: int = 0) -> np.random.Generator:

@@ -94,6 +94,7 @@ def _windows(config: Config, parts: Parts) -> Iterator[Conflict]:
         yield Conflict(("windows.length", *_SIZES), message)
     elif windows.order == "contiguous":
         count = sum(whole_windows(len(part), windows.length) for part in parts.train)
+        count *= windows.copies
         if windows.batch_size > count:
             message = (
                 f"must be at most {count}, the number of windows in the training part, got "

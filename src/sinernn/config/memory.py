@@ -31,6 +31,8 @@ def estimate_memory_gb(config: Config, extent: Extent) -> dict[str, float]:
     sizes = {
         # Times, clean and observed samples are kept; generating and scaling them takes the rest.
         "signal.length": 16 * 8 * network.channels * extent.samples,
+        # Noise, and copies of the training part in two types.
+        "windows.noise_std": 40 * network.channels * extent.samples * (config.windows.copies - 1),
         # What the backward pass needs of every step: gates, states, and their gradients.
         "windows.batch_size": steps_in_batch * units * (4 * gates + 2) * width,
         # Weights, gradients, two moments, and two copies of the state while it is saved.

@@ -60,6 +60,17 @@ class Windows(Section):
     normalize: bool = True
     """Scale by the training part's mean and standard deviation."""
 
+    noise_std: float = Field(default=0.0, ge=0, le=10)
+    """Standard deviation of Gaussian noise added to what the updates train on, in standard
+    deviations of the training part (scaled units): so that a network does not learn a short series
+    by heart. There are then 16 copies of the training part, each with other noise. More than the
+    bound hides the signal."""
+
+    @property
+    def copies(self) -> int:
+        """How many copies of the training part there are to train on."""
+        return 16 if self.noise_std else 1
+
 
 class Split(Section):
     """Parts of every segment in time order, never shuffled; the rest is the test part.

@@ -100,6 +100,28 @@ def spread(training: Float[np.ndarray, "... channel"]) -> Float[np.ndarray, " ch
     return np.where(std <= 1e-12 * np.abs(samples).max(axis=0), 0.0, std)
 
 
+def with_noise(
+    training: Float[np.ndarray, "N channel"], std: float, seed: int, copies: int
+) -> Float[np.ndarray, "copies_N channel"]:
+    """Return copies of the training part, each with other noise, end to end.
+
+    Args:
+        training: In scaled units.
+        std: Standard deviation of the noise, in scaled units; with 0 there is none.
+        seed: Seed of the noise.
+        copies: How many.
+
+    Source:
+        Noise on inputs as regularisation: Bishop (1995), "Training with noise is equivalent to
+        Tikhonov regularization", Neural Computation 7, 108-116. Targets get it here, too.
+    """
+    if std == 0:
+        return np.tile(training, (copies, 1))
+    generator = stream(seed, Purpose.TRAINING_NOISE)
+    noise = generator.standard_normal((copies, *training.shape))
+    return (training + std * noise).reshape(-1, training.shape[1])
+
+
 def identity_scale(channels: int) -> Scale:
     """Return the scale that changes nothing."""
     return Scale(np.zeros(channels), np.ones(channels))
