@@ -20,6 +20,7 @@ def test_settings_that_memory_names():
         ("signal.length=25000", "signal.length=50000"),
         ("split.train=0.7", "split.train=0.55"),  # twice the test part
         ("windows.batch_size=1", "windows.batch_size=2"),
+        ("windows.noise_std=0", "windows.noise_std=0.1"),
         ("windows.length=49", "windows.length=98"),
         ("model.hidden_size=16", "model.hidden_size=32"),
         ("model.num_layers=1", "model.num_layers=2"),
