@@ -198,9 +198,9 @@ def test_a_config_that_is_not_there(sinernn, here: Path):
         (["eval", "latest"], 2, "runs/latest: no such run; there are none in runs\n"),
         (["plot", "x"], 2, "runs/x: no such run; there are none in runs\n"),
         (["init", "defualt"], 2,
-         "defualt: not a shipped config; choose one of default, mackey_glass, noisy, tiny, tutorial, two_tones, "
-         "or a data file such as sensor.csv\n"),
-        (["init", "no.csv"], 2, "no.csv: no such file; choose one of default, "),
+         "defualt: not a shipped config; choose one of co2, default, elnino, mackey_glass, noisy, "
+         "seattle_temperatures, sunspots, tiny, tutorial, two_tones, or a data file such as sensor.csv\n"),
+        (["init", "no.csv"], 2, "no.csv: no such file; choose one of co2, default, "),
         (["init", "default", "--inputs", "a"], 2, "--inputs: applies to data files, not to the shipped default\n"),
         (["config", "validate", TINY, "no.yaml"], 2, "no.yaml: no such file"),
     ],
@@ -347,6 +347,20 @@ def test_config_commands(sinernn):
     assert "seed: 3  # seed=3\n" in told
     assert "engine: auto  # default\n" in told
     assert "properties" in json.loads(sinernn("config", "schema").out)
+
+
+def test_init_of_a_config_with_data(sinernn):
+    """The series is written next to the config; all files or none; another file is not replaced."""
+    shipped = (REPOSITORY / "configs/data/sunspots.csv").read_bytes()
+    Path("sunspots.csv").write_text("mine")
+    assert sinernn("init", "sunspots").err.startswith("sunspots.csv: already exists")
+    assert [path.name for path in Path().iterdir()] == ["sunspots.csv"]
+    Path("there").mkdir()
+    outcome = sinernn("init", "sunspots", "--to", "there/a.yaml")
+    assert outcome.out == "there/a.yaml\nthere/sunspots.csv\nthere/sinernn.schema.json\n"
+    assert Path("there/sunspots.csv").read_bytes() == shipped
+    assert sinernn("config", "validate", "there/a.yaml").out == "there/a.yaml: valid\n"
+    assert sinernn("init", "sunspots", "--to", "there/b.yaml").out == "there/b.yaml\n"
 
 
 def test_init_of_a_data_file(sinernn):

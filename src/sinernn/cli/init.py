@@ -33,12 +33,17 @@ def init_command(
 
     shipped, data, findings = shipped_configs(), Path(source), list[str]()
     target = to or Path(f"{data.stem}.yaml")
+    copies = list[tuple[Path, bytes]]()
     packaged = shipped["default"].with_name("schema.json").read_bytes()
     if source in shipped:
         if inputs:
             raise UsageError(f"--inputs: applies to data files, not to the shipped {source}")
         text = shipped[source].read_bytes()
         text = text.replace(b"$schema=schema.json", f"$schema={SCHEMA}".encode())
+        series = shipped[source].parent / "data" / f"{source}.csv"
+        if series.exists():
+            text = text.replace(b"path: data/", b"path: ")  # its copy is next to the config
+            copies.append((target.parent / series.name, series.read_bytes()))
     elif data.exists():
         columns = tuple(name.strip() for name in inputs.split(",") if name.strip())
         template = make_template(data.absolute(), target.absolute(), inputs=columns, schema=SCHEMA)
@@ -48,10 +53,11 @@ def init_command(
         message = f"{what}; choose one of {', '.join(shipped)}, or a data file such as sensor.csv"
         raise UsageError(f"{source}: {message}")
     schema = target.parent / SCHEMA
-    files = [(target, text), (schema, packaged)]
     try:
         found = schema.read_bytes() if schema.exists() else None
-        _write_new(files if found is None else files[:1])
+        copies = [(path, new) for path, new in copies if not _holds(path, new)]
+        files = [(target, text), *copies, *([(schema, packaged)] if found is None else [])]
+        _write_new(files)
     except FileExistsError as error:
         message = f"{error.filename}: already exists; choose another file with --to"
         raise UsageError(message) from error
@@ -60,14 +66,17 @@ def init_command(
         raise UsageError(f"{place}: cannot be written: {error.strerror}") from error
     for line in findings:
         print_prose(line)
-    print_line(target)
-    if found is None:
-        print_line(schema)
-    elif found.split() != packaged.split():  # line ends may differ
+    for path, _ in files:
+        print_line(path)
+    if found is not None and found.split() != packaged.split():  # line ends may differ
         remark = "kept, but it differs from this version's; replace it with: sinernn config schema"
         print_prose(f"{schema}: {remark} > {shlex.quote(str(schema))}", err=True)
     if findings:
         print_prose(f"next: {command_line('train', target)}")
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.exists() and path.read_bytes() == content
 
 
 def _write_new(files: Sequence[tuple[Path, bytes]]) -> None:
