@@ -19,9 +19,9 @@ from sinernn.data.windows import (
     contiguous_planner,
     fit_scale,
     identity_scale,
+    noisy_copies,
     random_planner,
     spread,
-    with_noise,
 )
 from sinernn.engines import Objective
 from sinernn.errors import ConfigError, UsageError, command_line
@@ -76,7 +76,7 @@ def prepare(config: Config) -> Experiment:
         scale=scale,
         network=config.network(series.extent),
         objective=Objective(
-            samples=with_noise(
+            samples=noisy_copies(
                 scale.apply(training), config.windows.noise_std, config.seed, config.windows.copies
             ).astype(config.dtype),
             length=config.windows.length,

@@ -11,12 +11,12 @@ from sinernn.data.windows import (
     count_origins,
     fit_scale,
     identity_scale,
+    noisy_copies,
     random_planner,
     split_by_time,
     spread,
     spread_origins,
     whole_windows,
-    with_noise,
 )
 
 
@@ -61,19 +61,19 @@ def test_the_identity_scale_changes_no_bit():
 
 def test_no_noise_changes_no_bit():
     samples = np.random.default_rng(0).normal(size=(50, 2))
-    np.testing.assert_array_equal(with_noise(samples, 0.0, 3, 1), samples)
+    np.testing.assert_array_equal(noisy_copies(samples, 0.0, 3, 1), samples)
 
 
 def test_copies_with_noise():
     """Every copy has other noise, of the given spread; the seed fixes it."""
     samples = np.random.default_rng(0).normal(size=(2000, 2))
-    noisy = with_noise(samples, 0.2, 3, 4)
+    noisy = noisy_copies(samples, 0.2, 3, 4)
     noise = noisy.reshape(4, 2000, 2) - samples
     np.testing.assert_allclose(noise.std(axis=1), 0.2, rtol=0.1)  # 1 / sqrt(4000): 1.6 %, 6 times
     correlation = np.corrcoef(noise.transpose(0, 2, 1).reshape(8, 2000))
     assert np.abs(correlation - np.eye(8)).max() < 0.13  # 1 / sqrt(2000): 2.2 %, 6 times
-    np.testing.assert_array_equal(noisy, with_noise(samples, 0.2, 3, 4))
-    assert not np.array_equal(noisy, with_noise(samples, 0.2, 4, 4))
+    np.testing.assert_array_equal(noisy, noisy_copies(samples, 0.2, 3, 4))
+    assert not np.array_equal(noisy, noisy_copies(samples, 0.2, 4, 4))
 
 
 def test_spread_of_a_constant():

@@ -100,7 +100,7 @@ def spread(training: Float[np.ndarray, "... channel"]) -> Float[np.ndarray, " ch
     return np.where(std <= 1e-12 * np.abs(samples).max(axis=0), 0.0, std)
 
 
-def with_noise(
+def noisy_copies(
     training: Float[np.ndarray, "N channel"], std: float, seed: int, copies: int
 ) -> Float[np.ndarray, "copies_N channel"]:
     """Return copies of the training part, each with other noise, end to end.
