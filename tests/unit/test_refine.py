@@ -20,9 +20,9 @@ from sinernn.refine.problem import (
     Problem,
     flatten,
     free_run,
-    noisy_copies,
     stage_samples,
     unflatten,
+    with_noise,
 )
 from sinernn.refine.solver import (
     INITIAL_DAMPING,
@@ -528,7 +528,7 @@ def test_the_seed_decides_the_noise():
 def test_each_stage_has_noise_of_its_own():
     samples = np.zeros((2, 50, 1))
     one, other = (
-        noisy_copies(samples, STAGES[0], outputs=1, seed=0, number=number, iteration=0)
+        with_noise(samples, STAGES[0], outputs=1, seed=0, number=number, iteration=0)
         for number in (0, 1)
     )
     assert not np.isclose(one[:, :20], other[:, :20]).any()
@@ -538,9 +538,7 @@ def test_noise_on_the_warmup():
     """Noise is on the outputs of the warm-up alone and is drawn anew when it is due."""
     samples = np.zeros((2, 50, 2))
     stage = STAGES[0]
-    draws = [
-        noisy_copies(samples, stage, outputs=1, seed=0, number=0, iteration=i) for i in range(3)
-    ]
+    draws = [with_noise(samples, stage, outputs=1, seed=0, number=0, iteration=i) for i in range(3)]
     assert draws[0][:, :20, 0].std() == pytest.approx(0.05, rel=0.5)
     assert not draws[0][:, 20:].any()
     assert not draws[0][:, :, 1].any()  # an input
