@@ -96,7 +96,8 @@ class Forecaster:
                 message = f"interval: must be between 0 and 1, got {level:g}; an example is 0.9"
                 raise UsageError(message)
         self.steps, self._levels = steps, levels
-        self._members = [_load(run, overrides, on_compile) for run in runs]
+        command = f"predict --steps {steps}"
+        self._members = [_load(run, overrides, on_compile, command) for run in runs]
         first = self._members[0]
         self.series = first.config.signal.read()
         """The series of the first run."""
@@ -162,6 +163,9 @@ class Forecaster:
 
         Yields:
             A forecast after each sample, the first when the warm-up has been read.
+
+        Raises:
+            UsageError: The samples end before that.
         """
         maps = [
             StateMap(each.checkpoint.network, each.checkpoint.state.params)
@@ -169,6 +173,7 @@ class Forecaster:
         ]
         states = [member.start(1).astype(np.float64) for member in self._members]
         future, notes = np.empty((0, len(self.extent.inputs))), list(self._judge())
+        count = 0
         for count, (time, sample) in enumerate(samples, start=1):
             if count >= self.warmup:
                 yield self._continue(sample[None], states, time, future, notes)
@@ -176,6 +181,11 @@ class Forecaster:
                 each.step(member.checkpoint.scale.apply(sample[None]), state)
                 for each, member, state in zip(maps, self._members, states, strict=True)
             ]
+        if count < self.warmup:
+            raise UsageError(
+                f"{counted(count, 'sample')} came before the end; a first forecast needs "
+                f"{self.warmup} (evaluation.warmup)"
+            )
 
     def _continue(
         self,
@@ -265,6 +275,12 @@ class Forecaster:
     def _warn_of(self, samples: Float[np.ndarray, "sample channel"]) -> Iterator[str]:
         """Warn if the networks predict the last samples unusually badly."""
         length, outputs = min(self.warmup, len(samples) // 2), len(self.extent.outputs)
+        if len(samples) < self.warmup:
+            yield (
+                f"warning: {counted(len(samples), 'sample')} read, fewer than the {self.warmup} "
+                "(evaluation.warmup) that the intervals assume; read more for a better forecast"
+            )
+            return
         if not len(self._errors) or not length:
             return
         predicted = np.mean([member.one_step(samples) for member in self._members], axis=0)
@@ -350,13 +366,16 @@ def predict(
 
 
 def _load(
-    run: Run, overrides: Sequence[str], on_compile: Callable[[], AbstractContextManager[object]]
+    run: Run,
+    overrides: Sequence[str],
+    on_compile: Callable[[], AbstractContextManager[object]],
+    command: str,
 ) -> _Member:
     if wrong := [text for text in overrides if not text.startswith("signal.path=")]:
         message = f"{' '.join(wrong)}: would not change a forecast; only signal.path can be changed"
         raise UsageError(message)
     config, (_, checkpoint) = load_config(run.config_path, overrides), run.best_checkpoint()
-    require_data(run, config, "predict")
+    require_data(run, config, command)
     choice = engines.choose(config.engine, config.device, checkpoint.network)
     engine = engines.build(choice, checkpoint.network, checkpoint.state)
     if missing := compilation.missing(engine.kernel_calls()):

@@ -143,7 +143,7 @@ def require_data(run: Run, config: Config, command: str) -> None:
     Args:
         run: The run.
         config: Its config, perhaps with another path.
-        command: Name of the command that takes `signal.path=FILE`.
+        command: The command that takes `signal.path=FILE`, with the options that it needs.
 
     Raises:
         UsageError: The file is missing or has changed.

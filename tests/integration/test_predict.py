@@ -106,6 +106,16 @@ def test_an_end_unlike_the_training(trained: Run):
     assert any("the end of signal looks like nothing" in note for note in prediction.notes)
 
 
+def test_too_few_samples(trained: Run):
+    """Fewer than the warm-up: a forecast with a warning that says so, a stream with none."""
+    notes = predict(trained, steps=2, warmup=3).notes
+    assert notes[0].startswith("warning: 3 samples read, fewer than the 20 (evaluation.warmup)")
+    assert not any("looks like nothing" in note for note in notes)
+    stream = Forecaster([trained], 2).follow([(0.0, np.zeros(1))])
+    with pytest.raises(UsageError, match=r"1 sample came .* needs 20 \(evaluation.warmup\)"):
+        list(stream)
+
+
 def wave_file() -> str:
     Path("wave.csv").write_text(wave(300, first=40))
     return "wave.csv"
@@ -198,6 +208,8 @@ def test_predict_command_on_a_stream(trained: Run):
         (["--data", "wave.csv", "--to", "wave.csv"], "wave.csv: is the file that is read"),
         (["--data", "-", "--to", "f.csv"], "--to: cannot be used with --data -; leave it out"),
         (["--data", "gone.csv"], "gone.csv: no such file"),
+        (["--to", "no/f.csv"], "no/f.csv: there is no folder no; create it first"),
+        (["--figure", "no/f.png"], "no/f.png: there is no folder no; create it first"),
     ],
 )
 def test_wrong_options(

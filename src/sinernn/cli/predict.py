@@ -109,9 +109,11 @@ def _check_outputs(to: Path | None, figure: Path | None, *, sources: Sequence[ob
     """Check where the forecast is written before anything is computed."""
     if figure is not None and figure.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise UsageError(f"--figure {figure}: must end in .png, .svg or .pdf")
-    for path in (to, figure):
+    for path in filter(None, (to, figure)):
+        if not path.parent.is_dir():
+            raise UsageError(f"{path}: there is no folder {path.parent}; create it first")
         for source in sources:
-            if path is not None and source is not None and _is_same(path, Path(str(source))):
+            if source is not None and _is_same(path, Path(str(source))):
                 raise UsageError(f"{path}: is the file that is read; choose another name")
 
 
