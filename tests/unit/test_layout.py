@@ -133,6 +133,16 @@ def test_long_titles_do_not_overlap():
     assert left.get_position().height == right.get_position().height
 
 
+def test_small_print_of_wide_letters():
+    """Lines are as long as the figure is wide, also where their letters are wider than others."""
+    figure = Figure(figsize=(5, 3))
+    figure.add_subplot()
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    arrange(figure, renderer, title="", note=60 * "W " + 400 * "i ")
+    (written,) = figure.texts
+    assert written.get_window_extent(renderer).x1 <= figure.bbox.width
+
+
 def test_narrow_figure():
     """Title, small print and legend are broken into as many lines as they need."""
     figure = Figure(figsize=(3, 5))

@@ -86,9 +86,12 @@ def _write_header(figure: Figure, renderer: RendererBase, title: str, note: str)
         if text:
             x, y = _PAD / width, 1 - (used + _PAD) / height
             written = figure.text(x, y, text, fontsize=size, color=color, va="top")
-            share = (width - 2 * _PAD) / (written.get_window_extent(renderer).width * points)
-            if share < 1:
+            room = width - 2 * _PAD
+            share = room / (written.get_window_extent(renderer).width * points)
+            while share < 1 and written.get_window_extent(renderer).width * points > room:
+                written.set_text(text)
                 _break_lines(written, share)
+                share = share * 0.98 if share * len(text) > 10 else 1.0
             used += written.get_window_extent(renderer).height * points + _PAD
     return used + _PAD if used else 0.0
 
