@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,14 @@ class Forecaster:
             )
         samples = series.observed[-(warmup or length) :]
         future = read_inputs(own, self.extent, inputs, self.steps)
-        return self.forecast(samples, last=float(series.time[-1]), future=future)
+        prediction = self.forecast(samples, last=float(series.time[-1]), future=future)
+        if (count := len(series.extent.lengths)) == 1:
+            return prediction
+        note = (
+            f"continues the last of {count} recordings; to continue another one, give its rows as "
+            "--data FILE"
+        )
+        return replace(prediction, notes=(note, *prediction.notes))
 
     def forecast(
         self,
@@ -309,15 +316,16 @@ class Forecaster:
                 f"run erred by less than {valid.threshold:g} standard deviations for "
                 f"{counted(int(valid.steps.median))}{whole}"
             )
+        missing = list[str]()
         for level in self._levels:
-            reached = np.isfinite(self._half_widths(level)).all(axis=1).sum()
+            reached = int(np.isfinite(self._half_widths(level)).all(axis=1).sum())
             if reached < self.steps:
-                yield self._missing(level, int(reached))
+                beyond = f" beyond {counted(reached)}" if reached else ""
+                missing.append(f"no {100 * level:.4g} % interval{beyond}")
+        if missing:
+            yield self._explain(", ".join(missing))
 
-    def _missing(self, level: float, reached: int) -> str:
-        what = f"no {100 * level:.4g} % interval" + (
-            f" beyond {counted(reached)}" if reached else ""
-        )
+    def _explain(self, what: str) -> str:
         if any(_data(each.config) != _data(self._members[0].config) for each in self._members):
             return f"{what}: the runs were trained on different series"
         return (

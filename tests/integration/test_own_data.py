@@ -83,6 +83,15 @@ def test_data_that_changed(run: Run, command: str):
         CALLS[command](run, ["signal.path=a.csv"] if command != "eval" else [])
 
 
+def test_predict_with_data_that_moved(run: Run):
+    """The proposed command has the option that predict cannot do without."""
+    Path("a.csv").rename("b.csv")
+    proposed = rf"with: sinernn predict --steps 3 {run.path} signal.path=FILE$"
+    with pytest.raises(UsageError, match=proposed):
+        package.predict(run, steps=3)
+    assert len(package.predict(run, None, ["signal.path=b.csv"], steps=3).values) == 3
+
+
 def test_evaluation_on_other_data(run: Run):
     """It is another evaluation, and the run's own stays."""
     own = run.read_scores()

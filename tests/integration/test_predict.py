@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,8 @@ def test_what_no_interval_promises(trained: Run):
     reached = int(np.isfinite(prediction.intervals[0.8].upper).all(axis=1).sum())
     assert 0 < reached < 400
     assert any(f"no 80 % interval beyond {reached} steps" in note for note in prediction.notes)
+    several = predict(trained, steps=400, levels=[0.8, 0.7]).notes
+    assert len(several) == len(prediction.notes)  # one sentence for all levels
     assert np.isfinite(prediction.values).all()
 
 
@@ -156,10 +159,19 @@ def test_wrong_arguments(trained: Run, arguments: dict[str, object], message: st
 
 def test_channels_that_differ(trained: Run):
     Path("two.csv").write_text("a,b\n" + "".join(f"{n},{n * n}\n" for n in range(90)))
-    with pytest.raises(
-        UsageError, match=r"two\.csv: its channels are a, b, those of the run signal"
-    ):
+    with pytest.raises(UsageError, match=r"two\.csv: has no column signal; needed are signal"):
         predict(trained, "two.csv", steps=2)
+
+
+def test_the_last_of_several_recordings(trained: Run):
+    """It is the one that is continued, which is said."""
+    forecaster = Forecaster([trained], 2)
+    series = forecaster.series
+    extent = replace(series.extent, lengths=(len(series.time) - 60, 60))
+    forecaster.series, forecaster.extent = replace(series, extent=extent), extent
+    prediction = forecaster.predict(None)
+    assert len(prediction.history) == 60
+    assert prediction.notes[0].startswith("continues the last of 2 recordings; to continue another")
 
 
 def test_predict_command(trained: Run, installed: Callable[..., Outcome]):

@@ -1,5 +1,6 @@
 """Data for a network trained on another series: samples to continue, and inputs to come."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,7 +31,10 @@ def read_like(signal: object, extent: Extent, data: Any) -> Series:
             path, name = Path(data).resolve(), str(data)
         else:
             path.write_bytes(to_npz(_named(data, extent, inputs_only=False)))
-        series = _described(signal, extent, path).read()
+        file = _described(signal, extent, path)
+        needed = [channel.name for channel in (*extent.outputs, *extent.inputs)]
+        _require(needed, file.open().names, name)
+        series = file.read()
     found, expected = written_channels(series.extent), written_channels(extent)
     if found != expected:
         raise UsageError(f"{name}: its channels are {found}, those of the run {expected}")
@@ -71,8 +75,7 @@ def read_inputs(
         columns = reader.read(known, []).columns if known else {}
     else:
         columns, source = _named(inputs, extent, inputs_only=True), "inputs"
-    if missing := [name for name in names if name not in columns]:
-        raise UsageError(f"{source}: has no column {missing[0]}; needed are {', '.join(names)}")
+    _require(names, columns, source)
     values = np.stack([columns[name] for name in names], axis=1)
     if len(values) < needed:
         raise UsageError(
@@ -92,6 +95,12 @@ def written_channels(extent: Extent) -> str:
         for channels in (extent.outputs, extent.inputs)
     )
     return f"{outputs} with inputs {inputs}" if inputs else outputs
+
+
+def _require(needed: Sequence[str], columns: Collection[str], source: str) -> None:
+    """Check that a file or mapping has the columns that a network reads."""
+    if missing := [name for name in needed if name not in columns]:
+        raise UsageError(f"{source}: has no column {missing[0]}; needed are {', '.join(needed)}")
 
 
 def _named(data: Any, extent: Extent, *, inputs_only: bool) -> dict[str, np.ndarray]:
