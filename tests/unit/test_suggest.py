@@ -143,6 +143,7 @@ def test_suggested_settings_fit(kind: str, channels: int, inputs: int, lengths: 
 def test_suggested_settings_have_reasons():
     choices = suggest_settings(Recording((np.zeros((5000, 1)),)).extent(), KINDS["noisy"])
     assert [name for name, choice in choices.items() if not choice.reason] == []
+    assert "sinernn config show CONFIG" in choices["refine.stages"].reason  # it requires one
 
 
 def test_automatic_stages_suit_the_series():

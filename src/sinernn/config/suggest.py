@@ -81,7 +81,9 @@ def suggest_settings(extent: Extent, survey: Survey) -> dict[str, Choice]:
         "training.evaluate_every": Choice(
             500, "the network with the lowest error on the validation part is kept"
         ),
-        "refine.stages": Choice("auto", f"{_STAGES[kind]}; print them with: sinernn config show"),
+        "refine.stages": Choice(
+            "auto", f"{_STAGES[kind]}; print them with: sinernn config show CONFIG"
+        ),
         "refine.origins": Choice(
             min(32, fitting[0]), "with noise, many forecasts choose better than a few"
         ),
