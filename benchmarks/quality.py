@@ -2,7 +2,8 @@
 
 Prints a Markdown table. All methods of a task use the same series, read the same warm-ups and are
 scored over the same horizon against the clean series. Errors are in signal units; for mackey_glass
-they are divided by the standard deviation of the training part. Two errors are printed: the RMSE
+they are divided by the standard deviation of the training part, and with several channels those of
+each by its own. Two errors are printed: the RMSE
 over all forecasts of a seed, as median and worst over the seeds; and the RMSE of a single forecast,
 as median and worst over all seeds and origins. Times are processor times of training, with compiled
 kernels. Free runs of a seed that leave the attractor of the series are reported on stderr.
@@ -10,10 +11,12 @@ kernels. Free runs of a seed that leave the attractor of the series are reported
     python benchmarks/quality.py --seeds 20 --first 9000
     python benchmarks/quality.py --task default --set signal.amplitude=250 --set signal.offset=1000
     python benchmarks/quality.py --peers            (with the extra: pip install '.[peers]')
+    python benchmarks/quality.py --task sunspots --steps 1 --steps 11 --peers
 
-Peers: an echo state network of reservoirpy with 500 units, with the best of 8 settings on the
-validation part (the median of three additional seeds), run with the same seeds as our networks; and
-linear autoregression by least squares, its order also chosen on the validation part.
+Peers: the baselines that `sinernn eval` prints; an echo state network of reservoirpy with 500
+units, with the best of 10 settings on the validation part (the median of three additional seeds),
+run with the same seeds as our networks; and for a real series AutoARIMA of statsforecast, fitted to
+the training part, then applied to each warm-up.
 """
 
 import itertools
@@ -30,31 +33,36 @@ import typer
 
 from sinernn import evaluating, experiment, forecasting
 from sinernn.config import Config, load_config
+from sinernn.data.files import File
 from sinernn.data.windows import Scale, fit_scale
+from sinernn.evaluation.forecasts import Forecasts
 from sinernn.observers import Observer
 from sinernn.plot_run import read_evidence
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 TASKS = ("default", "noisy", "two_tones", "mackey_glass")
+"""Tasks unless others are named; the others are real series: shipped ones, and the laser."""
+
+LASER_SAMPLES = 5000
 RELATIVE = "mackey_glass"
-ORDERS = (2, 4, 8, 16, 32, 50)
-SETTINGS = tuple(itertools.product((0.9,), (0.1, 1.0), (1e-10, 1e-6, 1e-2, 1.0)))
+SETTINGS = tuple(itertools.product((0.9,), (0.1, 1.0), (1e-10, 1e-6, 1e-2, 1.0, 1e2)))
 """Settings of the echo state network: spectral radius, scale of the input, ridge."""
 
 CHOOSING_SEEDS = (97, 98, 99)
 """Seeds for choosing its settings: with one seed, the choice would depend on chance."""
 
 Forecaster = Callable[[np.ndarray, int], np.ndarray]
-"""(warm-ups [origin, W], steps) -> forecasts [origin, steps], in scaled units."""
+"""(warm-ups [origin, W, channel], steps) -> forecasts [origin, steps, channel], scaled units."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """The data of every method, in scaled units; one channel."""
+    """The data of every peer, in scaled units."""
 
     training: list[np.ndarray]
     validation: tuple[np.ndarray, np.ndarray]
-    """Warm-ups [origin, W] and the samples that follow them [origin, steps]; observed samples."""
+    """Warm-ups [origin, W, channel] and the samples that follow them [origin, steps, channel];
+    observed samples."""
 
     test: tuple[np.ndarray, np.ndarray]
     """The same for the test part, but the samples that follow are without noise."""
@@ -65,24 +73,29 @@ class Task:
     unit: float
     """One scaled unit, in units of the table."""
 
+    season: float | None
+    """Samples in a period."""
+
 
 def prepare(config: Config, *, relative: bool) -> Task:
     """Build the task of a config."""
     series, settings = config.signal.read(), config.evaluation
     training = series.cut(series.observed, config.split.parts(series.extent.lengths).train)
     scale: Scale = fit_scale(np.concatenate(training))
-    observed, clean = scale.apply(series.observed)[:, 0], scale.apply(series.clean)[:, 0]
+    observed, clean = scale.apply(series.observed), scale.apply(series.clean)
+    relative = relative or len(scale.std) > 1
 
     def stretches(part: str, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         _, rows = forecasting.place_origins(config, series, part)
         return observed[rows][:, : settings.warmup], truth[rows][:, settings.warmup :]
 
     return Task(
-        training=[scale.apply(part)[:, 0] for part in training],
+        training=[scale.apply(part) for part in training],
         validation=stretches("validation", observed),
         test=stretches("test", clean),
-        signal_unit=float(scale.std[0]) if relative else 1.0,
+        signal_unit=float(scale.std[0]) if relative and len(scale.std) == 1 else 1.0,
         unit=1.0 if relative else float(scale.std[0]),
+        season=series.period and series.period / series.extent.time_step,
     )
 
 
@@ -93,42 +106,31 @@ def rms(errors: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), values, np.inf)
 
 
-def score(
+def errors_of(
     forecaster: Forecaster, stretches: tuple[np.ndarray, np.ndarray], horizon: int
 ) -> np.ndarray:
-    """Return the RMSE of each forecast up to a horizon."""
+    """Return the distance to the truth at every step, over all channels: [origin, steps]."""
     warmups, truth = stretches
     with np.errstate(all="ignore"):
-        errors = forecaster(warmups, horizon) - truth[:, :horizon]
-    return rms(errors)
+        return rms(forecaster(warmups, horizon) - truth[:, :horizon])
 
 
-def total(errors: np.ndarray) -> float:
-    """Return the RMSE over several forecasts of equal length from the RMSE of each."""
-    return float(rms(errors))
+def auto_arima(task: Task) -> Iterator[tuple[Forecaster, float]]:
+    """Yield AutoARIMA of each channel, with a season if it is a whole number of at most 24."""
+    from statsforecast.models import AutoARIMA
 
-
-def autoregression(task: Task) -> Iterator[tuple[Forecaster, float]]:
-    """Yield linear autoregression with a constant, of the order with least validation error."""
-
-    def fitted(order: int) -> Forecaster:
-        rows = [np.lib.stride_tricks.sliding_window_view(x, order + 1) for x in task.training]
-        table = np.concatenate(rows)
-        inputs = np.column_stack([table[:, :-1], np.ones(len(table))])
-        weights = np.linalg.lstsq(inputs, table[:, -1])[0]
-
-        def run(warmups: np.ndarray, steps: int) -> np.ndarray:
-            seen = list(warmups[:, -order:].T)
-            for _ in range(steps):
-                seen.append(np.stack(seen[-order:], axis=1) @ weights[:-1] + weights[-1])
-            return np.stack(seen[-steps:], axis=1)
-
-        return run
-
+    season = task.season if task.season in range(2, 25) else 1
     began = time.process_time()
-    horizon = task.validation[1].shape[1]
-    best = min(map(fitted, ORDERS), key=lambda run: total(score(run, task.validation, horizon)))
-    yield best, (time.process_time() - began) / len(ORDERS)
+    models = [AutoARIMA(season_length=int(season)).fit(y) for y in task.training[-1].T.copy()]
+
+    def run(warmups: np.ndarray, steps: int) -> np.ndarray:
+        channels = [
+            [model.forward(y, steps)["mean"] for y in warmups[:, :, index].copy()]
+            for index, model in enumerate(models)
+        ]
+        return np.stack(channels, axis=2)
+
+    yield run, time.process_time() - began
 
 
 def echo_state_network(task: Task, seeds: Iterable[int]) -> Iterator[tuple[Forecaster, float]]:
@@ -137,12 +139,12 @@ def echo_state_network(task: Task, seeds: Iterable[int]) -> Iterator[tuple[Forec
 
     def fitted(seed: int, radius: float, scaling: float, ridge: float) -> Forecaster:
         reservoir = Reservoir(units=500, lr=1.0, sr=radius, input_scaling=scaling, seed=seed)
-        reservoir.run(task.training[0][:1, None])  # creates the state that is reset below
+        reservoir.run(task.training[0][:1])  # creates the state that is reset below
         states, targets = [], []
         for x in task.training:
             reservoir.reset()
-            states.append(reservoir.run(x[:-1, None])[100:])
-            targets.append(x[101:, None])
+            states.append(reservoir.run(x[:-1])[100:])
+            targets.append(x[101:])
         readout = Ridge(ridge=ridge).fit(np.concatenate(states), np.concatenate(targets))
 
         def run(warmups: np.ndarray, steps: int) -> np.ndarray:
@@ -150,9 +152,9 @@ def echo_state_network(task: Task, seeds: Iterable[int]) -> Iterator[tuple[Forec
             state, forecasts = np.zeros((500, len(warmups))), []
             for step in range(warmups.shape[1] + steps - 1):
                 value = warmups[:, step] if step < warmups.shape[1] else forecasts[-1]
-                drive = reservoir.W @ state + reservoir.Win @ value[None] + reservoir.bias
+                drive = reservoir.W @ state + reservoir.Win @ value.T + reservoir.bias
                 state = np.tanh(drive)
-                forecasts.append((readout.Wout.T @ state + readout.bias)[0])
+                forecasts.append((readout.Wout.T @ state).T + readout.bias)
             return np.stack(forecasts[-steps:], axis=1)
 
         return run
@@ -161,7 +163,8 @@ def echo_state_network(task: Task, seeds: Iterable[int]) -> Iterator[tuple[Forec
 
     def on_validation(setting: tuple[float, float, float]) -> float:
         runs = [fitted(seed, *setting) for seed in CHOOSING_SEEDS]
-        return float(np.median([total(score(run, task.validation, horizon)) for run in runs]))
+        errors = [errors_of(run, task.validation, horizon) for run in runs]
+        return float(np.median([rms(each.ravel()) for each in errors]))
 
     best = min(SETTINGS, key=on_validation)
     print(f"echo state network: radius, input scale, ridge {best}", file=sys.stderr)
@@ -184,11 +187,10 @@ class Clock(Observer):
 
 
 def ours(
-    name: str, task: str, seed: int, folder: str, *, horizon: int, overrides: Sequence[str] = ()
-) -> tuple[np.ndarray, float]:
-    """Train a shipped config; return the RMSE of each forecast on a task, and the training time."""
-    changes = [*overrides, f"seed={seed}", "device=cpu"]
-    config = load_config(CONFIGS / f"{name}.yaml", changes)
+    name: str, task: str, seed: int, folder: str, overrides: Sequence[str]
+) -> tuple[Forecasts, dict[str, np.ndarray], float]:
+    """Train a config; return forecasts of a task, those of the baselines, and the time."""
+    config = load_config(find_config(name), [*overrides, f"seed={seed}", "device=cpu"])
     clock = Clock()
     summary = experiment.train(config, runs_dir=folder, figures=False, observers=[clock])
     if summary.scores.dynamics.warning:
@@ -196,23 +198,43 @@ def ours(
     evaluation = None if name == task else task
     if name != task:
         settings = [text for text in overrides if text.startswith((*evaluating.EVALUATED, "split"))]
-        evaluating.evaluate(summary.run, settings, data=CONFIGS / f"{task}.yaml", name=task)
-    with np.errstate(all="ignore"):
-        errors = read_evidence(summary.run, evaluation).closed_loop.errors[:, :horizon]
-    return rms(errors), clock.now - clock.began
+        evaluating.evaluate(summary.run, settings, data=find_config(task), name=task)
+    evidence = read_evidence(summary.run, evaluation)
+    return evidence.closed_loop, evidence.baselines, clock.now - clock.began
 
 
-def row(
-    task: str, method: str, steps: int, results: Iterable[tuple[np.ndarray, float]], unit: float
+def find_config(name: str) -> Path:
+    """Return the config of a task: a shipped one, or the laser's next to this file."""
+    return (Path(__file__).parent if name == "laser" else CONFIGS) / f"{name}.yaml"
+
+
+def write_laser(folder: str) -> str:
+    """Write the Santa Fe laser of reservoirpy's package, and return its path."""
+    import reservoirpy.datasets
+
+    shipped = Path(reservoirpy.datasets.__file__).with_name("santafe_laser.npy")
+    path = Path(folder) / "laser.npy"
+    np.save(path, np.load(shipped)[:LASER_SAMPLES].astype(float))
+    return str(path)
+
+
+def print_rows(
+    task: str,
+    method: str,
+    horizons: Iterable[int],
+    results: Iterable[tuple[np.ndarray, float]],
+    unit: float,
 ) -> None:
-    """Print a row of the table from each seed's errors, multiplied by `unit`, and its time."""
+    """Print a row for each horizon from each seed's errors [origin, steps], in `unit`, and time."""
     errors, seconds = zip(*results, strict=True)
-    forecasts = np.stack(errors) * unit
-    cells = [
-        f"{np.median(values):.1e} / {np.max(values):.1e}" for values in (rms(forecasts), forecasts)
-    ]
-    time_taken = f"{np.median(seconds):.2g}"
-    print("|", " | ".join([task, method, str(steps), *cells, time_taken]), "|", flush=True)
+    for horizon in horizons:
+        forecasts = np.stack([rms(each[:, :horizon]) for each in errors]) * unit
+        cells = [
+            f"{np.median(values):.3g} / {np.max(values):.3g}"
+            for values in (rms(forecasts), forecasts)
+        ]
+        cells = [task, method, str(horizon), *cells, f"{np.median(seconds):.2g}"]
+        print("|", " | ".join(cells), "|", flush=True)
 
 
 def main(
@@ -225,33 +247,45 @@ def main(
     ] = None,
     peers: Annotated[bool, typer.Option(help="Run the peers as well.")] = False,
     steps: Annotated[
-        int | None, typer.Option(help="Score only the first steps of every forecast.", min=1)
+        list[int] | None, typer.Option(help="Score the first steps only; repeatable.", min=1)
     ] = None,
 ) -> None:
     """Print the table."""
     print("| series | method | steps | a seed, median / worst | a forecast, median / worst | s |")
     print("| --- | --- | --- | --- | --- | --- |")
-    which, changes = range(first, first + seeds), overrides or []
+    which = range(first, first + seeds)
     with tempfile.TemporaryDirectory() as folder:
         for name in task or TASKS:
-            config = load_config(CONFIGS / f"{name}.yaml", [*changes, "device=cpu"])
-            prepared = prepare(config, relative=name == RELATIVE)
-            horizon = min(steps or config.evaluation.horizon, config.evaluation.horizon)
+            changes = list(overrides or [])
             label = ", ".join([name, *changes])
+            if name == "laser":
+                changes.append(f"signal.path={write_laser(folder)}")
+            config = load_config(find_config(name), [*changes, "device=cpu"])
+            prepared = prepare(config, relative=name == RELATIVE)
+            whole = config.evaluation.horizon
+            horizons = sorted({min(each, whole) for each in steps or [whole]})
+
+            unit = 1 / prepared.signal_unit
+            baselines = dict[str, np.ndarray]()
             for recipe in (name, "tutorial") if name == "default" else (name,):
-                settings: dict[str, Any] = {"horizon": horizon, "overrides": changes}
                 other = first - 1 if first else seeds
-                ours(recipe, name, other, folder, **settings)  # warm up: compile the kernels
-                results = [ours(recipe, name, seed, folder, **settings) for seed in which]
-                row(label, f"**{recipe}.yaml**", horizon, results, 1 / prepared.signal_unit)
+                ours(recipe, name, other, folder, changes)  # warm up: compile the kernels
+                results = list[tuple[np.ndarray, float]]()
+                for seed in which:
+                    found, forecasts, taken = ours(recipe, name, seed, folder, changes)
+                    results.append((found.errors, taken))
+                    baselines = {key: found.errors_of(each) for key, each in forecasts.items()}
+                print_rows(label, f"**{recipe}.yaml**", horizons, results, unit)
             if not peers:
                 continue
-            for method, runs in (
-                ("echo state network, 500 units", echo_state_network(prepared, which)),
-                ("linear autoregression", autoregression(prepared)),
-            ):
-                scored = [(score(run, prepared.test, horizon), taken) for run, taken in runs]
-                row(label, method, horizon, scored, prepared.unit)
+            for method, errors in baselines.items():
+                print_rows(label, method, horizons, [(errors, 0.0)], unit)
+            methods = {"echo state network, 500 units": echo_state_network(prepared, which)}
+            if isinstance(config.signal, File):
+                methods["AutoARIMA"] = auto_arima(prepared)
+            for method, runs in methods.items():
+                found = [(errors_of(run, prepared.test, whole), taken) for run, taken in runs]
+                print_rows(label, method, horizons, found, prepared.unit)
 
 
 if __name__ == "__main__":
