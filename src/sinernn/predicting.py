@@ -230,16 +230,22 @@ class Forecaster:
 
     @cached_property
     def _errors(self) -> Float[np.ndarray, "origin steps output"]:
-        """Errors of free runs on the validation part, from origins that chose no checkpoint.
+        return self.errors("validation")
+
+    def errors(self, part: str) -> Float[np.ndarray, "origin steps output"]:
+        """Return absolute errors of free runs on a part, from origins that chose no checkpoint.
 
         They reach at most as far ahead as twice that would fit, so that those of the last step do
-        not all come from the same stretch of the series.
+        not all come from the same stretch of the series. NaN where the truth is not known.
+
+        Args:
+            part: `validation`, whose errors the intervals are made from, or `train` or `test`.
         """
         config, series = self._members[0].config, self.series
         outputs = len(self.extent.outputs)
         if any(_data(each.config) != _data(config) for each in self._members):
             return np.empty((0, 1, outputs))
-        parts = config.split.parts(self.extent.lengths).validation
+        parts = config.split.parts(self.extent.lengths).named(part)
         steps = min((max(map(len, parts)) - self.warmup + 1) // 2, self.steps)
         if steps < 1:
             return np.empty((0, 1, outputs))
