@@ -234,14 +234,15 @@ def _tell_phases(path: Path) -> None:
 
         return told
 
-    from sinernn import evaluating, experiment, plot_run
+    from sinernn import evaluating, experiment, forecasting, plot_run
     from sinernn.refine import loop
     from sinernn.runs import Run
 
-    modules: Any = (Run, evaluating, experiment, plot_run, loop)  # whose functions change type
-    run, evaluate, main, draw, refinement = modules
+    # Their functions change type.
+    modules: Any = (Run, forecasting, evaluating, experiment, plot_run, loop)
+    run, forecast, evaluate, main, draw, refinement = modules
     run.write = during("saving", run.write)
-    evaluate.validation_rmse = during("validation", evaluate.validation_rmse)
+    forecast.validation_rmse = during("validation", forecast.validation_rmse)
     evaluate.evaluate = during("evaluation", evaluate.evaluate)
     draw.plot = during("plotting", draw.plot)
     main.run_updates = while_iterating("updates", main.run_updates)
