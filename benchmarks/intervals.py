@@ -5,8 +5,8 @@ intervals at steps 1, 10 and the last promised, with the 95 % interval of Wilson
 the American Statistical Association 22, 209-212. It takes forecasts from different origins as
 independent. They overlap, so the true uncertainty is larger; channels count together, as one.
 
-    python benchmarks/coverage.py configs/sunspots.yaml configs/elnino.yaml
-    python benchmarks/coverage.py configs/noisy.yaml --steps 500 --set signal.length=50000
+    python benchmarks/intervals.py configs/sunspots.yaml configs/elnino.yaml
+    python benchmarks/intervals.py configs/noisy.yaml --steps 500 --set signal.length=50000
 """
 
 import tempfile
