@@ -209,24 +209,34 @@ class Forecaster:
             ]
         )
         values = runs.mean(axis=0)
-        widths = {level: self._half_widths(level) for level in self._levels}
         return Prediction(
             extent=self.extent,
             time=last + self.extent.time_step * np.arange(1, self.steps + 1),
             values=values,
             intervals={
-                level: Interval(values - width, values + width) for level, width in widths.items()
+                level: Interval(values - width, values + width)
+                for level, width in self._half_widths.items()
             },
             spread=runs.std(axis=0) if len(runs) > 1 else None,
             history=samples[:, : values.shape[1]],
             notes=tuple(notes),
         )
 
-    def _half_widths(self, level: float) -> Float[np.ndarray, "steps output"]:
-        """Return half the width of an interval; NaN where the validation part is too short."""
-        known = half_widths(self._errors, level)
-        missing = self.steps - len(known)
-        return np.pad(known, ((0, missing), (0, 0)), constant_values=np.nan)
+    @cached_property
+    def _half_widths(self) -> dict[float, Float[np.ndarray, "steps output"]]:
+        """Half the width of each interval; NaN where the validation part is too short."""
+        errors = self._errors
+        missing = ((0, 0), (0, self.steps - errors.shape[1]), (0, 0))
+        errors = np.pad(errors, missing, constant_values=np.nan)
+        return {level: half_widths(errors, level) for level in self._levels}
+
+    @cached_property
+    def _is_one_series(self) -> bool:
+        """Whether the validation parts of all runs are the same samples."""
+        configs = [member.config for member in self._members]
+        return all(
+            (each.signal, each.split) == (configs[0].signal, configs[0].split) for each in configs
+        )
 
     @cached_property
     def _errors(self) -> Float[np.ndarray, "origin steps output"]:
@@ -243,7 +253,7 @@ class Forecaster:
         """
         config, series = self._members[0].config, self.series
         outputs = len(self.extent.outputs)
-        if any(_data(each.config) != _data(config) for each in self._members):
+        if not self._is_one_series:
             return np.empty((0, 1, outputs))
         parts = config.split.parts(self.extent.lengths).named(part)
         steps = min((max(map(len, parts)) - self.warmup + 1) // 2, self.steps)
@@ -323,8 +333,8 @@ class Forecaster:
                 f"{counted(int(valid.steps.median))}{whole}"
             )
         missing = list[str]()
-        for level in self._levels:
-            reached = int(np.isfinite(self._half_widths(level)).all(axis=1).sum())
+        for level, width in self._half_widths.items():
+            reached = int(np.isfinite(width).all(axis=1).sum())
             if reached < self.steps:
                 beyond = f" beyond {counted(reached)}" if reached else ""
                 missing.append(f"no {100 * level:.4g} % interval{beyond}")
@@ -332,7 +342,7 @@ class Forecaster:
             yield self._explain(", ".join(missing))
 
     def _explain(self, what: str) -> str:
-        if any(_data(each.config) != _data(self._members[0].config) for each in self._members):
+        if not self._is_one_series:
             return f"{what}: the runs were trained on different series"
         return (
             f"{what}: the validation part holds {len(self._errors)} forecasts of up to "
@@ -396,8 +406,3 @@ def _load(
         with on_compile():
             compilation.compile_kernels(checkpoint.network, missing)
     return _Member(run, config, checkpoint, engine)
-
-
-def _data(config: Config) -> tuple[object, object]:
-    """Return the sections that say which samples are in the validation part."""
-    return config.signal, config.split
