@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from sinernn import compilation, engines
 from sinernn.arrays import Float
 from sinernn.config import Config, check, load_config
 from sinernn.config.overrides import add_to_name
@@ -24,7 +23,7 @@ from sinernn.evaluation.hints import Setting
 from sinernn.evaluation.metrics import counted
 from sinernn.evaluation.results import ForecastOrigin, Scores
 from sinernn.evaluation.scores import advise, score, score_channels
-from sinernn.forecasting import Rows, forecast, hidden_before, place_origins
+from sinernn.forecasting import Rows, forecast, hidden_before, place_origins, ready_engine
 from sinernn.model.linearization import StateMap
 from sinernn.preparation import training_std, without_moved_data
 from sinernn.runs import Run
@@ -133,11 +132,7 @@ def compute_evaluation(
             f"{_channels(network.outputs, network.inputs)}; choose a signal with as many"
         )
     origins, rows = place_origins(config, series, config.evaluation.part)
-    choice = engines.choose(config.engine, config.device, checkpoint.network)
-    engine = engines.build(choice, checkpoint.network, checkpoint.state)
-    if missing := compilation.missing(engine.kernel_calls()):
-        with on_compile():
-            compilation.compile_kernels(checkpoint.network, missing)
+    engine = ready_engine(config, checkpoint, on_compile)
     evidence = _gather_evidence(config, engine, series, rows, checkpoint)
     own, own_series = config, series
     if overrides or data:

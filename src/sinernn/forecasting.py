@@ -1,9 +1,11 @@
 """Run a network freely over a part of a series: to evaluate it, or to choose a checkpoint."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
+from sinernn import compilation, engines
 from sinernn.arrays import Float, Int
 from sinernn.config import Config
 from sinernn.data.series import Series
@@ -14,6 +16,7 @@ from sinernn.evaluation.forecasts import Forecasts
 from sinernn.evaluation.metrics import error_unit, rmse
 from sinernn.model.network import Hidden, Network, Theta, TrainState
 from sinernn.preparation import training_std
+from sinernn.runs.checkpoints import Checkpoint
 
 Rows = Int[np.ndarray, "origin all"]
 """Rows of a series that each forecast covers: those of its warm-up, then those of its steps."""
@@ -46,25 +49,73 @@ def place_origins(
 def forecast(config: Config, series: Series, scale: Scale, engine: Engine, rows: Rows) -> Forecasts:
     """Run the network freely over rows of a series, after the config's warm-up, in signal units."""
     settings, outputs, observed = config.evaluation, series.extent.outputs, series.observed[rows]
-    warmup, inputs = _scaled(series, scale, rows, settings.warmup)
+    before, after = np.split(observed, [settings.warmup], axis=1)
     hidden = hidden_before(settings.initial_state, engine.state, len(rows))
-    scaled = engine.closed_loop(warmup, rows.shape[1] - settings.warmup, hidden, inputs)
     return Forecasts(
         time=series.time[rows],
         observed=observed[:, :, : len(outputs)],
         truth=series.clean[rows][:, :, : len(outputs)],
-        prediction=scale.first(len(outputs)).invert(scaled.astype(np.float64)),
+        prediction=run_freely(
+            engine, scale, before, after[:, :, len(outputs) :], after.shape[1], hidden
+        ),
         inputs=observed[:, :, len(outputs) :] if series.extent.inputs else None,
         unit=error_unit(training_std(config, series)),
     )
 
 
-def _scaled(
-    series: Series, scale: Scale, rows: Rows, warmup: int
-) -> tuple[Float[np.ndarray, "origin W D"], Float[np.ndarray, "origin after I"] | None]:
-    """Return the warm-ups in scaled units, and the inputs after them; None if there are none."""
-    before, after = np.split(scale.apply(series.observed[rows]), [warmup], axis=1)
-    return before, after[:, :, len(series.extent.outputs) :] if series.extent.inputs else None
+def run_freely(
+    engine: Engine,
+    scale: Scale,
+    before: Float[np.ndarray, "origin W channel"],
+    inputs: Float[np.ndarray, "origin after input"],
+    steps: int,
+    hidden: Hidden,
+) -> Float[np.ndarray, "origin steps output"]:
+    """Run a network freely after some samples, in signal units.
+
+    Args:
+        engine: Runs the network.
+        scale: Of all channels.
+        before: True samples, outputs and inputs.
+        inputs: Those after them, of `steps` - 1 samples or more; without any for a network that
+            reads none.
+        steps: Samples to generate.
+        hidden: Hidden state before the true samples.
+    """
+    outputs = before.shape[2] - inputs.shape[2]
+    scaled = engine.closed_loop(scale.apply(before), steps, hidden, _scaled_inputs(scale, inputs))
+    return scale.first(outputs).invert(scaled.astype(np.float64))
+
+
+def _scaled_inputs(
+    scale: Scale, inputs: Float[np.ndarray, "origin after I"]
+) -> Float[np.ndarray, "origin after I"] | None:
+    """Return inputs in scaled units; None if there are none."""
+    count = inputs.shape[2]
+    return scale.last(count).apply(inputs) if count else None
+
+
+def ready_engine(
+    config: Config,
+    checkpoint: Checkpoint,
+    on_compile: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Engine:
+    """Build the config's engine for a trained network, with compiled kernels.
+
+    Args:
+        config: Sets engine and device.
+        checkpoint: Contains the network.
+        on_compile: Returns a context in which kernels are compiled, if they are not compiled yet.
+
+    Raises:
+        DeviceError: The device is not present.
+    """
+    choice = engines.choose(config.engine, config.device, checkpoint.network)
+    engine = engines.build(choice, checkpoint.network, checkpoint.state)
+    if missing := compilation.missing(engine.kernel_calls()):
+        with on_compile():
+            compilation.compile_kernels(checkpoint.network, missing)
+    return engine
 
 
 def hidden_before(initial_state: str, state: TrainState, rows: int) -> Hidden:
@@ -89,8 +140,9 @@ def validation_measure(
 
     warmup = config.evaluation.warmup
     _, rows = place_origins(config, series, "validation", count=origins)
-    before, inputs = _scaled(series, scale, rows, warmup)
-    after = series.observed[rows][:, warmup:, : network.outputs]
+    before, after = np.split(series.observed[rows], [warmup], axis=1)
+    after, inputs = np.split(after, [network.outputs], axis=2)
+    before, inputs = scale.apply(before), _scaled_inputs(scale, inputs)
     scale, unit = scale.first(network.outputs), error_unit(training_std(config, series))
 
     def measure(theta: Theta) -> float:

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from sinernn import compilation, engines
 from sinernn.arrays import Float
 from sinernn.config import Config, load_config
 from sinernn.data.continuation import read_inputs, read_like, written_channels
+from sinernn.data.windows import count_origins, spread_origins
 from sinernn.engines import Engine
 from sinernn.errors import RunFileError, UsageError
 from sinernn.evaluation.metrics import counted
 from sinernn.evaluation.predictions import Interval, Prediction, half_widths
-from sinernn.forecasting import hidden_before, place_origins
+from sinernn.forecasting import hidden_before, place_origins, ready_engine, run_freely
 from sinernn.model.linearization import StateMap
 from sinernn.model.network import Hidden
 from sinernn.preparation import require_data
@@ -45,19 +45,6 @@ class _Member:
     def start(self, rows: int) -> Hidden:
         """Return the hidden state before any sample is read."""
         return hidden_before(self.config.evaluation.initial_state, self.engine.state, rows)
-
-    def free_run(
-        self,
-        samples: Float[np.ndarray, "row W channel"],
-        steps: int,
-        future: Float[np.ndarray, "row _ input"],
-        hidden: Hidden,
-    ) -> Float[np.ndarray, "row steps output"]:
-        """Continue after these samples, in signal units."""
-        scale, network = self.checkpoint.scale, self.checkpoint.network
-        inputs = scale.last(network.inputs).apply(future) if network.inputs else None
-        scaled = self.engine.closed_loop(scale.apply(samples), steps, hidden, inputs)
-        return scale.first(network.outputs).invert(scaled.astype(np.float64))
 
     def one_step(self, samples: Float[np.ndarray, "n channel"]) -> Float[np.ndarray, "n output"]:
         """Return the prediction after each sample, in signal units."""
@@ -204,7 +191,14 @@ class Forecaster:
     ) -> Prediction:
         runs = np.concatenate(
             [
-                member.free_run(samples[None], self.steps, future[None], state)
+                run_freely(
+                    member.engine,
+                    member.checkpoint.scale,
+                    samples[None],
+                    future[None],
+                    self.steps,
+                    state,
+                )
                 for member, state in zip(self._members, states, strict=True)
             ]
         )
@@ -259,11 +253,11 @@ class Forecaster:
         steps = min((max(map(len, parts)) - self.warmup + 1) // 2, self.steps)
         if steps < 1:
             return np.empty((0, 1, outputs))
-        rows = series.cut(np.arange(len(series.time)), parts)
-        origins = np.concatenate([each[self.warmup :] for each in rows])
-        ends = np.concatenate(
-            [np.full(len(each[self.warmup :]), each[-1]) for each in rows if len(each)]
-        )
+        fitting = count_origins(parts, warmup=self.warmup, horizon=1)
+        found = spread_origins(parts, warmup=self.warmup, horizon=1, count=sum(fitting))
+        last = np.array([each.stop - 1 for each in parts])
+        origins = series.rows(found.segments, found.samples)
+        ends = series.rows(found.segments, last[found.segments])
         chose = np.isin(origins, self._choosing_rows())
         origins, ends = origins[~chose], ends[~chose]
         count = min(len(origins), MAX_ORIGINS, max(MAX_NUMBERS // (steps * outputs), 1))
@@ -272,10 +266,11 @@ class Forecaster:
         ahead = origins[:, None] + np.arange(steps)
         known = np.minimum(ahead, ends[:, None])
         before = series.observed[origins[:, None] + np.arange(-self.warmup, 0)]
+        future, rows = series.observed[known, outputs:], len(before)
         forecast = np.mean(
             [
-                each.free_run(
-                    before, steps, series.observed[known, outputs:], each.start(len(before))
+                run_freely(
+                    each.engine, each.checkpoint.scale, before, future, steps, each.start(rows)
                 )
                 for each in self._members
             ],
@@ -400,9 +395,4 @@ def _load(
         raise UsageError(message)
     config, (_, checkpoint) = load_config(run.config_path, overrides), run.best_checkpoint()
     require_data(run, config, command)
-    choice = engines.choose(config.engine, config.device, checkpoint.network)
-    engine = engines.build(choice, checkpoint.network, checkpoint.state)
-    if missing := compilation.missing(engine.kernel_calls()):
-        with on_compile():
-            compilation.compile_kernels(checkpoint.network, missing)
-    return _Member(run, config, checkpoint, engine)
+    return _Member(run, config, checkpoint, ready_engine(config, checkpoint, on_compile))
