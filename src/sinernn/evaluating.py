@@ -1,7 +1,4 @@
-"""Evaluate a trained network: run it on a part of a series, score it, write the scores.
-
-With `experiment`, the only place that unpacks a config.
-"""
+"""Evaluate a trained network: run it on a part of a series, score it, write the scores."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress

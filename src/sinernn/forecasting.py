@@ -13,9 +13,9 @@ from sinernn.data.windows import Origins, Scale, count_origins, spread_origins
 from sinernn.engines import Engine
 from sinernn.evaluation.climate import compare_climates
 from sinernn.evaluation.forecasts import Forecasts
-from sinernn.evaluation.metrics import error_unit, rmse
+from sinernn.evaluation.metrics import rmse
 from sinernn.model.network import Hidden, Network, Theta, TrainState
-from sinernn.preparation import training_std
+from sinernn.preparation import training_unit
 from sinernn.runs.checkpoints import Checkpoint
 
 Rows = Int[np.ndarray, "origin all"]
@@ -59,7 +59,7 @@ def forecast(config: Config, series: Series, scale: Scale, engine: Engine, rows:
             engine, scale, before, after[:, :, len(outputs) :], after.shape[1], hidden
         ),
         inputs=observed[:, :, len(outputs) :] if series.extent.inputs else None,
-        unit=error_unit(training_std(config, series)),
+        unit=training_unit(config, series),
     )
 
 
@@ -143,7 +143,7 @@ def validation_measure(
     before, after = np.split(series.observed[rows], [warmup], axis=1)
     after, inputs = np.split(after, [network.outputs], axis=2)
     before, inputs = scale.apply(before), _scaled_inputs(scale, inputs)
-    scale, unit = scale.first(network.outputs), error_unit(training_std(config, series))
+    scale, unit = scale.first(network.outputs), training_unit(config, series)
 
     def measure(theta: Theta) -> float:
         forecasts = free_run(theta, network, before, steps=after.shape[1], inputs=inputs)
@@ -172,7 +172,7 @@ def climate_check(
     _, rows = place_origins(config, series, "validation", count=origins)
     warmup = scale.apply(series.observed[rows][:, : config.evaluation.warmup])
     truth = series.cut(series.observed, config.split.parts(series.extent.lengths).validation)
-    unit = error_unit(training_std(config, series))
+    unit = training_unit(config, series)
     truth = [part / unit for part in truth]
 
     def keeps_climate(theta: Theta) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from sinernn.config import Config, load_config
 from sinernn.data.series import Channel
+from sinernn.data.synthetic import Synthetic
 from sinernn.errors import RunFileError, UsageError, command_line, printable
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.metrics import counted, rmse
@@ -166,7 +167,8 @@ def _settings(run: Run, config: Config | None) -> dict[str, Any]:
         config = load_config(run.config_path)
     if config is not None:
         found |= _units(config.signal.model_dump())
-        found["noise"] = getattr(config.signal, "noise_std", 0.0)
+        if isinstance(config.signal, Synthetic):
+            found["noise"] = config.signal.noise_std
         stages = config.refine.stages if config.refine else ()
         found["loops"] = tuple(stage.loop for stage in stages)
     return found

@@ -123,12 +123,18 @@ def training_std(config: Config, series: Series) -> Float[np.ndarray, " output"]
     return spread(np.concatenate(training)[:, : len(series.extent.outputs)])
 
 
+def training_unit(config: Config, series: Series) -> Float[np.ndarray, " output"]:
+    """Return what errors of each output are divided by: see `metrics.error_unit`."""
+    is_single = len(series.extent.outputs) == 1  # of which no standard deviation is needed
+    return np.ones(1) if is_single else error_unit(training_std(config, series))
+
+
 def data_facts(config: Config) -> DataFacts | None:
     """Return the facts of a config's data file; None for a generated signal."""
     if not isinstance(config.signal, File):
         return None
     sha256, size = config.signal.fingerprint()
-    rows, columns = config.signal.rows(), _columns(config.signal)
+    rows, columns = config.signal.rows(), config.signal.extent().names
     return DataFacts(sha256=sha256, bytes=size, rows=rows, columns=columns)
 
 
@@ -181,7 +187,7 @@ def without_moved_data(run: Run, config: Config, overrides: Sequence[str]) -> li
     except UsageError:
         if len(others) == len(overrides) or not config.signal.file.is_file():
             raise
-        found = _columns(config.signal)
+        found = config.signal.extent().names
         if found != recorded.columns:
             message = (
                 f"{shown(config.signal.file)}: has the columns {', '.join(found)}, and the network "
@@ -193,12 +199,6 @@ def without_moved_data(run: Run, config: Config, overrides: Sequence[str]) -> li
     return others
 
 
-def _columns(file: File) -> tuple[str, ...]:
-    """Return the columns that a network reads, inputs last."""
-    extent = file.extent()
-    return tuple(channel.name for channel in (*extent.outputs, *extent.inputs))
-
-
 def _require_climate(config: Config, series: Series, parts: Parts) -> None:
     """Check that the validation part has statistics that `refine.climate_steps` can compare."""
     if config.refine is None or config.refine.climate_steps is None:
@@ -206,7 +206,7 @@ def _require_climate(config: Config, series: Series, parts: Parts) -> None:
     if series.extent.inputs:
         message = "free runs need inputs, which are not known for so many steps; use null"
         raise ConfigError([config.problem(Conflict(("refine.climate_steps",), message))])
-    unit = error_unit(training_std(config, series))
+    unit = training_unit(config, series)
     if not has_climate([part / unit for part in series.cut(series.observed, parts.validation)]):
         message = (
             f"the validation part has no statistics to compare free runs with: it needs {STRETCH} "

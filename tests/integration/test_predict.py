@@ -216,7 +216,7 @@ def test_predict_command_on_a_stream(trained: Run):
     ("words", "message"),
     [
         (["--interval", "x"], "--interval x: must be numbers between 0 and 1, as in 0.8,0.95"),
-        (["--figure", "f.gif"], "--figure f.gif: must end in .png, .svg or .pdf"),
+        (["--figure", "f.gif"], "--figure f.gif: must end in .png or .svg or .pdf"),
         (["--data", "wave.csv", "--to", "wave.csv"], "wave.csv: is the file that is read"),
         (["--data", "-", "--to", "f.csv"], "--to: cannot be used with --data -; leave it out"),
         (["--data", "gone.csv"], "gone.csv: no such file"),

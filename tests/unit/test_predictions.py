@@ -87,6 +87,12 @@ def test_dates_of_a_stream():
     assert [time for time, _ in read_samples(lines, dated("d"))] == [1, 2]
 
 
+def test_months_of_a_stream():
+    """Dates are read as those of a file are."""
+    lines = ["day,flow", "2024-02,1", "2024/03,2", "2024-04-01,3"]
+    assert [time for time, _ in read_samples(lines, dated("month"))] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -94,6 +100,7 @@ def test_dates_of_a_stream():
         (["t,valve"], "1: flow: there is no such column; the first line names t, valve"),
         (["flow,valve", "1"], "2: must have 2 cells as the first line, got 1"),
         (["flow,valve", "1,x"], "2: valve: must be a number, got 'x'"),
+        (["flow,valve", "1_0,0"], "2: flow: must be a number, got '1_0'"),
         (["flow,valve", "inf,0"], "2: flow: must be a number, got 'inf'"),
         (["t,flow,valve", "x,1,1"], "2: t: must be a time such as 0.0, got 'x'"),
         (["t,flow,valve", "1,1,1", "2,1,1"], "3: t: must be one step of 0.5 after the row before"),

@@ -12,6 +12,7 @@ import typer
 
 from sinernn.cli.output import print_json, print_line, print_prose
 from sinernn.cli.parsing import AsJson, RunsDir
+from sinernn.cli.plot import FigureFormat
 from sinernn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,8 +108,9 @@ def _levels(text: str) -> list[float]:
 
 def _check_outputs(to: Path | None, figure: Path | None, *, sources: Sequence[object]) -> None:
     """Check where the forecast is written before anything is computed."""
-    if figure is not None and figure.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UsageError(f"--figure {figure}: must end in .png, .svg or .pdf")
+    formats = [f".{each}" for each in FigureFormat]
+    if figure is not None and figure.suffix.lower() not in formats:
+        raise UsageError(f"--figure {figure}: must end in {' or '.join(formats)}")
     for path in filter(None, (to, figure)):
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent}; create it first")

@@ -10,7 +10,7 @@ from sinernn.config.suggest import FEWEST, Choice
 from sinernn.data.files import TEXT, File, Reader
 from sinernn.data.recordings import recording_bounds
 from sinernn.data.tables import DataProblems, Table, shown
-from sinernn.data.times import Times, find_step, parse_dates, place_rows, times_of_dates
+from sinernn.data.times import find_step, parse_dates, place_rows, read_times
 from sinernn.errors import ConfigError, UsageError, printable
 
 TIMES = ("t", "time", "times", "date", "dates", "datetime", "timestamp", "year", "ds", "seconds")
@@ -121,10 +121,7 @@ def _missing(
         edges = np.flatnonzero(np.diff(is_missing, prepend=False, append=False))
         found["missing"] = _treatment(edges[1::2] - edges[::2], count, "cells or rows of cells")
     if time is not None:
-        values = table.columns[time]
-        times = Times(values) if values.dtype == float else None
-        if times is None:
-            times = times_of_dates(parse_dates(values, table.rows, time, problems), bounds)
+        times = read_times(table.columns[time], bounds, table.rows, time, problems)
         problems.raise_found()
         step = find_step(times, bounds) or 1.0
         where = (bounds, table.rows, time, problems)

@@ -32,8 +32,7 @@ def read_like(signal: object, extent: Extent, data: Any) -> Series:
         else:
             path.write_bytes(to_npz(_named(data, extent, inputs_only=False)))
         file = _described(signal, extent, path)
-        needed = [channel.name for channel in (*extent.outputs, *extent.inputs)]
-        _require(needed, file.open().names, name)
+        _require(extent.names, file.open().names, name)
         series = file.read()
     found, expected = written_channels(series.extent), written_channels(extent)
     if found != expected:

@@ -23,16 +23,9 @@ from sinernn.data.recordings import (
 )
 from sinernn.data.series import Channel, Extent, Series
 from sinernn.data.synthetic import TimeStep, Unit
-from sinernn.data.tables import DataProblems, Table, TextFormat, shown
+from sinernn.data.tables import DataProblems, TextFormat, shown
 from sinernn.data.text_files import DELIMITERS, CsvReader
-from sinernn.data.times import (
-    Times,
-    exact_step,
-    find_step,
-    parse_dates,
-    place_rows,
-    times_of_dates,
-)
+from sinernn.data.times import exact_step, find_step, place_rows, read_times
 from sinernn.errors import ConfigError, Place, Problem, nearest, printable
 from sinernn.schema import Conflict, Section, Whole
 
@@ -182,7 +175,6 @@ class File(Section):
         Raises:
             ConfigError: Settings contradict each other or the file, or the file is damaged.
         """
-        _refuse([*self.conflicts()])
         return self._content()[0]
 
     def rows(self) -> int:
@@ -199,6 +191,7 @@ class File(Section):
             return file_digest(file, "sha256").hexdigest(), self.file.stat().st_size
 
     def _content(self) -> tuple[Series, int]:
+        _refuse([*self._of_path()])
         status = self.file.stat()
         return _read_once(self.model_dump_json(), status.st_size, status.st_mtime_ns)
 
@@ -294,6 +287,7 @@ def _refuse(conflicts: Sequence[Conflict]) -> None:
 def _read_once(settings: str, _size: int, _mtime_ns: int) -> tuple[Series, int]:
     """Read a series and the rows of its file, whose content the arguments identify."""
     file = File.model_validate_json(settings)
+    _refuse([*file.conflicts()])
     problems, reader = DataProblems(file.file), file.open()
     outputs, inputs = file.roles(reader)
     names, timed = [*outputs, *inputs], [file.time_column] if file.time_column else []
@@ -305,8 +299,11 @@ def _read_once(settings: str, _size: int, _mtime_ns: int) -> tuple[Series, int]:
         raise problems.error(f"has fewer than 2 rows of data, got {len(table.rows)}")
     values = np.stack([table.columns[name] for name in names], axis=1)
     bounds = recording_bounds(table, file.segment_column, problems)
-    times = _times(file, table, bounds, problems)
-    problems.raise_found()
+    times = None
+    if file.time_column is not None:
+        column = table.columns[file.time_column]
+        times = read_times(column, bounds, table.rows, file.time_column, problems)
+        problems.raise_found()
     check_values(values, names, table, problems, refuses_missing=file.missing == "refuse")
     step = file.time_step or reader.time_step or (find_step(times, bounds) if times else 1.0)
     counts: list[np.ndarray] = [np.arange(each.stop - each.start) for each in bounds]
@@ -365,20 +362,3 @@ def _joined(
         extent=replace(known, lengths=lengths),
         period=period,
     )
-
-
-def _times(
-    file: File, table: Table, bounds: Sequence[slice], problems: DataProblems
-) -> Times | None:
-    """Return the time of every row, if there is a column of times."""
-    name = file.time_column
-    if name is None:
-        return None
-    column = table.columns[name]
-    if column.dtype != float:
-        dates = parse_dates(column, table.rows, name, problems)
-        problems.raise_found()
-        return times_of_dates(dates, bounds)
-    for row in table.rows[~np.isfinite(column)]:
-        problems.add("has no time; remove the row", row=row, column=name)
-    return Times(column)

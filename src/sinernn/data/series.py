@@ -23,6 +23,11 @@ class Channel:
     unit: str = ""
     """As in `V`; empty if it has none."""
 
+    @property
+    def label(self) -> str:
+        """Name and unit, as in `flow (l/s)`."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
 
 @dataclass(frozen=True)
 class Extent:
@@ -53,6 +58,11 @@ class Extent:
     def channels(self) -> int:
         """Values in a sample."""
         return len(self.outputs) + len(self.inputs)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the channels in the order of a sample."""
+        return tuple(channel.name for channel in (*self.outputs, *self.inputs))
 
     @property
     def samples(self) -> int:

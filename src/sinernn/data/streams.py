@@ -3,12 +3,14 @@
 import csv
 import math
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC
 
 import numpy as np
 
 from sinernn.arrays import Float
 from sinernn.data.series import Extent
+from sinernn.data.tables import to_float
+from sinernn.data.times import parse_date
 from sinernn.errors import ConfigError, Place, Problem, printable
 
 MAX_LINE = 100_000  # characters
@@ -37,7 +39,7 @@ def read_samples(
     """
     rows = csv.reader(lines)
     header = [name.strip() for name in next(rows, list[str]())]
-    names = [channel.name for channel in (*extent.outputs, *extent.inputs)]
+    names = extent.names
 
     def error(message: str, column: str | None = None) -> ConfigError:
         place = Place(source, max(rows.line_num, 1))
@@ -55,14 +57,14 @@ def read_samples(
             continue
         if len(row) != len(header):
             raise error(f"must have {len(header)} cells as the first line, got {len(row)}")
-        values = np.array([_number(row[place]) for place in places])
+        values = np.array([to_float(row[place]) for place in places], float)  # NaN for None
         for name, place, value in zip(names, places, values, strict=True):
             if not math.isfinite(value):
                 raise error(f"must be a number, got {printable(row[place], 40)!r}", name)
         time = 0.0 if last is None else last + extent.time_step
         if timed is not None:
             written = _time(row[timed], extent)
-            if math.isnan(written):
+            if written is None or math.isnan(written):
                 example = extent.written(np.array([time]))[0]
                 raise error(
                     f"must be a time such as {example}, got {printable(row[timed], 40)!r}",
@@ -79,19 +81,11 @@ def read_samples(
         yield time, values
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def _time(text: str, extent: Extent) -> float:
-    """Return a time in time units; NaN if it is not one."""
+def _time(text: str, extent: Extent) -> float | None:
+    """Return a time in time units; None if it is not one."""
     if extent.start is None:
-        return _number(text)
+        return to_float(text)
     try:
-        date = datetime.fromisoformat(text.strip())
+        return extent.time_of(parse_date(text.strip()).replace(tzinfo=UTC))
     except ValueError:
-        return math.nan
-    return extent.time_of(date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC))
+        return None

@@ -76,6 +76,16 @@ def shown(path: Path) -> str:
     return os.fspath(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
+def to_float(text: str) -> float | None:
+    """Return the number that a cell holds; None if it is none."""
+    if "_" in text or not text.isascii():  # Python takes 1_0 for 10
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
 def column_names(count: int) -> list[str]:
     """Return names for columns that have none: c1, c2, ..."""
     return [f"c{number}" for number in range(1, count + 1)]

@@ -15,6 +15,7 @@ from sinernn.data.tables import (
     Table,
     TextFormat,
     column_names,
+    to_float,
 )
 from sinernn.errors import printable
 
@@ -186,12 +187,7 @@ class CsvReader:
     def _to_float(self, text: str) -> float | None:
         if self._decimal == ",":
             text = text.replace(",", ".") if "." not in text else ""
-        if "_" in text or not text.isascii():  # Python takes 1_0 for 10
-            return None
-        try:
-            return float(text)
-        except ValueError:
-            return None
+        return to_float(text)
 
     def _number(self, cell: str, row: int, column: int) -> float:
         text = cell.strip()

@@ -30,6 +30,34 @@ class Times:
     """Date of time 0; None if the rows have no dates."""
 
 
+def read_times(
+    column: np.ndarray,
+    bounds: Sequence[slice],
+    rows: Int[np.ndarray, " row"],
+    name: str,
+    problems: DataProblems,
+) -> Times:
+    """Return the time of every row, from a column of numbers or dates.
+
+    Args:
+        column: Numbers, or what `parse_dates` takes.
+        bounds: Rows of each recording.
+        rows: Number of each row in the file.
+        name: Of the column.
+        problems: Receives numbers that are missing.
+
+    Raises:
+        ConfigError: What is not a date.
+    """
+    if column.dtype != float:
+        dates = parse_dates(column, rows, name, problems)
+        problems.raise_found()
+        return times_of_dates(dates, bounds)
+    for row in rows[~np.isfinite(column)]:
+        problems.add("has no time; remove the row", row=row, column=name)
+    return Times(column)
+
+
 def parse_dates(
     texts: np.ndarray, rows: Int[np.ndarray, " row"], column: str, problems: DataProblems
 ) -> np.ndarray:
@@ -48,14 +76,25 @@ def parse_dates(
         return dates
     for at, text in enumerate(texts):
         try:
-            day = "-01" if len(text) == len("2024-03") else ""
-            date = datetime.fromisoformat(text.replace("/", "-") + day)
+            dates[at] = parse_date(text)
         except ValueError:
             message = f"must be a date such as 2024-03-31 or 2024-03-31T02:00, got {text[:60]!r}"
             problems.add(printable(message, 200), row=rows[at], column=column)
-            continue
-        dates[at] = date.astimezone(UTC).replace(tzinfo=None) if date.tzinfo else date
     return dates
+
+
+def parse_date(text: str) -> datetime:
+    """Return a date in UTC, without its time zone; one that has none is taken as it is.
+
+    Args:
+        text: ISO 8601, as `parse_dates` takes it.
+
+    Raises:
+        ValueError: It is not a date.
+    """
+    day = "-01" if len(text) == len("2024-03") else ""
+    date = datetime.fromisoformat(text.replace("/", "-") + day)
+    return date.astimezone(UTC).replace(tzinfo=None) if date.tzinfo else date
 
 
 def times_of_dates(dates: np.ndarray, bounds: Sequence[slice]) -> Times:

@@ -4,16 +4,22 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sinernn.evaluation.predictions import Prediction
-from sinernn.plotting.style import MODEL, TRUTH, add_legend, marker_for, readable_limits
+from sinernn.plotting.style import (
+    CHANNELS_SHOWN,
+    MODEL,
+    TRUTH,
+    add_legend,
+    marker_for,
+    readable_limits,
+)
 
-_PANELS = 8  # channels, at most
 _HISTORY = 2  # times the length of the forecast
 _LEAST_HISTORY = 50  # samples
 
 
 def forecast_figure(prediction: Prediction) -> Figure:
     """The end of the series, the forecast, and its intervals: a panel a channel, of the first 8."""
-    outputs = prediction.extent.outputs[:_PANELS]
+    outputs = prediction.extent.outputs[:CHANNELS_SHOWN]
     figure = Figure(figsize=(10, 1.4 + (3.2 if len(outputs) == 1 else 1.8 * len(outputs))))
     grid = figure.add_gridspec(len(outputs), 1)
     step, steps = prediction.extent.time_step, len(prediction.time)
@@ -54,15 +60,13 @@ def forecast_figure(prediction: Prediction) -> Figure:
             for side in (each.lower, each.upper)
         ]
         axes.set_ylim(*readable_limits(past[:, row], np.concatenate([values, *bands])))
-        unit = f" ({channel.unit})" if channel.unit else ""
-        axes.set_ylabel(f"{channel.name}{unit}")
+        axes.set_ylabel(channel.label)
         if row + 1 < len(outputs):
             axes.tick_params(labelbottom=False)
     unit = f" ({prediction.extent.time_unit})" if prediction.extent.time_unit else ""
     figure.axes[-1].set_xlabel(f"time after the last sample{unit}")
     if len(outputs) < len(prediction.extent.outputs):
-        figure.axes[0].set_title(
-            f"the first {_PANELS} of {len(prediction.extent.outputs)} channels"
-        )
+        count = len(prediction.extent.outputs)
+        figure.axes[0].set_title(f"the first {CHANNELS_SHOWN} of {count} channels")
     add_legend(figure, figure.axes[0])
     return figure

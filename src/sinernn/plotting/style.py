@@ -156,7 +156,7 @@ class Story:
     def input_labels(self) -> list[str]:
         """The label of an axis for each input, of `CHANNELS_SHOWN` at most."""
         inputs = _named(self.inputs, "input", self._input_count)[:CHANNELS_SHOWN]
-        return [replace(self, unit=each.unit).in_unit(each.name) for each in inputs]
+        return [each.label for each in inputs]
 
     @property
     def left_out(self) -> str:
