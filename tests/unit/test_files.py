@@ -144,7 +144,7 @@ def test_dates(here: Path, dates: list[str], step: float, unit: str, start: tupl
     series = file(time_column="when").read()
     extent = series.extent
     assert (extent.time_step, extent.time_unit) == (step, unit)
-    assert extent.start == datetime(*start, tzinfo=UTC)
+    assert extent.start == datetime(*start, tzinfo=UTC if "+" in dates[0] else None)
     assert series.time.tolist() == [step * at for at in range(len(dates))]
 
 

@@ -15,7 +15,7 @@ from sinernn.evaluation.predictions import half_widths
 PUMP = Extent((9,), 0.5, (Channel("flow"),), (Channel("valve"),), time_name="t")
 
 
-def dated(unit: str, step: float = 1.0, start: datetime = datetime(2024, 1, 31, tzinfo=UTC)):
+def dated(unit: str, step: float = 1.0, start: datetime = datetime(2024, 1, 31)):
     return Extent((9,), step, (Channel("flow"),), time_unit=unit, start=start, time_name="day")
 
 
@@ -62,13 +62,27 @@ def test_coverage_of_exchangeable_errors(seed: int, level: float):
 def test_dates_of_a_forecast(unit: str, step: float, times: list[float], written: list[str]):
     extent = dated(unit, step)
     assert extent.written(np.array(times, float)) == written
-    dates = [datetime.fromisoformat(text).replace(tzinfo=UTC) for text in written]
+    dates = [datetime.fromisoformat(text) for text in written]
     assert [extent.time_of(date) for date in dates] == times
 
 
 def test_numbers_of_a_forecast():
     """Times that are numbers are written without the rounding errors of sums."""
     assert Extent((9,), 0.1, (Channel("x"),)).written(0.1 * np.arange(3, 5)) == [0.3, 0.4]
+    large = Extent((9,), 0.001, (Channel("x"),)).written(1.7e9 + 0.001 * np.arange(524, 526))
+    assert large == [1700000000.524, 1700000000.525]
+    whole = Extent((9,), 7.0, (Channel("x"),)).written(1.7e12 + 7.0 * np.arange(1, 3))
+    assert str(whole) == "[1700000000007, 1700000000014]"
+
+
+def test_time_zone_of_a_forecast():
+    """Dates with a time zone are written in UTC, and say so; others have none."""
+    extent = dated("h", start=datetime(2024, 1, 31, tzinfo=UTC))
+    assert extent.written(np.array([0.0, 2])) == [
+        "2024-01-31T00:00:00+00:00",
+        "2024-01-31T02:00:00+00:00",
+    ]
+    assert next(read_samples(["day,flow", "2024-01-31T02:00+01:00,3"], extent))[0] == 1
 
 
 def test_samples_of_a_stream():

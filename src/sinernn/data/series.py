@@ -1,9 +1,11 @@
 """A series of samples, and its extent: what is known before all samples are read."""
 
+import math
 from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from datetime import time as time_of_day
 from typing import Protocol
 
 import numpy as np
@@ -49,7 +51,7 @@ class Extent:
     """As in `s`; empty if time has none."""
 
     start: datetime | None = None
-    """Date of time 0, in UTC; None if the samples have no dates."""
+    """Date of time 0, in UTC if the dates have time zones; None if the samples have no dates."""
 
     time_name: str = "time"
     """Name of the column of times."""
@@ -69,23 +71,31 @@ class Extent:
         """Samples in all segments together."""
         return sum(self.lengths)
 
-    def written(self, time: Float[np.ndarray, " n"]) -> list[str] | list[float]:
+    def written(self, time: Float[np.ndarray, " n"]) -> list[str] | list[int] | list[float]:
         """Return times as a file has them: dates in ISO 8601, or numbers if there are no dates."""
         if self.start is None:
-            return [float(f"{value:.12g}") for value in time]  # without rounding errors
+            return self._without_rounding_errors(time)
         dates = [self._date(self.start, float(value)) for value in time]
-        if all(date.time() == datetime.min.time() for date in dates):
+        if all(date.timetz() == time_of_day.min for date in dates):
             return [f"{date:%Y-%m-%d}" for date in dates]
-        return [date.replace(tzinfo=None).isoformat() for date in dates]
+        return [date.isoformat() for date in dates]
 
     def time_of(self, date: datetime) -> float:
-        """Return the time of a date, in time units, if the samples have dates."""
+        """Return the time of a date in UTC, in time units, if the samples have dates."""
         if self.start is None:
             raise ValueError("these samples have no dates")
+        date = date.replace(tzinfo=self.start.tzinfo)
         if self.time_unit in SECONDS:
             return (date - self.start).total_seconds() / SECONDS[self.time_unit]
         months = 12 * (date.year - self.start.year) + date.month - self.start.month
         return months / (12 if self.time_unit == "year" else 1)
+
+    def _without_rounding_errors(self, time: Float[np.ndarray, " n"]) -> list[int] | list[float]:
+        resolution = float(np.spacing(np.abs(time).max(initial=self.time_step)))
+        digits = math.floor(-math.log10(max(10 * resolution, 1e-9 * self.time_step)))
+        values = [round(value, digits) for value in time.tolist()]
+        is_whole = all(value.is_integer() for value in (self.time_step, *values))
+        return [int(value) for value in values] if is_whole else values
 
     def _date(self, start: datetime, time: float) -> datetime:
         if self.time_unit in SECONDS:

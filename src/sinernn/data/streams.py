@@ -3,7 +3,6 @@
 import csv
 import math
 from collections.abc import Iterable, Iterator
-from datetime import UTC
 
 import numpy as np
 
@@ -86,6 +85,6 @@ def _time(text: str, extent: Extent) -> float | None:
     if extent.start is None:
         return to_float(text)
     try:
-        return extent.time_of(parse_date(text.strip()).replace(tzinfo=UTC))
+        return extent.time_of(parse_date(text.strip()))
     except ValueError:
         return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Times:
 
     unit: str = ""
     start: datetime | None = None
-    """Date of time 0; None if the rows have no dates."""
+    """Date of time 0, in UTC if the dates have time zones; None if the rows have no dates."""
 
 
 def read_times(
@@ -52,7 +52,8 @@ def read_times(
     if column.dtype != float:
         dates = parse_dates(column, rows, name, problems)
         problems.raise_found()
-        return times_of_dates(dates, bounds)
+        zone = None if column.dtype.kind == "M" else parse_date(column[0]).tzinfo
+        return times_of_dates(dates, bounds, zone)
     for row in rows[~np.isfinite(column)]:
         problems.add("has no time; remove the row", row=row, column=name)
     return Times(column)
@@ -76,7 +77,7 @@ def parse_dates(
         return dates
     for at, text in enumerate(texts):
         try:
-            dates[at] = parse_date(text)
+            dates[at] = parse_date(text).replace(tzinfo=None)
         except ValueError:
             message = f"must be a date such as 2024-03-31 or 2024-03-31T02:00, got {text[:60]!r}"
             problems.add(printable(message, 200), row=rows[at], column=column)
@@ -84,7 +85,7 @@ def parse_dates(
 
 
 def parse_date(text: str) -> datetime:
-    """Return a date in UTC, without its time zone; one that has none is taken as it is.
+    """Return a date in UTC; one that has no time zone is taken as it is.
 
     Args:
         text: ISO 8601, as `parse_dates` takes it.
@@ -94,10 +95,10 @@ def parse_date(text: str) -> datetime:
     """
     day = "-01" if len(text) == len("2024-03") else ""
     date = datetime.fromisoformat(text.replace("/", "-") + day)
-    return date.astimezone(UTC).replace(tzinfo=None) if date.tzinfo else date
+    return date.astimezone(UTC) if date.tzinfo else date
 
 
-def times_of_dates(dates: np.ndarray, bounds: Sequence[slice]) -> Times:
+def times_of_dates(dates: np.ndarray, bounds: Sequence[slice], zone: tzinfo | None = None) -> Times:
     """Count time from the first date, in the unit that fits the steps.
 
     Dates that are whole months apart, as the first of every month, have even steps in months or
@@ -106,8 +107,9 @@ def times_of_dates(dates: np.ndarray, bounds: Sequence[slice]) -> Times:
     Args:
         dates: As datetime64 in microseconds.
         bounds: Rows of each recording.
+        zone: UTC, or None if they have no time zone.
     """
-    start = dates[0].astype(datetime).replace(tzinfo=UTC)
+    start = dates[0].astype(datetime).replace(tzinfo=zone)
     months = dates.astype("M8[M]")
     into_month = dates - months  # time since the month began
     counted = (months - months[0]).astype(int)
