@@ -2,6 +2,7 @@
 
 import io
 import struct
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -34,6 +35,16 @@ def wav() -> bytes:
     return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
 
 
+def parquet() -> bytes:
+    import duckdb
+
+    path = FOLDER / "whole.parquet"
+    numbers = "n % 7 + 0.5 AS x, CASE WHEN n % 9 > 0 THEN n * n % 11 END AS y"
+    names = "DATE '2024-01-01' + n::INT AS day, 'ab'[n // 30 + 1] AS run"
+    duckdb.sql(f"COPY (SELECT {names}, {numbers} FROM range(60) AS rows(n)) TO '{path}'")
+    return path.read_bytes()
+
+
 WHEN = np.datetime64("2024-01-01") + np.arange(80)
 FILES: dict[str, tuple[str, bytes, dict[str, object]]] = {
     "dated": (
@@ -46,6 +57,9 @@ FILES: dict[str, tuple[str, bytes, dict[str, object]]] = {
     "npz": ("a.npz", saved(np.savez_compressed, x=SAMPLES, t=WHEN), dict(time_column="t")),
     "wav": ("a.wav", wav(), dict(downsample={"factor": 2})),
 }  # fmt: skip
+if find_spec("duckdb"):  # an extra
+    settings = dict(segment_column="run", time_column="day", missing="split", inputs=["y"])
+    FILES["parquet"] = "a.parquet", parquet(), settings
 changes = st.one_of(
     in_any_bytes,
     st.builds(

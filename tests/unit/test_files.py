@@ -1,6 +1,7 @@
 """Series from files: what is read, and the place and wording of every message."""
 
 import os
+import re
 import struct
 from datetime import UTC, datetime
 from pathlib import Path
@@ -232,6 +233,23 @@ def test_parquet_file(here: Path):
     Path("b.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(ConfigError, match=r"^b\.parquet: is damaged: "):
         file("b.parquet").read()
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("'5000000-01-01'::DATE", "is damaged: Conversion Error: Could not convert DATE"),
+        ("'infinity'::TIMESTAMP", "t: must be a date of the years 1 to 9999, got the year 294247"),
+        ("['2024-01-01'::DATE]", "t: contains Python objects, which are never read"),
+        ("[1.5::DECIMAL(5, 2)]", "t: contains Python objects, which are never read"),
+    ],
+)
+def test_odd_dates_in_parquet(here: Path, kind: str, message: str):
+    """Dates that are too late, and lists, get one message."""
+    duckdb = pytest.importorskip("duckdb")
+    duckdb.sql(f"COPY (SELECT {kind} AS t, n AS x FROM range(9) AS rows(n)) TO 'a.parquet'")
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        file("a.parquet", time_column="t").read()
 
 
 def test_path_of_a_data_file(here: Path):

@@ -73,8 +73,8 @@ class ArrayReader:
         self._problems.raise_found()
         columns = {name: self._columns[name].load().astype(float) for name in numbers}
         for name in texts:
-            is_date = self._columns[name].kind == "M"
-            columns[name] = self._columns[name].load().astype("M8[us]" if is_date else str)
+            values = self._columns[name].load()
+            columns[name] = values if self._columns[name].kind == "M" else values.astype(str)
         return Table(columns, np.arange(1, self.rows + 1))
 
 
@@ -162,6 +162,8 @@ def _npy_header(file: Any, problems: DataProblems) -> tuple[np.dtype[Any], tuple
     shape, _, dtype = read(file)
     if any(size < 0 for size in shape):
         raise problems.error(f"is damaged: a shape of {shape}")
+    if dtype.kind == "M" and np.datetime_data(dtype)[0] == "generic":
+        raise problems.error("contains dates without a unit; save them as datetime64[s]")
     return dtype, shape, file.tell()
 
 
@@ -199,12 +201,12 @@ def read_parquet(path: Path, problems: DataProblems, _array: str | None) -> Arra
         raise problems.error(f"Parquet files need an extra; install it with: {how}") from error
     # Nothing is fetched or loaded beside the file; a path is not a pattern.
     settings = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-    database = duckdb.connect(config={**settings, "threads": 1})
+    database: Any = duckdb.connect(config={**settings, "threads": 1})
     place, source = [glob.escape(str(path))], "read_parquet(?, hive_partitioning=false)"
 
     def query(text: str) -> Any:
         try:
-            return database.execute(text, place)
+            return database.execute(f"{text} FROM {source}", place).fetchnumpy()
         except duckdb.Error as error:
             why = printable(str(error).partition("\n")[0], 200)
             raise problems.error(f"is damaged: {why}") from error
@@ -213,21 +215,23 @@ def read_parquet(path: Path, problems: DataProblems, _array: str | None) -> Arra
         quoted = '"' + name.replace('"', '""') + '"'
 
         def load() -> np.ndarray:
-            values = query(f"SELECT {quoted} AS value FROM {source}").fetchnumpy()["value"]
+            values = query(f"SELECT {quoted} AS value")["value"]
             if kinds[name] == "f":
                 return np.ma.filled(values.astype(float), np.nan)
             return np.ma.filled(values, np.datetime64("NaT") if kinds[name] == "M" else "")
 
         return load
 
-    rows = query(f"SELECT count(*) FROM {source}").fetchone()[0]
-    described = query(f"DESCRIBE SELECT * FROM {source}").fetchall()
-    kinds = {name: _kind_in_parquet(kind) for name, kind, *_ in described}
+    rows, described = int(query("SELECT count(*) AS n")["n"][0]), query("DESCRIBE SELECT *")
+    names, types = described["column_name"], described["column_type"]
+    kinds = {name: _kind_in_parquet(kind) for name, kind in zip(names, types, strict=True)}
     return ArrayReader(problems, {name: _Column(kinds[name], rows, column(name)) for name in kinds})
 
 
 def _kind_in_parquet(kind: str) -> str:
     """Return numpy's kind of one of duckdb's types."""
+    if kind.endswith("]"):
+        return "O"  # lists
     if kind.startswith(("TIMESTAMP", "DATE")):
         return "M"
     if kind.endswith("INT") or kind.endswith("INTEGER") or kind in ("DOUBLE", "FLOAT", "BOOLEAN"):

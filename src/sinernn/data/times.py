@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import MAXYEAR, UTC, datetime, tzinfo
 
 import numpy as np
 
@@ -70,11 +70,15 @@ def parse_dates(
         column: Name of the column.
         problems: Receives what is not a date.
     """
-    dates = np.array(texts, "M8[us]") if texts.dtype.kind == "M" else np.empty(len(rows), "M8[us]")
     if texts.dtype.kind == "M":
-        for row in rows[np.isnat(dates)]:
-            problems.add("has no date; remove the row", row=row, column=column)
-        return dates
+        years = texts.astype("M8[Y]").astype(int) + 1970  # in microseconds they could overflow
+        for at in np.flatnonzero((years < 1) | (years > MAXYEAR)):
+            message = "has no date; remove the row"
+            if not np.isnat(texts[at]):
+                message = f"must be a date of the years 1 to {MAXYEAR}, got the year {years[at]}"
+            problems.add(message, row=rows[at], column=column)
+        return texts.astype("M8[us]")
+    dates = np.empty(len(rows), "M8[us]")
     for at, text in enumerate(texts):
         try:
             dates[at] = parse_date(text).replace(tzinfo=None)
@@ -95,7 +99,10 @@ def parse_date(text: str) -> datetime:
     """
     day = "-01" if len(text) == len("2024-03") else ""
     date = datetime.fromisoformat(text.replace("/", "-") + day)
-    return date.astimezone(UTC) if date.tzinfo else date
+    try:
+        return date.astimezone(UTC) if date.tzinfo else date
+    except OverflowError as error:
+        raise ValueError("in UTC it has the year 0 or 10000") from error
 
 
 def times_of_dates(dates: np.ndarray, bounds: Sequence[slice], zone: tzinfo | None = None) -> Times:
