@@ -15,7 +15,7 @@ import pytest
 
 import sinernn
 from commands import Outcome
-from driven import SETTINGS, read_driven_series
+from driven import write_driven_series
 from examples import Watching, refined, tiny
 from sinernn import checkpointing, evaluating, experiment, provenance
 from sinernn.config import Config, load_config, to_yaml
@@ -84,24 +84,24 @@ def trained(config: Config) -> dict[str, bytes]:
     return contents(experiment.train(config, figures=False).run)
 
 
-@pytest.mark.parametrize("series", ["sine", "driven"])
+@pytest.fixture(params=["sine", "driven"])
+def series(here: Path, request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Settings of a series: a sine, or a file of recordings with two outputs and an input."""
+    return write_driven_series(here / "driven.csv") if request.param == "driven" else ()
+
+
 @pytest.mark.parametrize(
     "intervals", [(3, 6, 5), pytest.param((7, "null", 9), marks=pytest.mark.campaign)]
 )
-def test_run_dies_at_any_record(
-    here: Path, intervals: tuple, series: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_run_dies_at_any_record(series: tuple[str, ...], intervals: tuple):
     """Wherever a run dies, it goes on to the same bytes.
 
     At every record in turn, updates and refinement, or at every third of a driven series; and
     again at the next one.
     """
-    if series == "driven":
-        read_driven_series(monkeypatch)
     log, evaluate, checkpoint = intervals
     config = refined(f"training.log_every={log}", f"training.evaluate_every={evaluate}",
-                     f"training.checkpoint_every={checkpoint}",
-                     *(SETTINGS if series == "driven" else ()))  # fmt: skip
+                     f"training.checkpoint_every={checkpoint}", *series)  # fmt: skip
     whole, records = trained(config), []
     experiment.train(config, figures=False, observers=[Watching(record=records.append)])
     for number in range(0, len(records), 1 if series == "sine" else 3):
@@ -114,14 +114,14 @@ def test_run_dies_at_any_record(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("engine", ["fused", "torch"])
-def test_interrupted_run_goes_on(here: Path, engine: str, number: signal.Signals):
+def test_interrupted_run_goes_on(series: tuple[str, ...], engine: str, number: signal.Signals):
     """An interrupted run goes on by the command that its message names."""
 
     def stop_at_7(record: object) -> None:
         if record.step == 7:  # in the middle of a row, whose losses have to be kept
             os.kill(os.getpid(), number)
 
-    config = tiny(f"engine={engine}", "training.log_every=10", "windows.order=random")
+    config = tiny(f"engine={engine}", "training.log_every=10", "windows.order=random", *series)
     runs: list[Run] = []
     # the first piece is one update; by then the rate is known, and the rest of the row is one piece
     with pytest.raises(InterruptedRunError) as caught:
@@ -152,25 +152,24 @@ def test_interrupted_run_goes_on(here: Path, engine: str, number: signal.Signals
     ],
 )
 def test_finished_run_takes_more_steps(
-    here: Path, steps: int, more: int, intervals: tuple[int | None, ...]
+    series: tuple[str, ...], steps: int, more: int, intervals: tuple[int | None, ...]
 ):
     """With a constant learning rate, to the bytes of a run that long."""
     log, evaluate, checkpoint = ("null" if n is None else n for n in intervals)
-    config = tiny("training.schedule=constant", f"training.log_every={log}",
-                  f"training.evaluate_every={evaluate}", f"training.checkpoint_every={checkpoint}",
-                  f"training.steps={steps}")  # fmt: skip
-    longer = tiny("training.schedule=constant", f"training.log_every={log}",
-                  f"training.evaluate_every={evaluate}", f"training.checkpoint_every={checkpoint}",
-                  f"training.steps={more}")  # fmt: skip
-    run = experiment.train(config, figures=False).run
+    settings = ("training.schedule=constant", f"training.log_every={log}",
+                f"training.evaluate_every={evaluate}", f"training.checkpoint_every={checkpoint}",
+                *series)  # fmt: skip
+    longer = tiny(*settings, f"training.steps={more}")
+    run = experiment.train(tiny(*settings, f"training.steps={steps}"), figures=False).run
     assert resumed(run, f"training.steps={more}") == trained(longer)
     assert run.read_json("run.json")["steps"] == run.read_json("run.json")["updates"] == more
     assert f"  steps: {more}\n" in run.config_path.read_text(encoding="utf-8")
 
 
-def test_more_steps_that_are_cut_short_go_on_too(here: Path):
+def test_more_steps_that_are_cut_short_go_on_too(series: tuple[str, ...]):
     """However often, and at whatever record."""
-    settings = ("training.schedule=constant", "training.log_every=4", "training.evaluate_every=7")
+    settings = ("training.schedule=constant", "training.log_every=4", "training.evaluate_every=7",
+                *series)  # fmt: skip
     whole = trained(tiny(*settings, "training.steps=33"))
     for number in range(6):
         run = experiment.train(tiny(*settings), figures=False).run

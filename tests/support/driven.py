@@ -1,5 +1,7 @@
 """A series with inputs: a damped oscillator that an input pushes, in recordings of many lengths."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -41,3 +43,14 @@ def read_driven_series(monkeypatch: pytest.MonkeyPatch) -> Series:
     monkeypatch.setattr(Synthetic, "extent", lambda _: series.extent)
     monkeypatch.setattr(Synthetic, "read", lambda _: series)
     return series
+
+
+def write_driven_series(path: Path) -> tuple[str, ...]:
+    """Write that series as a CSV file, and return settings of a config that reads it."""
+    series = driven_series()
+    names = ["recording", "time", *(each.name for each in (*OUTPUTS, *INPUTS))]
+    recordings = np.repeat(np.arange(len(LENGTHS)), LENGTHS)
+    rows = np.column_stack([recordings, series.time, series.observed])
+    np.savetxt(path, rows, delimiter=",", header=",".join(names), comments="")
+    columns = "segment_column: recording, time_column: time, inputs: [force]"
+    return f"signal={{kind: file, path: '{path}', {columns}}}", *SETTINGS
