@@ -12,18 +12,22 @@ draws nothing: it meets every call of the operating system with every fault of `
 
 import json
 import shutil
+import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from driven import write_driven_series
 from faults import FAULTS
 from nursery import PHASES, Ended, Nursery
 from sinernn.runs import TRAINED, files
@@ -81,6 +85,20 @@ SHORT_CASES = {
 }
 """With few calls, so that each can be met."""
 
+SERIES = ("", ", driven")
+"""Ends of names of cases: of a sine, and of recordings in a file, with two outputs and an input."""
+
+
+def on_both_series(cases: dict[str, Case], folder: Path) -> dict[str, Case]:
+    """Return each case on a sine, and on a driven series from a file that is written to a folder."""
+    driven = write_driven_series(folder / "driven.csv")
+    return cases | {
+        name + SERIES[1]: replace(
+            case, settings=(*case.settings, *driven), begun=case.begun and (*case.begun, *driven)
+        )
+        for name, case in cases.items()
+    }
+
 
 @dataclass
 class Tally:
@@ -120,12 +138,13 @@ class Bench:
 
     def expect(self, name: str) -> None:
         """Run a case to its end, as nothing interrupts it."""
-        case = self.cases[name]
         if name in self._expected:
             return
         with self.place() as place:
+            command = self.command(name, place)
+            self.nursery.warm(*command)
             began = time.perf_counter()
-            ended = self.nursery.run("train", TINY, *case.settings, *case.options, cwd=place)
+            ended = self.nursery.run(*command, cwd=place)
             self.seconds[name] = time.perf_counter() - began
             _require(ended)
             (run,) = runs_in(place)
@@ -191,11 +210,6 @@ def leftovers(run: Path) -> list[Path]:
     ]
 
 
-def warming(case: Case) -> list[str]:
-    """Return the command after which a case needs nothing that is not loaded."""
-    return ["train", str(TINY), *case.settings, *case.options]
-
-
 def _require(ended: Ended) -> None:
     if ended.code:
         raise RuntimeError(f"sinernn ended with {ended.code}: {ended.err}")
@@ -224,10 +238,14 @@ def kill_at_random(bench: Bench, name: str, kills: int, seed: int) -> Tally:
 
 
 def meet_every_call(bench: Bench, name: str, fault: str, stride: int = 1) -> Tally:
-    """Let every `stride`-th call of a case meet a fault; what it does not concern is left out."""
+    """Let every `stride`-th call of a case meet a fault; what it does not concern is left out.
+
+    The calls of a driven series are those half-way between the calls of the other.
+    """
     bench.expect(name)
     begun, tally = bench.begin(name), Tally()
-    for at, call in list(enumerate(bench.calls(name, begun)))[::stride]:
+    first = stride // 2 if name.endswith(SERIES[1]) else 0
+    for at, call in list(enumerate(bench.calls(name, begun)))[first::stride]:
         if fault == "short" and call != "write":
             continue
         with bench.place(begun) as place:
@@ -258,10 +276,10 @@ def main(
     shared = Path("/dev/shm")  # a kill loses nothing that was written, so memory will do
     base = shared if shared.is_dir() else None
     cases = SHORT_CASES if every_call else CASES
-    cases = {name: each for name, each in cases.items() if not case or name in case}
     with tempfile.TemporaryDirectory(prefix="sinernn-kills-", dir=base) as folder:
-        warm = [warming(each) for each in cases.values()]
-        with Nursery(Path(folder), warm) as nursery:
+        cases = on_both_series(cases, Path(folder))
+        cases = {name: each for name, each in cases.items() if not case or name in case}
+        with Nursery(Path(folder)) as nursery:
             bench = Bench(Path(folder), nursery, cases)
             tallies = (
                 {

@@ -68,13 +68,8 @@ class Child:
 class Nursery:
     """The warm process, seen from the one that wants children of it."""
 
-    def __init__(self, folder: Path, warm: Sequence[Sequence[str]]) -> None:
-        """Start the process, and let it run commands once, so that all they need is loaded.
-
-        Args:
-            folder: For what it writes.
-            warm: Commands of sinernn.
-        """
+    def __init__(self, folder: Path) -> None:
+        """Start the process, which writes to a folder."""
         self._folder, self._started = folder, 0
         inherited = {n: v for n, v in os.environ.items() if not n.startswith(("COV_", "COVERAGE_"))}
         self._process = subprocess.Popen(
@@ -85,9 +80,6 @@ class Nursery:
             cwd=folder,
             env=inherited | {"OMP_NUM_THREADS": "1", "COLUMNS": "100", "NO_COLOR": "1"},
         )
-        for number, arguments in enumerate(warm):
-            if code := self.ask(warm=[*arguments, "--runs-dir", str(folder / f"warm-{number}")]):
-                raise RuntimeError(f"sinernn {' '.join(arguments)}: ended with {code}")
 
     def __enter__(self) -> "Nursery":
         return self
@@ -105,6 +97,13 @@ class Nursery:
         assert self._process.stdout is not None
         print(json.dumps(request), file=self._process.stdin, flush=True)
         return json.loads(self._process.stdout.readline())
+
+    def warm(self, *arguments: object) -> None:
+        """Run `sinernn ARGUMENTS` in the process, so that all the command needs is loaded."""
+        self._started += 1
+        words = [*map(str, arguments), "--runs-dir", str(self._folder / f"warm-{self._started}")]
+        if code := self.ask(warm=words):
+            raise RuntimeError(f"sinernn {' '.join(words)}: ended with {code}")
 
     def start(
         self,

@@ -157,14 +157,15 @@ def test_killed_while_saving(in_memory: Path):
 
 
 @forking
+@pytest.mark.parametrize("series", kills.SERIES)
 @pytest.mark.parametrize("case", kills.SHORT_CASES)
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name != "kill"])
-def test_failed_call_and_resume(bench: kills.Bench, case: str, fault: str):
+def test_failed_call_and_resume(bench: kills.Bench, case: str, series: str, fault: str):
     """The training prints one message, and once resumed it has the bytes of an undisturbed run.
 
-    One call in 89 here; `tests/campaign/kills.py --every-call` takes them all.
+    One call in 178 here; `tests/campaign/kills.py --every-call` takes them all.
     """
-    tally = kills.meet_every_call(bench, case, fault, stride=stride(89))
+    tally = kills.meet_every_call(bench, case + series, fault, stride=stride(178))
     assert tally.failures == []
 
 
