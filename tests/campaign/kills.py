@@ -244,10 +244,13 @@ def meet_every_call(bench: Bench, name: str, fault: str, stride: int = 1) -> Tal
     """
     bench.expect(name)
     begun, tally = bench.begin(name), Tally()
-    first = stride // 2 if name.endswith(SERIES[1]) else 0
-    for at, call in list(enumerate(bench.calls(name, begun)))[first::stride]:
-        if fault == "short" and call != "write":
-            continue
+    calls = [
+        (at, call)
+        for at, call in enumerate(bench.calls(name, begun))
+        if fault != "short" or call == "write"
+    ]
+    stride = min(stride, len(calls))
+    for at, call in calls[stride // 2 if name.endswith(SERIES[1]) else 0 :: stride]:
         with bench.place(begun) as place:
             command, runs = bench.command(name, place), place / "runs"
             ended = bench.nursery.run(*command, cwd=place, count=runs, at=at, fault=fault)

@@ -167,6 +167,7 @@ def test_failed_call_and_resume(bench: kills.Bench, case: str, series: str, faul
     """
     tally = kills.meet_every_call(bench, case + series, fault, stride=stride(178))
     assert tally.failures == []
+    assert tally.runs > 0
 
 
 def in_a_namespace(script: str, folder: Path) -> Outcome:
