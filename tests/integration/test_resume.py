@@ -104,7 +104,7 @@ def test_run_dies_at_any_record(series: tuple[str, ...], intervals: tuple):
                      f"training.checkpoint_every={checkpoint}", *series)  # fmt: skip
     whole, records = trained(config), []
     experiment.train(config, figures=False, observers=[Watching(record=records.append)])
-    for number in range(0, len(records), 1 if series == "sine" else 3):
+    for number in range(0, len(records), 3 if series else 1):
         run = begun(config, dies_at(number))
         with contextlib.suppress(Died):  # at the last record all is saved
             experiment.resume(run, figures=False, observers=[dies_at(0)])
