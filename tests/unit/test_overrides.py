@@ -63,12 +63,23 @@ KNOWN = ["seed", "signal.length", "windows.length", "windows.batch_size"]
         ("a", ["refine.stages=" + "x" * 40], "a, stages=" + "x" * 40),
         ("a", ["refine.stages=" + "x" * 41], "a, stages=" + "x" * 31 + "-3164596d"),
         ("a", ["refine.stages=" + "x" * 500], "a, stages=" + "x" * 31 + "-c38c2bf3"),
-        ("a" * 195, ["seed=300"], "a" * 195 + ", see"),
+        ("a" * 195, ["seed=300"], "a" * 195),
     ],
 )
 def test_overrides_in_a_name(name: str, overrides: list[str], expected: str):
     """A name shows the settings that were changed, shortened, the latest value of each."""
     assert add_to_name(name, overrides, NAMES) == expected
+
+
+def test_long_name_takes_more_steps():
+    """Of many overrides those that fit are in the name: whole, so that one can still replace them."""
+    many = [f"a.b{number}={'x' * 30}" for number in range(9)]
+    name = add_to_name("tiny", [*many, "training.steps=20"], NAMES)
+    assert name.startswith("tiny, a.b0=xxx")
+    assert name.endswith(", steps=20")
+    assert len(name) <= 200
+    longer = add_to_name(name, ["training.steps=40"], NAMES)
+    assert longer == add_to_name("tiny", [*many, "training.steps=40"], NAMES)
 
 
 @pytest.mark.parametrize(

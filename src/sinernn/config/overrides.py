@@ -94,8 +94,11 @@ def add_to_name(name: str, overrides: Sequence[str], known: Iterable[str]) -> st
             if len(value) > MAX_VALUE:
                 value = f"{value[: MAX_VALUE - 9]}-{sha256(value.encode()).hexdigest()[:8]}"
             settings[short] = f"{short}={value}"
-    plain = (part for part in parts if "=" not in part)
-    return ", ".join(filter(None, [*plain, *sorted(settings.values())]))[:MAX_NAME]
+    kept = [part for part in parts if part and "=" not in part]
+    for part in sorted(settings.values()):
+        if len(", ".join([*kept, part])) <= MAX_NAME:  # a part that is cut would be another setting
+            kept.append(part)
+    return ", ".join(kept)
 
 
 def override_for_option(words: Sequence[str], known: Iterable[str]) -> str | None:
