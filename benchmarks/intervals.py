@@ -18,8 +18,8 @@ import typer
 
 from sinernn import experiment
 from sinernn.config import load_config
+from sinernn.ensemble import Ensemble
 from sinernn.evaluation.predictions import half_widths
-from sinernn.predicting import Forecaster
 
 Z = 1.96  # of a normal distribution, two-sided 95 %
 
@@ -46,8 +46,8 @@ def main(
         config = load_config(path, overrides or [])
         with tempfile.TemporaryDirectory() as folder:
             run = experiment.train(config, runs_dir=folder, figures=False).run
-            forecaster = Forecaster([run], steps or config.evaluation.horizon)
-            calibration, errors = forecaster.errors("validation"), forecaster.errors("test")
+            ensemble, ahead = Ensemble([run]), steps or config.evaluation.horizon
+            calibration, errors = (ensemble.errors(part, ahead) for part in ("validation", "test"))
         widths = half_widths(calibration, level)
         promised = int(np.isfinite(widths).all(axis=1).sum())
         for step in sorted(

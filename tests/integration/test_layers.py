@@ -28,7 +28,7 @@ MODULES_IN_ORDER = (
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation.scores",
     "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting.predictions", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs",
-    "runs.directory", "preparation", "forecasting", "evaluating", "predicting", "checkpointing", "observers",
+    "runs.directory", "preparation", "forecasting", "evaluating", "ensemble", "predicting", "checkpointing", "observers",
     "plot_run", "experiment", "verification",
     *(f"cli.{name}" for name in ("output", "parsing", "terminal", "init", "config", "eval", "plot", "predict", "resume", "train", "verify")),
     "cli",

@@ -138,8 +138,8 @@ def test_stream_agrees_with_files(trained: Run):
     """After every row the forecast is that of a file which ends there."""
     forecaster, samples = Forecaster([trained], 3), np.sin(np.arange(40) * 10 / 49)[:, None]
     found = list(forecaster.follow((float(n), sample) for n, sample in enumerate(samples)))
-    assert len(found) == 40 - forecaster.warmup + 1
-    for end, prediction in enumerate(found, start=forecaster.warmup):
+    assert len(found) == 40 - forecaster.ensemble.warmup + 1
+    for end, prediction in enumerate(found, start=forecaster.ensemble.warmup):
         expected = free_run(trained, samples[:end], 3)
         np.testing.assert_allclose(prediction.values, expected, rtol=1e-4, atol=1e-5)
 
@@ -166,9 +166,9 @@ def test_channels_that_differ(trained: Run):
 def test_the_last_of_several_recordings(trained: Run):
     """It is the one that is continued, which is said."""
     forecaster = Forecaster([trained], 2)
-    series = forecaster.series
+    series = forecaster.ensemble.series
     extent = replace(series.extent, lengths=(len(series.time) - 60, 60))
-    forecaster.series, forecaster.extent = replace(series, extent=extent), extent
+    forecaster.ensemble.series, forecaster.extent = replace(series, extent=extent), extent
     prediction = forecaster.predict(None)
     assert len(prediction.history) == 60
     assert prediction.notes[0].startswith("continues the last of 2 recordings; to continue another")
