@@ -9,7 +9,7 @@ import numpy as np
 
 from sinernn.arrays import Float
 from sinernn.config import Config, load_config
-from sinernn.data.continuation import written_channels
+from sinernn.data.continuation import has_same_step, written_channels, written_step
 from sinernn.data.windows import count_origins, spread_origins
 from sinernn.engines import Engine
 from sinernn.errors import UsageError
@@ -69,13 +69,15 @@ class Ensemble:
         first = self.members[0]
         self.series = first.config.signal.read()
         """The series of the first run."""
-        ours = written_channels(self.series.extent)
         for other in self.members[1:]:
-            theirs = written_channels(other.config.signal.extent())
-            if theirs != ours:
+            theirs, ours = other.config.signal.extent(), self.series.extent
+            what, there, here = "channels are", written_channels(theirs), written_channels(ours)
+            if there == here and not has_same_step(theirs, ours):
+                what, there, here = "time step is", written_step(theirs), written_step(ours)
+            if there != here:
                 raise UsageError(
-                    f"{other.run.path}: its channels are {theirs}, those of {first.run.path} "
-                    f"{ours}; forecast them in two commands"
+                    f"{other.run.path}: its {what} {there}, but {here} in {first.run.path}; "
+                    "forecast them in two commands"
                 )
 
     @property
@@ -110,9 +112,11 @@ class Ensemble:
     @cached_property
     def is_one_series(self) -> bool:
         """Whether the validation parts of all runs are the same samples."""
-        configs = [member.config for member in self.members]
+        split = self.members[0].config.split
         return all(
-            (each.signal, each.split) == (configs[0].signal, configs[0].split) for each in configs
+            each.config.split == split
+            and np.array_equal(each.config.signal.read().observed, self.series.observed)
+            for each in self.members
         )
 
     def errors(self, part: str, steps: int) -> Float[np.ndarray, "origin steps output"]:
@@ -169,9 +173,6 @@ def _load(
     on_compile: Callable[[], AbstractContextManager[object]],
     command: str,
 ) -> Member:
-    if wrong := [text for text in overrides if not text.startswith("signal.path=")]:
-        message = f"{' '.join(wrong)}: would not change a forecast; only signal.path can be changed"
-        raise UsageError(message)
     config, (_, checkpoint) = load_config(run.config_path, overrides), run.best_checkpoint()
     require_data(run, config, command)
     return Member(run, config, checkpoint, ready_engine(config, checkpoint, on_compile))

@@ -1,8 +1,8 @@
 """Forecast beyond the end of a series, with intervals from errors on the validation part."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 
 from sinernn.arrays import Float
-from sinernn.data.continuation import read_inputs, read_like
+from sinernn.config import load_config
+from sinernn.data.continuation import read_inputs, read_like, time_column_of
+from sinernn.data.files import File
+from sinernn.data.series import Extent
+from sinernn.data.streams import SampleStream
 from sinernn.ensemble import Ensemble
 from sinernn.errors import RunFileError, UsageError
 from sinernn.evaluation.metrics import counted
@@ -23,7 +27,10 @@ from sinernn.runs.directory import open_run
 LEVELS = (0.8, 0.95)
 """Probabilities of the intervals, unless others are asked for."""
 
+MAX_STEPS = 1_000_000
 _UNUSUAL = 0.99  # share of errors that are not
+_LEAST_ERRORS = 10  # whose median is compared, of a stream
+_OF_DATA = ("signal.missing=", "signal.gaps=")
 
 
 class Forecaster:
@@ -44,21 +51,40 @@ class Forecaster:
             runs: At least one.
             steps: Samples to forecast.
             levels: Probabilities of the intervals.
-            overrides: `signal.path=FILE`, if the data file of the runs is elsewhere.
+            overrides: `signal.path=FILE`, if the data file of the runs is elsewhere; and how
+                another one is read: `signal.missing` and `signal.gaps`.
             on_compile: Returns a context in which kernels are compiled, if they are not yet.
 
         Raises:
-            SinernnError: A run cannot be read, they do not forecast the same channels, or a level
-                is not between 0 and 1.
+            SinernnError: A run cannot be read, they do not forecast the same channels, or an
+                argument is wrong.
         """
+        _require_count("steps", steps, most=MAX_STEPS)
         for level in levels:
             if not 0 < level < 1:
                 message = f"interval: must be between 0 and 1, got {level:g}; an example is 0.9"
                 raise UsageError(message)
-        self.steps, self._levels = steps, levels
+        self.steps, self._levels, self._overrides = steps, levels, overrides
+        path = [text for text in overrides if text.startswith("signal.path=")]
+        self._of_data = [text for text in overrides if text not in path]
+        if wrong := [text for text in self._of_data if not text.startswith(_OF_DATA)]:
+            known = f"only signal.path can be changed, and {' and '.join(_OF_DATA)} of --data"
+            message = f"{' '.join(wrong)}: would not change a forecast; {known.replace('=', '')}"
+            raise UsageError(message)
         command = f"predict --steps {steps}"
-        self.ensemble = Ensemble(runs, overrides, command=command, on_compile=on_compile)
+        self.ensemble = Ensemble(runs, path, command=command, on_compile=on_compile)
         self.extent = self.ensemble.series.extent
+
+    @property
+    def data_files(self) -> list[Path]:
+        """The files that the series of the runs are read from."""
+        signals = [member.config.signal for member in self.ensemble.members]
+        return [signal.file for signal in signals if isinstance(signal, File)]
+
+    @property
+    def _signal(self) -> object:
+        """How another series than the runs' own is read."""
+        return load_config(self.ensemble.members[0].run.config_path, self._overrides).signal
 
     def predict(
         self,
@@ -68,77 +94,108 @@ class Forecaster:
         warmup: int | None = None,
     ) -> Prediction:
         """Continue beyond the end of a series; see the function `predict`."""
-        own = self.ensemble.members[0].config.signal
-        series = self.ensemble.series if data is None else read_like(own, self.extent, data)
-        length = series.extent.lengths[-1]
-        if warmup is not None and warmup > length:
-            raise UsageError(
-                f"warmup: must be at most {length}, the samples there are, got {warmup}"
-            )
+        signal, series, note = self._signal, self.ensemble.series, ""
+        if data is not None:
+            series, note = read_like(signal, self.extent, data)
+        elif self._of_data:
+            unused = " ".join(self._of_data)
+            raise UsageError(f"{unused}: is for reading another series; give it as --data FILE")
+        extent, last = series.extent, float(series.time[-1])
+        length = extent.lengths[-1]
+        if warmup is not None:
+            _require_count("warmup", warmup, most=length, what=", the samples there are")
         samples = series.observed[-(warmup or length) :]
-        future = read_inputs(own, self.extent, inputs, self.steps)
-        prediction = self.forecast(samples, last=float(series.time[-1]), future=future)
-        if (count := len(series.extent.lengths)) == 1:
-            return prediction
-        note = (
-            f"continues the last of {count} recordings; to continue another one, give its rows as "
-            "--data FILE"
-        )
-        return replace(prediction, notes=(note, *prediction.notes))
-
-    def forecast(
-        self,
-        samples: Float[np.ndarray, "sample channel"],
-        *,
-        last: float,
-        future: Float[np.ndarray, "_ input"],
-    ) -> Prediction:
-        """Read samples and continue after them.
-
-        Args:
-            samples: In signal units.
-            last: Time of the last of the samples.
-            future: Inputs of the samples after it, at least `steps` - 1 if there are inputs.
-        """
-        notes = [*self._warn_of(samples), *self._judge()]
-        return self._continue(samples, self.ensemble.start(), last, future, notes)
+        future = read_inputs(signal, extent, inputs, self.steps, last=None if note else last)
+        notes = [note] if note else []
+        if (count := len(extent.lengths)) > 1:
+            notes.append(
+                f"continues the last of {count} recordings; to continue another one, give its rows "
+                "as --data FILE"
+            )
+        if series.unread:
+            notes.append(
+                f"the last {counted(series.unread, 'row')} of the series have missing cells: the "
+                f"forecast follows the sample before, of {extent.written(series.time[-1:])[0]}"
+            )
+        notes += [*self._warn_of(samples), *self._judge()]
+        return self._continue(extent, samples, self.ensemble.start(), last, future, notes)
 
     def follow(
-        self, samples: Iterable[tuple[float, Float[np.ndarray, " channel"]]]
+        self, lines: Iterable[str], *, remark: Callable[[str], object] = lambda _: None
     ) -> Iterator[Prediction]:
         """Forecast after every sample of a stream; each network reads a sample once.
 
         Args:
-            samples: Time and channels of each, in signal units.
+            lines: CSV; see `SampleStream`.
+            remark: Receives what is to be said of the stream, when it is found.
 
         Yields:
-            A forecast after each sample, the first when the warm-up has been read.
+            A forecast after each sample, when the warm-up has been read; only the first has notes.
 
         Raises:
-            UsageError: The samples end before that.
+            UsageError: The lines are wrong, end before that, or cannot be all that is needed.
         """
-        maps = [
-            StateMap(each.checkpoint.network, each.checkpoint.state.params)
-            for each in self.ensemble.members
-        ]
-        states = [member.start(1).astype(np.float64) for member in self.ensemble.members]
+        signal, inputs = self._signal, [channel.name for channel in self.extent.inputs]
+        if inputs and self.steps > 1:
+            raise UsageError(
+                f"--data -: the inputs of the samples to come ({', '.join(inputs)}) are not known "
+                "after each row; use --steps 1, or --data FILE --inputs FILE"
+            )
+        rules = dict[str, Any]()
+        if isinstance(signal, File):
+            if signal.downsample is not None:
+                raise UsageError(
+                    f"--data -: a sample of this run is {signal.downsample.factor} rows "
+                    "(signal.downsample), and a forecast follows each row; use --data FILE"
+                )
+            rules = {"gaps": signal.gaps, "missing": signal.missing, "decimal": signal.decimal}
+        stream = SampleStream(lines, self.extent, remark=remark, **rules)
+        missing = time_column_of(signal)
+        if missing is not None and missing not in stream.header:
+            remark(f"standard input has no column {missing}: times are counted from its first row")
+        yield from self._follow(stream, remark)
+
+    def _follow(
+        self, stream: SampleStream, remark: Callable[[str], object]
+    ) -> Iterator[Prediction]:
+        members, warmup, outputs = self.ensemble.members, self.ensemble.warmup, self.extent.outputs
+        maps = [StateMap(each.checkpoint.network, each.checkpoint.state.params) for each in members]
+        states, count, total = list[np.ndarray](), 0, 0
         future, notes = np.empty((0, len(self.extent.inputs))), list(self._judge())
-        count = 0
-        for count, (time, sample) in enumerate(samples, start=1):
-            if count >= self.ensemble.warmup:
-                yield self._continue(sample[None], states, time, future, notes)
+        errors = deque[np.ndarray](maxlen=max(warmup, _LEAST_ERRORS))
+        expected: np.ndarray | None = None
+        is_usual = True
+        for sample in stream:
+            if sample.is_first:
+                states = [each.astype(float) for each in self.ensemble.start()]
+                count, expected = 0, None
+            elif expected is not None:
+                errors.append(np.abs(expected - sample.values[: len(outputs)]))
+            if is_usual and len(errors) == errors.maxlen:
+                for warning in self._unusual(np.array(errors)):
+                    remark(warning)
+                    is_usual = False
+            count += 1
+            if count >= warmup:
+                total += 1
+                found = self._continue(
+                    stream.extent, sample.values[None], states, sample.time, future, notes
+                )
+                expected, notes = found.values[0], []
+                yield found
             states = [
-                each.step(member.checkpoint.scale.apply(sample[None]), state)
-                for each, member, state in zip(maps, self.ensemble.members, states, strict=True)
+                each.step(member.checkpoint.scale.apply(sample.values[None]), state)
+                for each, member, state in zip(maps, members, states, strict=True)
             ]
-        if count < self.ensemble.warmup:
+        if not total:
             raise UsageError(
                 f"{counted(count, 'sample')} came before the end; a first forecast needs "
-                f"{self.ensemble.warmup} (evaluation.warmup)"
+                f"{warmup} (evaluation.warmup)"
             )
 
     def _continue(
         self,
+        extent: Extent,
         samples: Float[np.ndarray, "sample channel"],
         states: Sequence[Hidden],
         last: float,
@@ -148,8 +205,8 @@ class Forecaster:
         runs = self.ensemble.free_runs(samples[None], future[None], self.steps, states)[:, 0]
         values = runs.mean(axis=0)
         return Prediction(
-            extent=self.extent,
-            time=last + self.extent.time_step * np.arange(1, self.steps + 1),
+            extent=extent,
+            time=last + extent.time_step * np.arange(1, self.steps + 1),
             values=values,
             intervals={
                 level: Interval(values - width, values + width)
@@ -182,16 +239,22 @@ class Forecaster:
                 "(evaluation.warmup) that the intervals assume; read more for a better forecast"
             )
             return
-        if not len(self._errors) or not length:
+        if not length:
             return
         predicted = self.ensemble.one_step(samples)
         errors = np.abs(predicted[-1 - length : -1] - samples[-length:, :outputs])
+        yield from self._unusual(errors)
+
+    def _unusual(self, errors: Float[np.ndarray, "sample output"]) -> Iterator[str]:
+        """Warn if these errors one step ahead are larger than nearly all on the validation part."""
+        if not len(self._errors):
+            return
         found, usual = np.median(errors, axis=0), np.quantile(self._errors[:, 0], _UNUSUAL, axis=0)
         for channel, here, there in zip(self.extent.outputs, found, usual, strict=True):
-            if here > there:
+            if not here <= there:  # NaN: a free run diverged
                 yield (
                     f"warning: the end of {channel.name} looks like nothing that the network was "
-                    f"trained on: one step ahead, half of the last {length} errors are above "
+                    f"trained on: one step ahead, half of the last {len(errors)} errors are above "
                     f"{here:.2g}, and on the validation part 1 in 100 is above {there:.2g}"
                 )
 
@@ -221,9 +284,9 @@ class Forecaster:
 
     def _explain(self, what: str) -> str:
         if not self.ensemble.is_one_series:
-            return f"{what}: the runs were trained on different series"
+            return f"{what}: the series or splits of the runs differ"
         return (
-            f"{what}: the validation part holds {len(self._errors)} forecasts of up to "
+            f"{what}: the validation part holds {counted(len(self._errors), 'forecast')} of up to "
             f"{counted(self._errors.shape[1])} that chose no checkpoint; increase split.validation "
             "and train again for more"
         )
@@ -246,7 +309,8 @@ def predict(
         runs: A run, or several, whose forecasts are averaged.
         data: A file with the same columns, or an array, a mapping or a data frame; default: the
             series of the (first) run. Of several segments the last is continued.
-        overrides: `signal.path=FILE`, if the data file of the runs is elsewhere.
+        overrides: `signal.path=FILE`, if the data file of the runs is elsewhere; and how `data` is
+            read: `signal.missing` and `signal.gaps`.
         steps: Samples to forecast.
         inputs: Of a driven series, the inputs of the samples that follow, in `steps` - 1 rows or
             more; as `data`.
@@ -262,6 +326,17 @@ def predict(
         (5, 1)
     """
     several = [runs] if isinstance(runs, Run | Path | str) else runs
+    if not len(several):
+        raise UsageError("runs: name at least one, as in predict('latest', steps=5)")
+    if np.ndim(levels) == 0:
+        raise UsageError(f"levels: must be several probabilities, as in [0.8, 0.95], got {levels}")
     opened = [open_run(each, runs_dir=runs_dir) for each in several]
     forecaster = Forecaster(opened, steps, levels=levels, overrides=overrides)
     return forecaster.predict(data, inputs=inputs, warmup=warmup)
+
+
+def _require_count(name: str, value: object, *, most: int, what: str = "") -> None:
+    if not isinstance(value, int | np.integer) or value < 1:
+        raise UsageError(f"{name}: must be a whole number of at least 1, got {value}")
+    if value > most:
+        raise UsageError(f"{name}: must be at most {most}{what}, got {value}")

@@ -96,17 +96,27 @@ def test_runs_of_two_series_have_no_intervals(trained: Run):
     other = experiment.train(tiny("signal.phase=1"), figures=False).run
     prediction = predict([trained, other], steps=4)
     assert np.isnan(prediction.intervals[0.8].upper).all()
-    assert any("trained on different series" in note for note in prediction.notes)
+    assert any("the series or splits of the runs differ" in note for note in prediction.notes)
 
 
 def test_an_end_unlike_the_training(trained: Run):
     """A series of another amplitude is reported, the run's own is not."""
     notes = [predict(trained, data, steps=2).notes for data in (None, wave_file())]
     assert not any("looks like nothing" in note for each in notes for note in each)
-    forecaster = Forecaster([trained], 2)
-    series = tiny().signal.read()
-    prediction = forecaster.forecast(5 * series.observed, last=0.0, future=np.empty((0, 0)))
+    rows = [f"{5 * math.sin(n * 10 / 49)}" for n in range(300)]
+    Path("large.csv").write_text("\n".join(["signal", *rows]))
+    prediction = predict(trained, "large.csv", steps=2)
     assert any("the end of signal looks like nothing" in note for note in prediction.notes)
+
+
+def test_stream_unlike_the_training(trained: Run):
+    """It is reported once."""
+    for size, count in ((1, 0), (5, 1)):
+        remarks: list[str] = []
+        lines = [f"{size * math.sin(n * 10 / 49)}" for n in range(100)]
+        list(Forecaster([trained], 1).follow(["signal", *lines], remark=remarks.append))
+        assert len(remarks) == count
+        assert all("the end of signal looks like nothing" in remark for remark in remarks)
 
 
 def test_too_few_samples(trained: Run):
@@ -114,7 +124,7 @@ def test_too_few_samples(trained: Run):
     notes = predict(trained, steps=2, warmup=3).notes
     assert notes[0].startswith("warning: 3 samples read, fewer than the 20 (evaluation.warmup)")
     assert not any("looks like nothing" in note for note in notes)
-    stream = Forecaster([trained], 2).follow([(0.0, np.zeros(1))])
+    stream = Forecaster([trained], 2).follow(["signal", "0"])
     with pytest.raises(UsageError, match=r"1 sample came .* needs 20 \(evaluation.warmup\)"):
         list(stream)
 
@@ -137,7 +147,7 @@ def test_another_series_is_continued(trained: Run):
 def test_stream_agrees_with_files(trained: Run):
     """After every row the forecast is that of a file which ends there."""
     forecaster, samples = Forecaster([trained], 3), np.sin(np.arange(40) * 10 / 49)[:, None]
-    found = list(forecaster.follow((float(n), sample) for n, sample in enumerate(samples)))
+    found = list(forecaster.follow(wave(40).splitlines()))
     assert len(found) == 40 - forecaster.ensemble.warmup + 1
     for end, prediction in enumerate(found, start=forecaster.ensemble.warmup):
         expected = free_run(trained, samples[:end], 3)
@@ -150,11 +160,33 @@ def test_stream_agrees_with_files(trained: Run):
         ({"levels": [1.0]}, "interval: must be between 0 and 1, got 1"),
         ({"warmup": 10**6}, "warmup: must be at most"),
         ({"inputs": "x.csv"}, "inputs: the network has none; leave them out"),
+        ({"steps": 0}, "steps: must be a whole number of at least 1, got 0"),
+        ({"steps": 10**9}, "steps: must be at most 1000000, got 1000000000"),
+        ({"warmup": -5}, "warmup: must be a whole number of at least 1, got -5"),
+        ({"runs": []}, "runs: name at least one"),
+        ({"data": np.zeros((90, 2))}, "data: has 2 columns, and the network reads signal; give"),
+        ({"overrides": ["seed=1"]}, "seed=1: would not change a forecast; only signal.path can"),
     ],
 )
 def test_wrong_arguments(trained: Run, arguments: dict[str, object], message: str):
     with pytest.raises(UsageError, match=message):
-        predict(trained, steps=2, **arguments)
+        predict(**{"runs": trained, "steps": 2, **arguments})
+
+
+def test_arguments_of_wrong_types(trained: Run):
+    """In a process whose functions do not check them."""
+    code = """
+import sinernn
+for wrong in {"steps": 2.5}, {"steps": 2, "levels": 0.9}:
+    try:
+        sinernn.predict("latest", **wrong)
+    except sinernn.UsageError as error:
+        print(error)
+"""
+    assert commands.run_python(code).splitlines() == [
+        "steps: must be a whole number of at least 1, got 2.5",
+        "levels: must be several probabilities, as in [0.8, 0.95], got 0.9",
+    ]
 
 
 def test_channels_that_differ(trained: Run):
@@ -185,9 +217,10 @@ def test_predict_command(trained: Run, installed: Callable[..., Outcome]):
     assert table.splitlines()[0] == header
     assert len(table.splitlines()) == 6
     assert Path("f.png").read_bytes().startswith(b"\x89PNG")
-    printed = installed("predict", trained.path, "--steps", 5)
+    printed = installed("predict", trained.path, "--steps", 5, "--to", "-")
     assert printed.out == table
     assert "on the test part" in printed.err
+    assert not Path("-").exists()
     columns = json.loads(installed("predict", trained.path, "--steps", 5, "--json").out)["columns"]
     assert [columns["signal"][0], columns["time"][0]] == [
         float(cell) for cell in reversed(table.splitlines()[1].split(",")[:2])
@@ -219,7 +252,15 @@ def test_predict_command_on_a_stream(trained: Run):
         (["--figure", "f.gif"], "--figure f.gif: must end in .png or .svg or .pdf"),
         (["--data", "wave.csv", "--to", "wave.csv"], "wave.csv: is the file that is read"),
         (["--data", "-", "--to", "f.csv"], "--to: cannot be used with --data -; leave it out"),
-        (["--data", "gone.csv"], "gone.csv: no such file"),
+        (["--data", "gone.csv"], "gone.csv: no such file; give an existing one as --data FILE"),
+        (["--data", "."], "is not a regular file; read standard input with --data -, or save"),
+        (["--to", "runs/latest/run.json"], "run.json: is in the folder of a run; choose another"),
+        (["--to", "runs"], "runs: is not a regular file; leave out --to to print to standard"),
+        (["--to", "a.png", "--figure", "a.png"], "a.png: is both --to and --figure; choose"),
+        (
+            ["wave.csv"],
+            "wave.csv: is a file, not a run; to continue its series use sinernn predict",
+        ),
         (["--to", "no/f.csv"], "no/f.csv: there is no folder no; create it first"),
         (["--figure", "no/f.png"], "no/f.png: there is no folder no; create it first"),
     ],

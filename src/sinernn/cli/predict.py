@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +27,7 @@ def predict_command(
         list[str],
         typer.Argument(
             help="Run directories, their names, or latest; and signal.path=FILE, if their data "
-            "file is elsewhere.",
+            "file is elsewhere, or signal.missing or signal.gaps, to read --data by.",
             metavar="RUN...",
         ),
     ],
@@ -64,15 +67,20 @@ def predict_command(
     from sinernn.runs.directory import open_run
     from sinernn.runs.files import write_atomically
 
-    levels = _levels(interval)
-    _check_outputs(to, figure, sources=[data, inputs])
-    moved = [word for word in runs if word.startswith("signal.path=")]
-    opened = [open_run(word, runs_dir=runs_dir) for word in runs if word not in moved]
-    if not opened:
+    levels, to = _levels(interval), None if to == Path("-") else to
+    settings = [word for word in runs if word.startswith("signal.")]
+    words = [word for word in runs if word not in settings]
+    if not words:
         raise UsageError("name a run to predict with, as in sinernn predict latest")
+    for word in filter(os.path.isfile, words):
+        advice = f"sinernn predict RUN --data {shlex.quote(word)} --steps {steps}"
+        raise UsageError(f"{word}: is a file, not a run; to continue its series use {advice}")
+    opened = [open_run(word, runs_dir=runs_dir) for word in words]
+    _check_outputs(to, figure, sources=[data, inputs], runs=[run.path for run in opened])
     forecaster = predicting.Forecaster(
-        opened, steps, levels=levels, overrides=moved, on_compile=compiling
+        opened, steps, levels=levels, overrides=settings, on_compile=compiling
     )
+    _check_outputs(to, figure, sources=forecaster.data_files)
     if data == "-":
         options = {"--inputs": inputs, "--warmup": warmup, "--to": to, "--figure": figure}
         if unused := [name for name, value in options.items() if value is not None]:
@@ -81,12 +89,13 @@ def predict_command(
         return
     prediction = forecaster.predict(data, inputs=inputs, warmup=warmup)
     if to is not None:
-        write_atomically(to, _csv(prediction.columns()).encode())
+        write_atomically(to.resolve(), _csv(prediction.columns()).encode())
     if figure is not None:
         from sinernn.plot_run import draw_forecast
 
         title = ", ".join(run.read_facts().name or run.path.name for run in opened)
-        write_atomically(figure, draw_forecast(prediction, title, figure.suffix[1:].lower()))
+        content = draw_forecast(prediction, title, figure.suffix[1:].lower())
+        write_atomically(figure.resolve(), content)
     if as_json:
         print_json({"notes": prediction.notes, "columns": _plain(prediction.columns())})
     elif to is None:
@@ -106,7 +115,9 @@ def _levels(text: str) -> list[float]:
         raise UsageError(message) from error
 
 
-def _check_outputs(to: Path | None, figure: Path | None, *, sources: Sequence[object]) -> None:
+def _check_outputs(
+    to: Path | None, figure: Path | None, *, sources: Sequence[object], runs: Sequence[Path] = ()
+) -> None:
     """Check where the forecast is written before anything is computed."""
     formats = [f".{each}" for each in FigureFormat]
     if figure is not None and figure.suffix.lower() not in formats:
@@ -114,9 +125,18 @@ def _check_outputs(to: Path | None, figure: Path | None, *, sources: Sequence[ob
     for path in filter(None, (to, figure)):
         if not path.parent.is_dir():
             raise UsageError(f"{path}: there is no folder {path.parent}; create it first")
+        if path.exists() and not path.is_file():
+            way_out = "leave out --to to print to standard output" if path == to else "use another"
+            raise UsageError(f"{path}: is not a regular file; {way_out}")
+        for run in runs:
+            if path.resolve().is_relative_to(run.resolve()):
+                raise UsageError(f"{path}: is in the folder of a run; choose another place")
         for source in sources:
             if source is not None and _is_same(path, Path(str(source))):
                 raise UsageError(f"{path}: is the file that is read; choose another name")
+
+    if to is not None and figure is not None and to.resolve() == figure.resolve():
+        raise UsageError(f"{figure}: is both --to and --figure; choose another name for one")
 
 
 def _is_same(path: Path, other: Path) -> bool:
@@ -144,17 +164,15 @@ def _plain(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
 
 def _follow(forecaster: "Forecaster", *, as_json: bool) -> None:
     """Read rows from standard input, and print a forecast after each once the warm-up is read."""
-    from sinernn.data.streams import MAX_LINE, read_samples
+    from sinernn.data.streams import MAX_LINE
 
-    extent, is_first = forecaster.extent, True
+    say, is_first = partial(print_prose, err=True), True
     lines = iter(lambda: sys.stdin.readline(MAX_LINE), "")  # a longer line is read in pieces
-    samples = read_samples(lines, extent)
-    for prediction in forecaster.follow(samples):
-        columns = prediction.columns()
+    for prediction in forecaster.follow(lines, remark=say):
+        columns, extent = prediction.columns(), prediction.extent
         origin = extent.written(prediction.time[:1] - extent.time_step)[0]
-        if is_first:
-            for note in prediction.notes:
-                print_prose(note, err=True)
+        for note in prediction.notes:
+            say(note)
         if as_json:
             typer.echo(json.dumps({"origin": origin, "columns": _plain(columns)}, allow_nan=False))
         else:

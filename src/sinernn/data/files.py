@@ -169,13 +169,16 @@ class File(Section):
         """Return what is known of the series, which reads the file unless that is done already."""
         return self.read().extent
 
-    def read(self) -> Series:
+    def read(self, *, may_be_constant: bool = False) -> Series:
         """Read the series, once in a process as long as the file stays the same.
+
+        Args:
+            may_be_constant: Whether columns may be, which nothing is learned from.
 
         Raises:
             ConfigError: Settings contradict each other or the file, or the file is damaged.
         """
-        return self._content()[0]
+        return self._content(may_be_constant)[0]
 
     def rows(self) -> int:
         """Return how many rows of data the file has, which reads it as `read` does."""
@@ -190,10 +193,11 @@ class File(Section):
         with self.file.open("rb") as file:
             return file_digest(file, "sha256").hexdigest(), self.file.stat().st_size
 
-    def _content(self) -> tuple[Series, int]:
+    def _content(self, may_be_constant: bool = False) -> tuple[Series, int]:
         _refuse([*self._of_path()])
         status = self.file.stat()
-        return _read_once(self.model_dump_json(), status.st_size, status.st_mtime_ns)
+        of_file = self.model_dump_json(), status.st_size, status.st_mtime_ns
+        return _read_once(*of_file, may_be_constant)
 
     def _of_path(self) -> Iterator[Conflict]:
         if not self.path:
@@ -284,7 +288,9 @@ def _refuse(conflicts: Sequence[Conflict]) -> None:
 
 
 @lru_cache(maxsize=2)  # a run's own series, and another one to evaluate on
-def _read_once(settings: str, _size: int, _mtime_ns: int) -> tuple[Series, int]:
+def _read_once(
+    settings: str, _size: int, _mtime_ns: int, may_be_constant: bool
+) -> tuple[Series, int]:
     """Read a series and the rows of its file, whose content the arguments identify."""
     file = File.model_validate_json(settings)
     _refuse([*file.conflicts()])
@@ -304,7 +310,14 @@ def _read_once(settings: str, _size: int, _mtime_ns: int) -> tuple[Series, int]:
         column = table.columns[file.time_column]
         times = read_times(column, bounds, table.rows, file.time_column, problems)
         problems.raise_found()
-    check_values(values, names, table, problems, refuses_missing=file.missing == "refuse")
+    check_values(
+        values,
+        names,
+        table,
+        problems,
+        refuses_missing=file.missing == "refuse",
+        refuses_constant=not may_be_constant,
+    )
     step = file.time_step or reader.time_step or (find_step(times, bounds) if times else 1.0)
     counts: list[np.ndarray] = [np.arange(each.stop - each.start) for each in bounds]
     positions = np.concatenate(counts)
@@ -341,7 +354,9 @@ def _read_once(settings: str, _size: int, _mtime_ns: int) -> tuple[Series, int]:
         time_name=file.time_column or "time",
     )
     recordings = [recording for recording in recordings if len(recording.time)]
-    return _joined(recordings, known, file.period, problems), len(table.rows)
+    series = _joined(recordings, known, file.period, problems)
+    unread = int(np.isnan(values.sum(axis=1))[::-1].argmin())
+    return replace(series, unread=unread), len(table.rows)
 
 
 def _joined(

@@ -51,6 +51,7 @@ def check_values(
     problems: DataProblems,
     *,
     refuses_missing: bool,
+    refuses_constant: bool = True,
 ) -> None:
     """Report cells that are infinite or missing, and columns that are constant."""
     for channel, name in enumerate(names):
@@ -66,7 +67,7 @@ def check_values(
             more = f" (the first of {len(missing)} such cells)" if len(missing) > 1 else ""
             message = f"is missing{more}; set signal.missing to split or interpolate"
             problems.add(message, row=table.rows[missing[0]], column=name)
-        elif len(known) + len(missing) == len(column) and np.ptp(known) == 0:
+        elif refuses_constant and len(known) + len(missing) == len(column) and np.ptp(known) == 0:
             message = f"is constant ({known[0]:g}); leave it out of signal.columns or signal.inputs"
             problems.add(message, column=name)
     problems.raise_found()

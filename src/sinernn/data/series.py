@@ -129,6 +129,9 @@ class Series:
     period: float | None = None
     """Length of one oscillation, in time units; None if there is none."""
 
+    unread: int = 0
+    """Rows at the end of its file that are left out, since cells of them are missing."""
+
     def __post_init__(self) -> None:
         lengths, found = self.extent.lengths, len(self.observed)
         if sum(lengths) != found:
