@@ -27,7 +27,7 @@ from sinernn.errors import (
 )
 from sinernn.evaluation.metrics import finite
 from sinernn.model.network import Network, Params, RefineState, Theta, TrainState
-from sinernn.preparation import Experiment
+from sinernn.preparation import Experiment, require_data
 from sinernn.refine.records import MetricsRow, RefineRecord
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
@@ -61,7 +61,8 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
         overrides: `training.steps=N`, limits, and the new path of a data file.
 
     Raises:
-        UsageError: The run has diverged, or an override would make it a different run.
+        UsageError: The run has diverged, its data file is missing or has changed, or an override
+            would make it a different run.
     """
     recorded, wanted = load_config(run.config_path), load_config(run.config_path, overrides)
     again = command_line("train", run.config_path)
@@ -70,6 +71,7 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
             f"{run.path}: diverged, and would diverge again; change a setting, for example: "
             f"{again} {calmer_settings(recorded)[0]}"
         )
+    require_data(run, wanted, "resume")
     if reason := _why_different(recorded, wanted):
         way_out = f"train one from random weights with: {again} {shlex.join(overrides)}"
         if not _network(recorded).differences(_network(wanted)):

@@ -33,7 +33,7 @@ from sinernn.engines import Engine, EngineChoice
 from sinernn.errors import InterruptedRunError, UsageError, command_line
 from sinernn.interrupts import Stopped, StopSignals
 from sinernn.observers import Observer, Observers, Summary
-from sinernn.preparation import Experiment, data_facts, prepare, require_data, with_data_path
+from sinernn.preparation import Experiment, data_facts, prepare, with_data_path
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import DATA, Run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
@@ -141,7 +141,6 @@ def resume(
     with StopSignals() as stop, run.held():
         facts = run.read_facts()
         config = resumed_config(run, facts, overrides)
-        require_data(run, config, "resume")
         experiment = prepare(config)
         start, _ = _starting_checkpoint(experiment, recorded_start(run, facts), runs_dir)
         position = find_position(experiment, run, start)

@@ -67,6 +67,15 @@ def test_data_that_moved(run: Run, command: str):
     assert not run.evaluations()
 
 
+def test_longer_run_with_data_that_moved(run: Run):
+    """The way out is reported also where the run could not be made longer."""
+    Path("a.csv").unlink()
+    with pytest.raises(
+        UsageError, match=r"or point to it with: sinernn resume .* signal.path=FILE"
+    ):
+        package.resume(run, ["training.steps=30", "training.schedule=cosine"])
+
+
 @pytest.mark.parametrize("command", CALLS)
 def test_data_that_changed(run: Run, command: str):
     shutil.copy("a.csv", "intact.csv")
