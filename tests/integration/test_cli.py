@@ -650,3 +650,11 @@ def test_eval_warns_of_free_runs_that_collapse(sinernn):
     assert (
         "\nwarning: 3 of 3 free runs left the attractor: fixed point (3); standard deviation "
     ) in sinernn("eval", "latest").out
+
+
+def test_missing_option_has_an_example(sinernn):
+    """It is the one of the help."""
+    message = (
+        "Missing option '--steps', as in sinernn predict latest --steps 100 --to forecast.csv; "
+    )
+    assert sinernn("predict", "latest").err == f"{message}see sinernn predict -h\n"

@@ -59,6 +59,7 @@ def test_scores_of_each_output(here, driven: Series, capsys: pytest.CaptureFixtu
     print_scores(run, scores)
     printed = capsys.readouterr().out
     assert "errors in standard deviations of each output" in printed
+    assert re.search(r"valid time .* median \d+ steps? \([\d.]+ s[,)]", printed)
     assert re.search(r"\n *speed \(mm/s\) .* VARX\(1\)\n", printed)
 
 

@@ -49,7 +49,9 @@ def usage_errors(ctx: Any) -> Generator[None]:
         if not hasattr(error, "format_message"):
             raise
         message = cast("Any", error).format_message().rstrip(".")
-        raise UsageError(f"{message}; see {ctx.command_path} -h") from error
+        _, _, example = (ctx.command.help or "").partition("\n\nExample: ")
+        as_in = f", as in {example}" if message.startswith("Missing") and example else ""
+        raise UsageError(f"{message}{as_in}; see {ctx.command_path} -h") from error
 
 
 class Group(TyperGroup):

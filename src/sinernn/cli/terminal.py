@@ -342,11 +342,15 @@ def _valid_time(scores: Scores) -> str | None:
 
     def duration(which: str) -> str:
         steps, units = getattr(valid.steps, which), getattr(valid.time_units, which)
-        periods = f", {getattr(valid.periods, which):.3g} periods" if valid.periods else ""
+        periods = ""
+        if valid.periods:
+            periods = f", {counted(f'{getattr(valid.periods, which):.3g}', 'period')}"
+        time = f"{units:.4g}"
+        time = f"{time} {scores.time_unit}" if scores.time_unit else counted(time, "time unit")
         is_bound = valid.outlasted > (count // 2 if which == "median" else count - 1)
         beyond = "more than " if steps == horizon and is_bound else ""
         duration = counted(int(steps) if steps == int(steps) else steps)
-        return f"{beyond}{duration} ({units:.4g} time units{periods})"
+        return f"{beyond}{duration} ({time}{periods})"
 
     what = f"valid time (error below {valid.threshold:g} standard deviations)"
     outlasted = valid.outlasted

@@ -84,6 +84,6 @@ def finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def counted(number: int | float, unit: str = "step") -> str:
-    """Return a number with its unit, in the plural if needed."""
-    return f"{number} {unit}{'' if number == 1 else 's'}"
+def counted(number: int | float | str, unit: str = "step") -> str:
+    """Return a number, perhaps as it is written, with its unit, in the plural if needed."""
+    return f"{number} {unit}{'' if number in (1, '1') else 's'}"
