@@ -214,6 +214,7 @@ class Forecaster:
             },
             spread=runs.std(axis=0) if len(runs) > 1 else None,
             history=samples[:, : values.shape[1]],
+            inputs=np.concatenate([samples[:, values.shape[1] :], future[: self.steps - 1]]),
             notes=tuple(notes),
         )
 

@@ -248,6 +248,7 @@ def test_predict_command_on_a_stream(trained: Run):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--warmup"], "Option '--warmup' requires an argument; see sinernn predict -h"),
         (["--interval", "x"], "--interval x: must be numbers between 0 and 1, as in 0.8,0.95"),
         (["--figure", "f.gif"], "--figure f.gif: must end in .png or .svg or .pdf"),
         (["--data", "wave.csv", "--to", "wave.csv"], "wave.csv: is the file that is read"),

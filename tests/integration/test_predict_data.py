@@ -13,6 +13,7 @@ from commands import Outcome
 from examples import tiny
 from sinernn import experiment
 from sinernn.errors import ConfigError, UsageError
+from sinernn.plotting import forecast_figure
 from sinernn.predicting import Forecaster, predict
 from sinernn.runs import Run
 
@@ -159,6 +160,17 @@ def test_inputs_as_a_list(plant: Run):
     """As an array, which has no names."""
     found = [predict(plant, steps=3, inputs=given).values for given in ([1, 2], np.array([1, 2]))]
     np.testing.assert_array_equal(*found)
+
+
+def test_figure_of_a_forecast(plant: Run):
+    """Its line begins at the last sample; inputs have panels; of several runs the spread is shown."""
+    prediction = predict([plant, plant], steps=3, inputs=[1, 2])
+    level, valve = forecast_figure(prediction).axes
+    lines = {str(line.get_label()): np.array(line.get_xydata()) for line in level.get_lines()}
+    np.testing.assert_array_equal(lines["forecast"][0], [0, prediction.history[-1, 0]])
+    np.testing.assert_array_equal(lines["forecast"][1:, 1], prediction.values[:, 0])
+    assert lines["spread of the runs"].shape == (3, 2)
+    assert np.array(valve.get_lines()[0].get_xydata())[-2:].tolist() == [[1, 1], [2, 2]]
 
 
 def test_missing_file_of_inputs(plant: Run):

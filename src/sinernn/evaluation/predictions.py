@@ -45,6 +45,9 @@ class Prediction:
     history: Float[np.ndarray, "sample output"]
     """The samples before, as far as they were read."""
 
+    inputs: Float[np.ndarray, "known input"]
+    """Of these samples and of those to come, as far as they act on the forecast."""
+
     notes: tuple[str, ...]
     """How far free runs were useful on the test part, and what the forecast does not promise."""
 
