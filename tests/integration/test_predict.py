@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -243,6 +244,15 @@ def test_predict_command_on_a_stream(trained: Run):
     objects = [json.loads(line) for line in piped("--json").splitlines()]
     assert len(objects) == 30 - warmup + 1
     assert objects[-1]["columns"]["time"][0] == pytest.approx(30 * 10 / 49)
+
+
+def test_stream_of_other_bytes(trained: Run):
+    """What is not UTF-8 is no number, whatever the locale."""
+    words = [COMMAND, "predict", trained.path, "--steps", "2", "--data", "-"]
+    given = {"encoding": "latin-1", "env": os.environ | {"PYTHONIOENCODING": "utf-8:strict"}}
+    outcome = commands.run(*words, input="signal\n\xff\n", **given)
+    assert outcome.code == 2
+    assert outcome.err.startswith("standard input:2: signal: must be a number, got ")
 
 
 @pytest.mark.parametrize(

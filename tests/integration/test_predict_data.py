@@ -131,7 +131,11 @@ def test_times_of_inputs(plant: Run):
     future = write("future.csv", lines(4, end))
     assert len(predict(plant, steps=5, inputs=future).values) == 5
     for start, step, message in (
-        (end + HOUR, HOUR, r"row 2: time must be 2024-01-26, the first of the samples to come, "),
+        (
+            end + HOUR,
+            HOUR,
+            r"row 2: time must be 2024-01-26T00:00:00, the first of the samples to come, ",
+        ),
         (end, -HOUR, r"row 3: time must be 2024-01-26T01:00:00, one step after the row before, "),
         (end, 2 * HOUR, r"row 3: time must be 2024-01-26T01:00:00, one step after the row before"),
     ):

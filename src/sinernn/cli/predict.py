@@ -167,7 +167,8 @@ def _follow(forecaster: "Forecaster", *, as_json: bool) -> None:
     from sinernn.data.streams import MAX_LINE
 
     say, is_first = partial(print_prose, err=True), True
-    lines = iter(lambda: sys.stdin.readline(MAX_LINE), "")  # a longer line is read in pieces
+    text = open(sys.stdin.fileno(), encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+    lines = iter(lambda: text.readline(MAX_LINE), "")  # a longer line is read in pieces
     for prediction in forecaster.follow(lines, remark=say):
         columns, extent = prediction.columns(), prediction.extent
         origin = extent.written(prediction.time[:1] - extent.time_step)[0]

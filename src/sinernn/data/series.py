@@ -76,7 +76,8 @@ class Extent:
         if self.start is None:
             return self._without_rounding_errors(time)
         dates = [self._date(self.start, float(value)) for value in time]
-        if all(date.timetz() == time_of_day.min for date in dates):
+        is_short = self.time_unit not in ("h", "min", "s")  # else some times of a table had none
+        if is_short and all(date.timetz() == time_of_day.min for date in dates):
             return [f"{date:%Y-%m-%d}" for date in dates]
         return [date.isoformat() for date in dates]
 
