@@ -1,6 +1,5 @@
 """Forecast beyond the end of a series, with intervals from errors on the validation part."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -162,19 +161,19 @@ class Forecaster:
         maps = [StateMap(each.checkpoint.network, each.checkpoint.state.params) for each in members]
         states, count, total = list[np.ndarray](), 0, 0
         future, notes = np.empty((0, len(self.extent.inputs))), list(self._judge())
-        errors = deque[np.ndarray](maxlen=max(warmup, _LEAST_ERRORS))
+        errors, is_usual = list[np.ndarray](), True
         expected: np.ndarray | None = None
-        is_usual = True
         for sample in stream:
             if sample.is_first:
                 states = [each.astype(float) for each in self.ensemble.start()]
                 count, expected = 0, None
-            elif expected is not None:
+            elif expected is not None and is_usual:
                 errors.append(np.abs(expected - sample.values[: len(outputs)]))
-            if is_usual and len(errors) == errors.maxlen:
+            if is_usual and len(errors) >= max(warmup, _LEAST_ERRORS):
                 for warning in self._unusual(np.array(errors)):
                     remark(warning)
                     is_usual = False
+                errors.clear()
             count += 1
             if count >= warmup:
                 total += 1

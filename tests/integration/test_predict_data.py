@@ -1,6 +1,7 @@
 """Forecasts of a run on a file: a dated series with an input, and other files in its place."""
 
 import math
+import os
 import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -218,18 +219,28 @@ def test_stream_of_a_downsampled_run(plant: Run):
         next(Forecaster([run], 1).follow(iter([])))
 
 
-def test_output_over_the_data(plant: Run, installed: Callable[..., Outcome]):
+def test_output_over_the_data(plant: Run, sinernn: Callable[..., Outcome]):
     """The file that the run was trained on is not replaced."""
     data = Forecaster([plant], 1).data_files[0]
     before = data.read_bytes()
-    outcome = installed("predict", plant.path, "--steps", 1, "--to", data)
+    outcome = sinernn("predict", plant.path, "--steps", 1, "--to", data)
     assert (outcome.code, data.read_bytes()) == (2, before)
     assert "plant.csv: is the file that is read; choose another name" in outcome.err
 
 
-def test_output_through_a_link(plant: Run, installed: Callable[..., Outcome]):
+def test_output_through_a_link(plant: Run, sinernn: Callable[..., Outcome]):
     """The file that it names is written; the link stays."""
     Path("link.csv").symlink_to("file.csv")
-    assert installed("predict", plant.path, "--steps", 1, "--to", "link.csv").code == 0
+    assert sinernn("predict", plant.path, "--steps", 1, "--to", "link.csv").code == 0
     assert Path("link.csv").is_symlink()
     assert Path("file.csv").read_text(encoding="utf-8").startswith("time,level,")
+
+
+def test_output_to_a_pipe(plant: Run, sinernn: Callable[..., Outcome]):
+    """It is refused: a file would take its place."""
+    os.mkfifo("pipe")
+    outcome = sinernn("predict", plant.path, "--steps", 1, "--to", "pipe")
+    assert (outcome.code, Path("pipe").is_fifo()) == (2, True)
+    assert outcome.err.startswith(
+        "pipe: is not a regular file; leave out --to to print to standard"
+    )
