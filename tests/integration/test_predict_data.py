@@ -79,6 +79,8 @@ def test_another_series_without_its_times(plant: Run):
     assert prediction.columns()["time"] == [104]
     note = "later.csv: has no column time, only Time, level, valve; times are counted in h from its"
     assert prediction.notes[0].startswith(note)
+    future = write("future.csv", lines(4, START + 600 * HOUR))  # of what time is not known
+    assert len(predict(plant, later, steps=5, inputs=future).values) == 5
     assert not any("no column" in note for note in predict(plant, steps=1).notes)
 
 

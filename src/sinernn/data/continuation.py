@@ -86,7 +86,7 @@ def read_inputs(
             f"inputs: {rows} of {', '.join(names)} needed, of the samples to come; give a file "
             "with such columns as --inputs FILE"
         )
-    timed = time_column_of(signal)
+    timed = None if last is None else time_column_of(signal)
     if isinstance(inputs, Path | str):
         source, path = str(inputs), _data_file(inputs, "--inputs")
         reader = _described(signal, extent, path).open()
@@ -108,7 +108,7 @@ def read_inputs(
     for row, column in np.argwhere(~np.isfinite(values))[:1]:
         message = f"row {rows[row]} of {names[column]} has no number; fill it in"
         raise UsageError(f"{source}: {message}")
-    if timed in columns and last is not None:
+    if last is not None and timed in columns:
         step, ahead = extent.time_step / factor, 1
         if reduced and reduced.method == "mean":  # whose time is the middle of its rows
             ahead = (factor + 1) / 2 / factor
