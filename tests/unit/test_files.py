@@ -3,7 +3,7 @@
 import os
 import re
 import struct
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 from sinernn.config import check, load_config
 from sinernn.data import text_files
 from sinernn.data.files import File
+from sinernn.data.frames import to_columns, to_npz
 from sinernn.errors import ConfigError
 
 
@@ -289,3 +290,30 @@ def test_reading_is_bounded_by_the_blocks(here: Path, monkeypatch: pytest.Monkey
     os.utime("a.csv", (0, 0))  # else what was read already is returned
     assert samples(decimal="comma") == whole
     assert len(whole) == 301
+
+
+def test_masked_arrays(here: Path):
+    """What is masked is missing, in an array of its own or as a column."""
+    masked = np.ma.array([[1, 2], [999, 3]], mask=[[0, 0], [1, 0]])
+    np.testing.assert_equal(to_columns(masked), {"c1": [1, np.nan], "c2": [2, 3]})
+    dates = np.ma.array(["2024-01-01", "2024-01-02"], "M8[D]", mask=[0, 1])
+    columns = to_columns({"x": masked[:, 0], "when": dates})
+    np.testing.assert_equal(columns["x"], [1, np.nan])
+    assert np.isnat(columns["when"]).tolist() == [False, True]
+
+
+def test_dates_with_a_time_zone_in_a_mapping(here: Path):
+    """They are read as in text files: converted to UTC, and forecasts have a zone, too."""
+    zone = timezone(timedelta(hours=1))
+    when = [datetime(2024, 1, 1, hour, tzinfo=zone) for hour in range(3)]
+    Path("a.npz").write_bytes(to_npz(to_columns({"when": when, "x": [1, 2, 4]})))
+    extent = file("a.npz", time_column="when").extent()
+    assert (extent.start, extent.time_unit) == (when[0], "h")
+    assert extent.start.tzinfo == UTC
+
+
+def test_a_single_array_of_an_npz_file(here: Path):
+    """Its column is called as the array, also if the config names it."""
+    np.savez("a.npz", temperature=np.arange(3))
+    for settings in ({}, {"array": "temperature"}):
+        assert file("a.npz", **settings).extent().names == ("temperature",)

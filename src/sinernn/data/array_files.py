@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from sinernn.data.tables import MAX_COLUMNS, MAX_VALUES, DataProblems, Table, column_names
+from sinernn.data.tables import (
+    MAX_COLUMNS,
+    MAX_VALUES,
+    DataProblems,
+    Table,
+    column_names,
+    without_mask,
+)
 from sinernn.errors import ConfigError, printable
 
 KINDS = {
@@ -142,7 +149,8 @@ def read_npz(path: Path, problems: DataProblems, array: str | None) -> ArrayRead
         if array not in found:
             names = printable(", ".join(found), 200)
             raise problems.error(f"has no array {array!r}; set signal.array to one of: {names}")
-        return ArrayReader(problems, _columns_of(*found[array], loading(array), problems))
+        columns = _columns_of(*found[array], loading(array), problems, name=array)
+        return ArrayReader(problems, columns)
     columns = {
         name: _Column(dtype.kind, shape[0], loading(name))
         for name, (dtype, shape) in found.items()
@@ -172,13 +180,15 @@ def _columns_of(
     shape: tuple[int, ...],
     load: Callable[[], np.ndarray],
     problems: DataProblems,
+    *,
+    name: str = "c1",
 ) -> dict[str, _Column]:
-    """Return the columns of one array."""
+    """Return the columns of one array; `name` is that of one dimension."""
     if len(shape) not in (1, 2):
         what = f"must have one or two dimensions (rows, columns), got the shape {shape}"
         raise problems.error(f"{what}; reshape it")
     if len(shape) == 1:
-        return {"c1": _Column(dtype.kind, shape[0], load)}
+        return {name: _Column(dtype.kind, shape[0], load)}
     rows, count = shape
     if count > MAX_COLUMNS:
         advice = "; transpose it" if rows < count else ""
@@ -215,10 +225,7 @@ def read_parquet(path: Path, problems: DataProblems, _array: str | None) -> Arra
         quoted = '"' + name.replace('"', '""') + '"'
 
         def load() -> np.ndarray:
-            values = query(f"SELECT {quoted} AS value")["value"]
-            if kinds[name] == "f":
-                return np.ma.filled(values.astype(float), np.nan)
-            return np.ma.filled(values, np.datetime64("NaT") if kinds[name] == "M" else "")
+            return without_mask(query(f"SELECT {quoted} AS value")["value"])
 
         return load
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from sinernn.data.array_files import KINDS
-from sinernn.data.tables import column_names
+from sinernn.data.tables import column_names, without_mask
 from sinernn.errors import UsageError, printable
 
 
@@ -33,7 +33,7 @@ def to_columns(data: Any) -> dict[str, np.ndarray]:
     elif hasattr(data, "name"):
         found[data.name or "c1"] = data
     else:
-        array = np.asarray(data)
+        array = data if np.ma.isMaskedArray(data) else np.asarray(data)
         if array.ndim not in (1, 2):
             shape = f"an array of shape {array.shape}"
             raise UsageError(f"data: must have one or two dimensions (rows, columns), got {shape}")
@@ -50,11 +50,13 @@ def to_npz(columns: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _to_array(name: str, column: Any) -> np.ndarray:
-    array = np.asarray(column)
+    array = without_mask(column) if np.ma.isMaskedArray(column) else np.asarray(column)
     if array.dtype.kind == "O":  # text, numbers with None among them, or dates with a time zone
         is_date = any(hasattr(value, "isoformat") for value in array.flat)
+        if any(getattr(value, "tzinfo", None) for value in array.flat):
+            return np.array([str(value) for value in array.flat])  # ISO 8601, as in text files
         try:
-            return np.asarray(column, "M8[us]" if is_date else float)
+            return np.asarray(array, "M8[us]" if is_date else float)
         except (TypeError, ValueError):
             array = array.astype(str)
     if array.ndim != 1 or array.dtype.kind in KINDS:

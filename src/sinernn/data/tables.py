@@ -86,6 +86,13 @@ def to_float(text: str) -> float | None:
         return None
 
 
+def without_mask(values: Any) -> np.ndarray:
+    """Return a column whose masked cells are missing: NaN, no date, or empty text."""
+    if values.dtype.kind in "biuf":
+        return np.ma.filled(values.astype(float), np.nan)
+    return np.ma.filled(values, np.datetime64("NaT") if values.dtype.kind == "M" else "")
+
+
 def column_names(count: int) -> list[str]:
     """Return names for columns that have none: c1, c2, ..."""
     return [f"c{number}" for number in range(1, count + 1)]
