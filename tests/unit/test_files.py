@@ -138,6 +138,7 @@ def test_downsampling(here: Path, method: str, values: list[float], time: list[f
         (["2023-12-01", "2024-01-01", "2024-02-01", "2024-03-01"], 1, "month", (2023, 12, 1)),
         (["2023-12", "2024-03", "2024-06"], 3, "month", (2023, 12, 1)),
         (["2023-01-01", "2024-01-01", "2025-01-01"], 1, "year", (2023, 1, 1)),
+        (["2024-01-31", "2024-02-29", "2024-03-31"], 1, "month", (2024, 1, 31)),
         (["2024-01-01T01:00+01:00", "2024-01-01T02:00+01:00"], 1, "h", (2024, 1, 1)),
     ],
 )
@@ -174,9 +175,34 @@ def test_jitter_around_a_given_step(here: Path):
     assert file(time_column="t", time_step=1.0).read().time.tolist() == [0, 1, 2, 3]
     with pytest.raises(
         ConfigError,
-        match=r"^a\.csv:3: t: uneven step: 1\.04 .* or set signal\.time_step to allow a jitter of 10 %$",
+        match=r"^a\.csv:3: t: uneven step: 1\.04 .* or set signal\.time_step=1 to allow a jitter of 10 %$",
     ):
         file(time_column="t").read()
+
+
+def test_jitter_of_dates(here: Path):
+    """Thirds of a second in milliseconds: the message proposes a step, in seconds, that works."""
+    start = datetime(2024, 1, 1)
+    dates = [start + timedelta(milliseconds=round(1000 * at / 3)) for at in range(30)]
+    csv("when,x", *(f"{date.isoformat()},{at % 7}" for at, date in enumerate(dates)))
+    with pytest.raises(
+        ConfigError, match=r"uneven step: .*, or set signal\.time_step=0\.333"
+    ) as error:
+        file(time_column="when").read()
+    step = float(str(error.value).partition("time_step=")[2].split()[0])
+    extent = file(time_column="when", time_step=step).extent()
+    assert (extent.time_step, extent.time_unit, extent.start) == (step, "s", start)
+
+
+@pytest.mark.parametrize("first", ["2024-02-29", "2024-04-30", "2024-05-31"])
+def test_month_ends_are_continued(here: Path, first: str):
+    """The last day follows, whatever that of the first month was."""
+    ends = np.arange(first[:7], "2025-01", dtype="M8[M]") + 1
+    csv("when,x", *(f"{day},{at % 7}" for at, day in enumerate(ends.astype("M8[D]") - 1)))
+    series = file(time_column="when").read()
+    assert series.extent.written(series.time[:1]) == [first]
+    ahead = series.time[-1] + np.arange(1, 5)
+    assert series.extent.written(ahead) == ["2025-01-31", "2025-02-28", "2025-03-31", "2025-04-30"]
 
 
 def wav(code: int, bits: int, samples: np.ndarray) -> bytes:

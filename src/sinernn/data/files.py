@@ -93,7 +93,8 @@ class File(Section):
 
     time_step: TimeStep | None = None
     """Spacing of the samples, in time units; null: that of the time column, which must be even to
-    1e-6, or 1 without one. With a time column of numbers, times may deviate by a tenth of it."""
+    1e-6, or 1 without one. If it is given beside a time column (for dates in seconds), times may
+    deviate from even steps by a tenth of it."""
 
     time_unit: Unit = ""
     """Unit of time, for figures, as in `s`; dates have their own."""
@@ -272,10 +273,9 @@ class File(Section):
         if not outputs:
             message = f"the file has no column of numbers to predict, only {names}"
             yield Conflict(("columns", "path"), printable(message, 500))
-        if self.time_column in reader.names and self.time_column not in reader.numeric:
-            for name in ("time_step", "time_unit"):
-                if getattr(self, name):
-                    yield Conflict((name, "time_column"), "the dates contain it; remove it")
+        has_dates = self.time_column in reader.names and self.time_column not in reader.numeric
+        if has_dates and self.time_unit:
+            yield Conflict(("time_unit", "time_column"), "the dates contain it; remove it")
 
 
 def _refuse(conflicts: Sequence[Conflict]) -> None:
@@ -308,8 +308,8 @@ def _read_once(
     times = None
     if file.time_column is not None:
         column = table.columns[file.time_column]
-        times = read_times(column, bounds, table.rows, file.time_column, problems)
-        problems.raise_found()
+        where = (bounds, table.rows, file.time_column, problems)
+        times = read_times(column, *where, given_step=file.time_step)
     check_values(
         values,
         names,

@@ -15,7 +15,7 @@ TOLERANCE = 1e-6
 """Relative difference of two steps that are equal: times are written with some six digits."""
 
 JITTER = 0.1
-"""The same, if the step is given beside the times."""
+"""Share of a given step by which a time may deviate from an even grid."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ def read_times(
     rows: Int[np.ndarray, " row"],
     name: str,
     problems: DataProblems,
+    *,
+    given_step: float | None = None,
 ) -> Times:
     """Return the time of every row, from a column of numbers or dates.
 
@@ -44,18 +46,21 @@ def read_times(
         bounds: Rows of each recording.
         rows: Number of each row in the file.
         name: Of the column.
-        problems: Receives numbers that are missing.
+        problems: What was found before.
+        given_step: Spacing of the samples, of dates in seconds, if it is given.
 
     Raises:
-        ConfigError: What is not a date.
+        ConfigError: What is not a date or a number, and what was found before.
     """
     if column.dtype != float:
         dates = parse_dates(column, rows, name, problems)
         problems.raise_found()
         zone = None if column.dtype.kind == "M" else parse_date(column[0]).tzinfo
-        return times_of_dates(dates, bounds, zone)
-    for row in rows[~np.isfinite(column)]:
-        problems.add("has no time; remove the row", row=row, column=name)
+        return times_of_dates(dates, bounds, zone, given_step)
+    if not np.isfinite(column).all():
+        for row in rows[~np.isfinite(column)]:
+            problems.add("has no time; remove the row", row=row, column=name)
+        problems.raise_found()
     return Times(column)
 
 
@@ -105,24 +110,37 @@ def parse_date(text: str) -> datetime:
         raise ValueError("in UTC it has the year 0 or 10000") from error
 
 
-def times_of_dates(dates: np.ndarray, bounds: Sequence[slice], zone: tzinfo | None = None) -> Times:
+def times_of_dates(
+    dates: np.ndarray,
+    bounds: Sequence[slice],
+    zone: tzinfo | None = None,
+    given_step: float | None = None,
+) -> Times:
     """Count time from the first date, in the unit that fits the steps.
 
-    Dates that are whole months apart, as the first of every month, have even steps in months or
-    years; others in days, hours, minutes or seconds.
+    Dates that are whole months apart, as the first or the last day of every month, have even steps
+    in months or years; others in days, hours, minutes or seconds.
 
     Args:
         dates: As datetime64 in microseconds.
         bounds: Rows of each recording.
         zone: UTC, or None if they have no time zone.
+        given_step: Spacing of the samples in seconds, if it is given; time is then in seconds.
     """
     start = dates[0].astype(datetime).replace(tzinfo=zone)
     months = dates.astype("M8[M]")
     into_month = dates - months  # time since the month began
+    to_next = (months + 1).astype(dates.dtype) - dates
+    is_same_day = bool((into_month == into_month[0]).all())
+    is_last_day = bool((to_next == to_next[0]).all() and to_next[0] <= np.timedelta64(1, "D"))
     counted = (months - months[0]).astype(int)
-    if len(dates) > 1 and (into_month == into_month[0]).all() and np.ptp(counted):
+    if given_step is not None:
+        return Times((dates - dates[0]).astype(np.int64) / 1e6, "s", start)
+    if len(dates) > 1 and (is_same_day or is_last_day) and np.ptp(counted):
         steps = np.concatenate([np.diff(counted[rows]) for rows in bounds])
         is_yearly = not (steps % 12).any()
+        if not is_same_day and start.day < 31:  # the month before has 31, so no date is cut short
+            start, counted = start.replace(month=start.month - 1, day=31), counted + 1
         return Times(counted / (12 if is_yearly else 1), "year" if is_yearly else "month", start)
     passed = (dates - dates[0]).astype(np.int64)
     step = int(_usual_step(passed, bounds) or 0)
@@ -171,7 +189,7 @@ def place_rows(
         passed = np.diff(values[recording])
         counts = np.rint(passed / step) if step > 0 else np.zeros(len(passed))
         resolution = 4 * np.spacing(np.abs(values[recording]).max())
-        allowed = (JITTER if is_given else TOLERANCE) * abs(step) + resolution
+        allowed = (2 * JITTER if is_given else TOLERANCE) * abs(step) + resolution
         after = recording.start + 1
         backward += (after + np.flatnonzero(passed <= 0)).tolist()
         is_uneven = (passed > 0) & ((np.abs(passed - counts * step) > allowed) | (counts == 0))
@@ -183,21 +201,45 @@ def place_rows(
         what = "repeats the time of" if same else "is earlier than"
         more = f" (the first of {len(backward)} such rows)" if len(backward) > 1 else ""
         message = f"{what} the row before{more}; sort the rows, and keep one of each time"
+        if times.start and not times.start.tzinfo:
+            message += "; local times that repeat an hour in autumn need their time zone, as +01:00"
         problems.add(message, row=rows[at], column=column)
-    elif uneven:
-        at, steps = uneven[0], len(values) - len(bounds)
-        unit = f" {times.unit}" if times.unit else ""
-        found = values[at] - values[at - 1]
-        advice = (
-            "" if times.unit or is_given else ", or set signal.time_step to allow a jitter of 10 %"
-        )
+        return positions
+    drifting = _first_adrift(values, positions, bounds, step) if is_given and not uneven else None
+    if not uneven and drifting is None:
+        return positions
+    at = uneven[0] if drifting is None else drifting
+    unit = f" {times.unit}" if times.unit else ""
+    if drifting is None:
+        found, steps = values[at] - values[at - 1], len(values) - len(bounds)
         message = (
             f"uneven step: {found:g}{unit} after the row before, and {step:g}{unit} in most rows; "
-            f"{len(uneven)} of {steps} steps ({100 * len(uneven) / steps:.3g} %) differ; resample "
-            f"the series to even steps{advice}"
+            f"{len(uneven)} of {steps} steps ({100 * len(uneven) / steps:.3g} %) differ"
         )
-        problems.add(message, row=rows[at], column=column)
+    else:
+        message = f"the times drift away from even steps of {step:g}{unit}"
+    mean = exact_step(times, positions, bounds)
+    message += "; resample the series to even steps"
+    is_usable = times.unit in SECONDS if times.start else True
+    if is_usable and mean and _first_adrift(values, positions, bounds, mean) is None:
+        seconds = mean * SECONDS.get(times.unit, 1)
+        message += f", or set signal.time_step={seconds:.9g} to allow a jitter of 10 %"
+    problems.add(message, row=rows[at], column=column)
     return positions
+
+
+def _first_adrift(
+    values: np.ndarray, positions: np.ndarray, bounds: Sequence[slice], step: float
+) -> int | None:
+    """Return the first row whose time no grid of even steps has within the jitter, if any."""
+    for recording in bounds:
+        off = values[recording] - positions[recording] * step
+        spread = np.maximum.accumulate(off) - np.minimum.accumulate(off)
+        resolution = 4 * np.spacing(np.abs(values[recording]).max())
+        beyond = np.flatnonzero(spread > 2 * JITTER * step + resolution)
+        if len(beyond):
+            return int(recording.start + beyond[0])
+    return None
 
 
 def exact_step(times: Times, positions: np.ndarray, bounds: Sequence[slice]) -> float | None:
