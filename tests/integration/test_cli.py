@@ -201,6 +201,8 @@ def test_a_config_that_is_not_there(sinernn, here: Path):
          "defualt: not a shipped config; choose one of co2, default, elnino, mackey_glass, noisy, "
          "seattle_temperatures, sunspots, tiny, tutorial, two_tones, or a data file such as sensor.csv\n"),
         (["init", "no.csv"], 2, "no.csv: no such file; choose one of co2, default, "),
+        (["init", "default", "signal.gaps=split"], 2, "signal.gaps=split: applies to data files, not to the shipped default\n"),
+        (["init", "--to", "no/a.yaml"], 2, "no/a.yaml: there is no folder no; create it first\n"),
         (["init", "default", "--inputs", "a"], 2, "--inputs: applies to data files, not to the shipped default\n"),
         (["config", "validate", TINY, "no.yaml"], 2, "no.yaml: no such file"),
     ],
@@ -371,12 +373,14 @@ def test_init_of_a_data_file(sinernn):
     lines = outcome.out.splitlines()
     assert lines[0] == "my data.csv: 80 samples of x, driven by y, one every 1"
     assert lines[2:] == [
+        "cells are separated by comma",
         "my data.yaml",
         "sinernn.schema.json",
         "next: sinernn train 'my data.yaml'",
     ]
     assert sinernn("init", "my data.csv").err.startswith("my data.yaml: already exists")
-    assert sinernn("init", "my data.csv", "--to", "other.yaml").code == 0
+    assert sinernn("init", "my data.csv", "signal.period=12.5", "--to", "other.yaml").code == 0
+    assert "  period: 12.5  # as given\n" in Path("other.yaml").read_text()
     assert sinernn("train", "other.yaml", "--no-figures", "--quiet").code == 0
     stages = [
         line for line in Path("runs/latest/config.yaml").read_text().splitlines() if "- {" in line

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sinernn.cli.output import print_line, print_prose
+from sinernn.cli.parsing import Overrides
 from sinernn.errors import UsageError, command_line
 
 SCHEMA = "sinernn.schema.json"
@@ -19,12 +20,15 @@ def init_command(
     source: Annotated[
         str, typer.Argument(help="Name of a shipped config, or a data file.", metavar="NAME|FILE")
     ] = "default",
+    overrides: Overrides = None,
     to: Annotated[Path | None, typer.Option(help="File to write; default: NAME.yaml here.")] = None,
     inputs: Annotated[
         str, typer.Option(help="Columns to read and not to predict, as in valve,load.")
     ] = "",
 ) -> None:
     """Write a config to start from: a shipped one, or one that suits a data file.
+
+    Settings of the signal, as in signal.time_step=0.5, are kept and decide how a file is read.
 
     Example: sinernn init sensor.csv
     """
@@ -36,8 +40,9 @@ def init_command(
     copies = list[tuple[Path, bytes]]()
     packaged = shipped["default"].with_name("schema.json").read_bytes()
     if source in shipped:
-        if inputs:
-            raise UsageError(f"--inputs: applies to data files, not to the shipped {source}")
+        if inputs or overrides:
+            what = "--inputs" if inputs else " ".join(overrides or [])
+            raise UsageError(f"{what}: applies to data files, not to the shipped {source}")
         text = shipped[source].read_bytes()
         text = text.replace(b"$schema=schema.json", f"$schema={SCHEMA}".encode())
         series = shipped[source].parent / "data" / f"{source}.csv"
@@ -46,7 +51,13 @@ def init_command(
             copies.append((target.parent / series.name, series.read_bytes()))
     elif data.exists():
         columns = tuple(name.strip() for name in inputs.split(",") if name.strip())
-        template = make_template(data.absolute(), target.absolute(), inputs=columns, schema=SCHEMA)
+        template = make_template(
+            data.absolute(),
+            target.absolute(),
+            inputs=columns,
+            schema=SCHEMA,
+            overrides=overrides or [],
+        )
         text, findings = template.text.encode(), template.findings
     else:
         what = "no such file" if data.suffix else "not a shipped config"
@@ -62,6 +73,9 @@ def init_command(
         message = f"{error.filename}: already exists; choose another file with --to"
         raise UsageError(message) from error
     except OSError as error:
+        if not target.parent.is_dir():
+            message = f"{target}: there is no folder {target.parent}; create it first"
+            raise UsageError(message) from error
         place = error.filename or target.parent  # a full disk has no file name
         raise UsageError(f"{place}: cannot be written: {error.strerror}") from error
     for line in findings:

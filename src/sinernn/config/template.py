@@ -1,11 +1,13 @@
 """Write a config for a data file, with the reason for each setting."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sinernn.config.detection import detect
+from sinernn.config.load import load_config
 from sinernn.config.suggest import FEWEST, Choice, fractions, suggest_settings
 from sinernn.config.yaml import dump_yaml
 from sinernn.data.files import File
@@ -27,7 +29,14 @@ class Template:
     """What was found in the file, in words."""
 
 
-def make_template(path: Path, target: Path, *, inputs: tuple[str, ...], schema: str) -> Template:
+def make_template(
+    path: Path,
+    target: Path,
+    *,
+    inputs: Sequence[str],
+    schema: str,
+    overrides: Sequence[str] = (),
+) -> Template:
     """Look at a data file and make a config that trains on it.
 
     Args:
@@ -35,11 +44,19 @@ def make_template(path: Path, target: Path, *, inputs: tuple[str, ...], schema: 
         target: The config to be written; it names the data file relative to its folder.
         inputs: Columns that the network is to read and not to predict.
         schema: Name of the JSON Schema next to the config.
+        overrides: Settings of the signal that are not to be chosen, as in `signal.gaps=split`.
 
     Raises:
         SinernnError: The file cannot be read, or is too short.
     """
-    signal = detect(path, inputs)
+    if wrong := [text for text in overrides if not text.startswith("signal.")]:
+        message = f"{wrong[0]}: only settings of the signal decide how a file is read"
+        raise UsageError(f"{message}; give others to sinernn train, or edit the new config")
+    described = {"kind": "file", "path": str(path), **({"inputs": inputs} if inputs else {})}
+    given = load_config({"signal": described}, overrides).signal
+    if not isinstance(given, File) or given.file != path:
+        raise UsageError(f"signal: the data file is {printable(shown(path), 300)}; name one file")
+    signal, found = detect(given)
     values = {name: choice.value for name, choice in signal.items()}
     series = File(kind="file", path=str(path), **values).read()
     extent, longest = series.extent, max(series.extent.lengths)
@@ -55,14 +72,15 @@ def make_template(path: Path, target: Path, *, inputs: tuple[str, ...], schema: 
         "path": Choice(os.path.relpath(path, target.parent), "from the folder of this config"),
         **signal,
     }
-    if survey.period:
+    if survey.period and "period" not in signal:
         period = float(f"{_nearly_whole(survey.period) * extent.time_step:.6g}")
         signal["period"] = Choice(period, "in time units, for the seasonal baseline")
     suggested = suggest_settings(extent, survey)
     choices = {"dtype": suggested.pop("dtype")}
     choices |= {f"signal.{name}": choice for name, choice in signal.items()} | suggested
-    findings = [_describe_extent(path, extent), _describe_survey(survey)]
-    if missing := [signal[name] for name in ("gaps", "missing") if name in signal]:
+    findings = [_describe_extent(path, extent), _describe_survey(survey), *found]
+    fixed = given.model_fields_set
+    if missing := [signal[name] for name in ("gaps", "missing") if name in signal.keys() - fixed]:
         findings += [f"{choice.reason}: {choice.value}" for choice in missing]
     command = command_line("train", Path(target.name))
     head = [f"yaml-language-server: $schema={schema}", *findings, "", f"  {command}", ""]
@@ -78,7 +96,7 @@ def _dump(choices: dict[str, Choice]) -> str:
         (tree.setdefault(section, {}) if section else tree)[key] = choice.value
 
     def reason(path: KeyPath) -> str:
-        return choices[".".join(map(str, path))].reason
+        return choices.get(".".join(map(str, path)), Choice(None)).reason
 
     return dump_yaml(tree, reason)
 

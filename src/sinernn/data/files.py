@@ -272,6 +272,9 @@ class File(Section):
                 known[name] = setting
         if not outputs:
             message = f"the file has no column of numbers to predict, only {names}"
+            if reader.numeric:
+                message = f"all columns of numbers, {', '.join(reader.numeric)}, have another role"
+                message += "; leave one of them to predict"
             yield Conflict(("columns", "path"), printable(message, 500))
         has_dates = self.time_column in reader.names and self.time_column not in reader.numeric
         if has_dates and self.time_unit:
