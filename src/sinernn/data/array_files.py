@@ -62,7 +62,7 @@ class ArrayReader:
             kind = next(iter(columns.values())).kind
             raise problems.error(f"contains {KINDS.get(kind, 'no numbers; save some')}")
         self.rows, self.time_step = counts.pop(), time_step
-        self._columns, self._problems = columns, problems
+        self._columns, self.problems = columns, problems
 
     def read(self, numbers: Sequence[str], texts: Sequence[str]) -> Table:
         """Read columns.
@@ -72,12 +72,12 @@ class ArrayReader:
         """
         if self.rows * len(numbers) > MAX_VALUES:
             limit = f"has more than {MAX_VALUES:,} numbers in the columns used"
-            raise self._problems.error(f"{limit}; use fewer columns or rows")
+            raise self.problems.error(f"{limit}; use fewer columns or rows")
         for name in (*numbers, *texts):
             kind = self._columns[name].kind
             if what := KINDS.get(kind, "no numbers" if name in numbers and kind in "MU" else ""):
-                self._problems.add(f"contains {what}", column=name)
-        self._problems.raise_found()
+                self.problems.add(f"contains {what}", column=name)
+        self.problems.raise_found()
         columns = {name: self._columns[name].load().astype(float) for name in numbers}
         for name in texts:
             values = self._columns[name].load()

@@ -297,22 +297,20 @@ def _read_once(
     """Read a series and the rows of its file, whose content the arguments identify."""
     file = File.model_validate_json(settings)
     _refuse([*file.conflicts()])
-    problems, reader = DataProblems(file.file), file.open()
+    reader = file.open()
+    problems = reader.problems
     outputs, inputs = file.roles(reader)
     names, timed = [*outputs, *inputs], [file.time_column] if file.time_column else []
     has_dates = file.time_column is not None and file.time_column not in reader.numeric
     numbers = [*names, *([] if has_dates else timed)]
     segments = [file.segment_column] if file.segment_column else []
-    table = reader.read(numbers, [*(timed if has_dates else []), *segments])
+    read = reader.read_good_rows if isinstance(reader, CsvReader) else reader.read
+    table = read(numbers, [*(timed if has_dates else []), *segments])
     if len(table.rows) < 2:
+        problems.raise_found()
         raise problems.error(f"has fewer than 2 rows of data, got {len(table.rows)}")
     values = np.stack([table.columns[name] for name in names], axis=1)
     bounds = recording_bounds(table, file.segment_column, problems)
-    times = None
-    if file.time_column is not None:
-        column = table.columns[file.time_column]
-        where = (bounds, table.rows, file.time_column, problems)
-        times = read_times(column, *where, given_step=file.time_step)
     check_values(
         values,
         names,
@@ -321,12 +319,14 @@ def _read_once(
         refuses_missing=file.missing == "refuse",
         refuses_constant=not may_be_constant,
     )
-    step = file.time_step or reader.time_step or (find_step(times, bounds) if times else 1.0)
     counts: list[np.ndarray] = [np.arange(each.stop - each.start) for each in bounds]
     positions = np.concatenate(counts)
-    if times is not None and file.time_column is not None:
-        is_given = file.time_step is not None
+    times, step = None, file.time_step or reader.time_step or 1.0
+    if file.time_column is not None:
         where = (bounds, table.rows, file.time_column, problems)
+        column, is_given = table.columns[file.time_column], file.time_step is not None
+        times = read_times(column, *where, given_step=file.time_step)
+        step = file.time_step or find_step(times, bounds)
         positions = place_rows(times, *where, step=step, is_given=is_given)
         problems.raise_found()
         check_gaps(positions, bounds, table, file.time_column, file.gaps, problems)

@@ -54,6 +54,7 @@ def check_values(
     refuses_constant: bool = True,
 ) -> None:
     """Report cells that are infinite or missing, and columns that are constant."""
+    can_tell = refuses_constant and problems.is_empty  # no row was left out
     for channel, name in enumerate(names):
         column = values[:, channel]
         for at in np.flatnonzero(np.isinf(column)):
@@ -67,10 +68,9 @@ def check_values(
             more = f" (the first of {len(missing)} such cells)" if len(missing) > 1 else ""
             message = f"is missing{more}; set signal.missing to split or interpolate"
             problems.add(message, row=table.rows[missing[0]], column=name)
-        elif refuses_constant and len(known) + len(missing) == len(column) and np.ptp(known) == 0:
+        elif can_tell and len(known) + len(missing) == len(column) and np.ptp(known) == 0:
             message = f"is constant ({known[0]:g}); leave it out of signal.columns or signal.inputs"
             problems.add(message, column=name)
-    problems.raise_found()
 
 
 def check_gaps(

@@ -43,6 +43,11 @@ class DataProblems:
         self.source = shown(path)
         self._found: list[Problem] = []
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether none was added."""
+        return not self._found
+
     def add(self, message: str, *, row: Any = None, column: str | None = None) -> None:
         """Add a problem with its row in the file and its column, if it has them.
 

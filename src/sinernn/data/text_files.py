@@ -31,7 +31,7 @@ class CsvReader:
 
     def __init__(self, path: Path, problems: DataProblems, text: TextFormat) -> None:
         """Read the first block: find the delimiter, the header and the columns of numbers."""
-        self._path, self._problems, self._decimal = path, problems, text.decimal
+        self._path, self.problems, self._decimal = path, problems, text.decimal
         lines = next(
             (lines for _, lines in self._blocks() if any(map(str.strip, lines))), list[str]()
         )
@@ -55,17 +55,51 @@ class CsvReader:
         if not rows:
             raise problems.error("has a header but no rows", row=at + 1)
         problems.raise_found()
+        self._check_layout(lines[at].strip(), at + 1, first, rows)
         self.numeric = [
             name for column, name in enumerate(self.names) if self._looks_numeric(rows, column)
         ]
         size = sum(len(line) + 1 for line in lines)
         self.rows = round(len(lines) * max(1, path.stat().st_size / size))
 
+    def _check_layout(
+        self, line: str, row: int, first: Sequence[str], rows: Sequence[Sequence[str]]
+    ) -> None:
+        """Refuse a file whose first rows show that it is not read as it was meant."""
+        counts, message = {len(cells) for cells in rows}, ""
+        if line.lower().startswith("sep="):
+            message = "is a note to spreadsheets, not a header; remove this line"
+        elif len(counts) == 1 and counts != {len(first)}:
+            message = f"must have {counts.pop()} cells like all rows below it, got {len(first)}; "
+            if line.startswith("#"):
+                message += "remove comments above the header"
+            elif not any(cells[-1].strip() for cells in rows):
+                message += f"remove the {DELIMITERS[self.delimiter]} at the end of each row"
+            else:
+                message += "name each column once"
+        elif len(first) == 1 and all(
+            len(parts := cells[0].split()) > 1 and all(map(self._is_number, parts))
+            for cells in rows
+        ):
+            message = "cells are separated by spaces; use comma, semicolon or tab"
+        if message:
+            raise self.problems.error(message, row=row)
+
     def read(self, numbers: Sequence[str], texts: Sequence[str]) -> Table:
         """Read columns; what is not a number is reported with its line.
 
         Raises:
             ConfigError: The file is not text, or cells or whole rows are wrong.
+        """
+        table = self.read_good_rows(numbers, texts)
+        self.problems.raise_found()
+        return table
+
+    def read_good_rows(self, numbers: Sequence[str], texts: Sequence[str]) -> Table:
+        """Read columns without the rows that are wrong, which are added to the problems.
+
+        Raises:
+            ConfigError: The file is not text, or there are too many problems.
         """
         wanted = [self.names.index(name) for name in (*numbers, *texts)]
         parts: list[list[np.ndarray]] = []
@@ -84,8 +118,7 @@ class CsvReader:
             values += len(found) * len(wanted)
             if values > MAX_VALUES:
                 limit = f"has more than {MAX_VALUES:,} numbers in the columns used"
-                raise self._problems.error(f"{limit}; use fewer columns or rows")
-        self._problems.raise_found()
+                raise self.problems.error(f"{limit}; use fewer columns or rows")
         names = (*numbers, *texts)
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
         return Table(dict(zip(names, columns, strict=True)), np.concatenate(rows))
@@ -98,7 +131,7 @@ class CsvReader:
                 try:
                     data = file.read(BLOCK)
                 except OSError as error:
-                    raise self._problems.error(f"cannot be read: {error.strerror}") from error
+                    raise self.problems.error(f"cannot be read: {error.strerror}") from error
                 if not rest and not count:
                     data = self._without_mark(data)
                 data = rest + data
@@ -106,7 +139,7 @@ class CsvReader:
                 end = len(data) if is_last else data.rfind(b"\n") + 1
                 if end == 0 and data:
                     what = f"a line of more than {BLOCK:,} bytes; is this a text file?"
-                    raise self._problems.error(what, row=count + 1)
+                    raise self.problems.error(what, row=count + 1)
                 text, rest = self._decoded(data[:end], count), data[end:]
                 lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
                 if lines[-1] == "":
@@ -118,7 +151,7 @@ class CsvReader:
 
     def _without_mark(self, data: bytes) -> bytes:
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise self._problems.error("is UTF-16 text; save the file as UTF-8")
+            raise self.problems.error("is UTF-16 text; save the file as UTF-8")
         return data.removeprefix(codecs.BOM_UTF8)
 
     def _decoded(self, data: bytes, before: int) -> str:
@@ -127,12 +160,15 @@ class CsvReader:
         except UnicodeDecodeError as error:
             row = before + data[: error.start].count(b"\n") + 1
             message = f"invalid UTF-8 byte 0x{data[error.start]:02x}; save the file as UTF-8"
-            raise self._problems.error(message, row=row) from error
+            raise self.problems.error(message, row=row) from error
 
     def _numbers(self, lines: list[str], wanted: Sequence[int]) -> list[np.ndarray] | None:
         """Read a block by numpy; None if it needs a closer look."""
         text = "\n".join(lines)
-        is_regular = text.count(self.delimiter) == (len(self.names) - 1) * len(lines)
+        count = len(self.names) - 1
+        is_regular = text.count(self.delimiter) == count * len(lines) and (
+            not count or all(line.count(self.delimiter) == count for line in lines)
+        )
         if not lines or not is_regular or '"' in text:
             return None
         if self._decimal == ",":
@@ -152,23 +188,28 @@ class CsvReader:
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         """Read a block cell by cell; return the numbers of its rows, and its columns."""
         rows: list[int] = []
-        columns: list[list[float | str]] = [[] for _ in wanted]
+        columns: list[list[float | str | None]] = [[] for _ in wanted]
         for row, line in enumerate(lines, start=before + 1):
             if not line.strip():
                 continue
             if line.count('"') % 2:
                 message = "a quote is not closed in its line; close it, or remove it"
-                self._problems.add(message, row=row)
+                self.problems.add(message, row=row)
                 continue
             cells = self._cells(line)
             if len(cells) != len(self.names):
                 message = f"must have {len(self.names)} cells like the first row, got {len(cells)}"
-                self._problems.add(message, row=row)
+                self.problems.add(message, row=row)
+                continue
+            found = [
+                self._number(cells[cell], row, cell) if at < numbers else cells[cell].strip()
+                for at, cell in enumerate(wanted)
+            ]
+            if None in found:
                 continue
             rows.append(row)
-            for at, (cell, column) in enumerate(zip(wanted, columns, strict=True)):
-                text = cells[cell]
-                column.append(self._number(text, row, cell) if at < numbers else text.strip())
+            for column, value in zip(columns, found, strict=True):
+                column.append(value)
         kinds = [float] * numbers + [object] * (len(wanted) - numbers)
         arrays = [np.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
         return np.array(rows, int), arrays
@@ -189,20 +230,22 @@ class CsvReader:
             text = text.replace(",", ".") if "." not in text else ""
         return to_float(text)
 
-    def _number(self, cell: str, row: int, column: int) -> float:
+    def _number(self, cell: str, row: int, column: int) -> float | None:
         text = cell.strip()
         value = self._to_float(text)
-        if value is not None:
-            return value
-        if text.lower() not in MISSING:
+        if value is None and text.lower() in MISSING:
+            return np.nan
+        if value is None:
             advice = ""
             if re.fullmatch(r"[-+]?\d+,\d+", text):
                 advice = "; set signal.decimal=comma"
             elif re.fullmatch(r"[-+]?\d+\.\d+", text):
                 advice = "; set signal.decimal=point"
+            elif re.fullmatch(r"[-+]?\d{1,3}([., ']\d{3})+([.,]\d*)?", text):
+                advice = "; remove the separators of thousands"
             message = f"must be a number, got {printable(repr(text), 60)}{advice}"
-            self._problems.add(message, row=row, column=self.names[column])
-        return np.nan
+            self.problems.add(message, row=row, column=self.names[column])
+        return value
 
 
 def _find_delimiter(line: str, decimal: str) -> str:
