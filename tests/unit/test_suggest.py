@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from examples import REPOSITORY
 from sinernn.config import Config, check, load_config
 from sinernn.config.suggest import FEWEST, Choice, suggest_settings
 from sinernn.data.series import Channel, Extent, Series
@@ -60,6 +61,12 @@ def test_period_of_pulses():
     """Their harmonics are as strong, and the period is still the fundamental's."""
     pulses = (np.arange(3000) % 24 < 3).astype(float)
     assert survey_series([pulses[:, None]]).period == pytest.approx(24, rel=0.01)
+
+
+def test_period_above_slow_motion():
+    """Slow motion without a period has power at twice a year, too, but no peak there."""
+    temperatures = load_config(REPOSITORY / "configs/elnino.yaml").signal.read().observed
+    assert survey_series([temperatures[:512]]).period == pytest.approx(12, rel=0.01)
 
 
 def test_period_beside_a_trend():

@@ -19,6 +19,7 @@ _FINE = 8  # points of the periodogram for each of its frequencies
 _BAND = 2  # bins of the spectrum on either side of a peak: half the main lobe of a Hann window
 _DOMINANT = 0.3  # share of the variance at a period and its harmonics
 _FIRST_HARMONIC = 0.1  # share of the peak's power that its fundamental must add
+_SHARP = 10  # times the median power around it that a fundamental has; noise has up to 6
 _ORDER = 32  # lags of the linear predictor
 _DELAYS = 8  # samples that stand for a state of the series
 _NEIGHBOURS = 24
@@ -34,7 +35,7 @@ class Survey:
     """What a series is like, as far as its samples show."""
 
     period: float | None
-    """Samples in the dominant oscillation; None if no oscillation has a third of the variance."""
+    """Samples in the dominant oscillation; None if it has no third of the variance of a channel."""
 
     cycle: float
     """Samples in a typical oscillation: the period, or without one the inverse of the mean
@@ -104,32 +105,36 @@ def dominant_period(samples: Float[np.ndarray, "n channel"]) -> float | None:
     period is that of its fundamental.
 
     Returns:
-        None if the period and its harmonics have less than a third of the variance.
+        None if the period and its harmonics have less than a third of the variance of any channel.
     """
     n = len(samples)
     power, fine = _periodogram(samples), _periodogram(samples, _FINE * n)
     first = int(np.ceil(_LEAST_PERIODS))
-    total = power[first:].sum()
-    if len(power) <= first + _BAND or total <= 0:
+    if len(power) <= first + _BAND or power[first:].sum() <= 0:
         return None
     start = round(_FINE * _LEAST_PERIODS)
     peak = (start + int(fine[start:].argmax())) / _FINE  # periods in the segment
     if peak == _LEAST_PERIODS:  # power still rises towards slower motion
         return None
 
-    def share(cycles: float) -> float:
+    def share(cycles: float, power: Float[np.ndarray, " frequency"] = power) -> float:
         centres = np.rint(cycles * np.arange(1, _HARMONICS + 1)).astype(int)
         bins = {i for c in centres.tolist() for i in range(c - _BAND, c + _BAND + 1)}
-        return float(power[[i for i in bins if first <= i < len(power)]].sum() / total)
+        return float(
+            power[[i for i in bins if first <= i < len(power)]].sum() / power[first:].sum()
+        )
 
     for divisor in (2, 3):
         cycles = peak / divisor
         near = fine[round(_FINE * (cycles - 0.5)) : round(_FINE * (cycles + 0.5)) + 1]
-        is_there = cycles >= 2 * first and near.max() > _FIRST_HARMONIC * fine[round(_FINE * peak)]
+        around = fine[max(round(_FINE * (cycles - 8)), 0) : round(_FINE * (cycles + 8)) + 1]
+        least = max(_FIRST_HARMONIC * fine[round(_FINE * peak)], _SHARP * np.median(around))
+        is_there = cycles >= 2 * first and near.max() > least
         if is_there and share(cycles) > share(peak) + _FIRST_HARMONIC:
             peak = cycles
             break
-    return n / peak if share(peak) >= _DOMINANT else None
+    by_channel = [_periodogram(channel[:, None]) for channel in samples.T]
+    return n / peak if max(share(peak, each) for each in by_channel) >= _DOMINANT else None
 
 
 def _periodogram(
