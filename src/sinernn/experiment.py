@@ -5,7 +5,6 @@ most other modules take plain numbers and arrays.
 """
 
 import sys
-import tempfile
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -28,7 +27,7 @@ from sinernn.checkpointing import (
 )
 from sinernn.config import Config, load_config, to_yaml
 from sinernn.data.files import File
-from sinernn.data.frames import to_columns, to_npz
+from sinernn.data.frames import temporary_npz, to_columns, to_npz
 from sinernn.engines import Engine, EngineChoice
 from sinernn.errors import InterruptedRunError, UsageError, command_line
 from sinernn.interrupts import Stopped, StopSignals
@@ -189,9 +188,7 @@ def _data_file(config: Config, copy: bytes | None) -> Generator[Config]:
             f"data: the config's signal must be kind file without a path, got {given}; for example "
             "load_config(..., ['signal.kind=file'])"
         )
-    with tempfile.TemporaryDirectory(prefix="sinernn-") as folder:
-        path = Path(folder) / DATA
-        path.write_bytes(copy)
+    with temporary_npz(copy) as path:
         yield with_data_path(config, str(path))
 
 

@@ -139,6 +139,15 @@ def test_data_file_is_read_once(here: Path, monkeypatch: pytest.MonkeyPatch):
     assert len(reads) == 1
 
 
+def test_problems_of_data_passed_to_train(here: Path):
+    """They name the data, not a temporary file; rows count from 1."""
+    config = tiny("signal.kind=file", "signal.columns=[x]")
+    with pytest.raises(UsageError, match=r"^data:301: x: is missing; "):
+        package.train(config, data={"x": np.where(np.arange(600) == 300, np.nan, series())})
+    with pytest.raises(UsageError, match=r"^signal\.columns=\[x\]: data has no column 'x'; "):
+        package.train(config, data=series())
+
+
 class Frame:
     """As pandas' and polars' frames: columns by name."""
 

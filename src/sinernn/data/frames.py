@@ -1,14 +1,18 @@
 """Data passed to the library: numpy arrays and data frames, without depending on their packages."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import numpy as np
 
 from sinernn.data.array_files import KINDS
-from sinernn.data.tables import column_names, without_mask
-from sinernn.errors import UsageError, printable
+from sinernn.data.tables import column_names, shown, without_mask
+from sinernn.errors import ConfigError, UsageError, printable
 
 
 def to_columns(data: Any) -> dict[str, np.ndarray]:
@@ -47,6 +51,27 @@ def to_npz(columns: Mapping[str, np.ndarray]) -> bytes:
     content = io.BytesIO()
     np.savez(content, **cast("Any", columns))
     return content.getvalue()
+
+
+@contextmanager
+def temporary_npz(content: bytes) -> Generator[Path]:
+    """Yield a temporary file with data in memory; errors call it `data`."""
+    with TemporaryDirectory(prefix="sinernn-") as folder:
+        path = Path(folder, "data.npz")
+        path.write_bytes(content)
+        try:
+            yield path
+        except ConfigError as error:
+            name = shown(path)
+            problems = [
+                replace(
+                    each,
+                    place=replace(each.place, source=each.place.source.replace(name, "data")),
+                    message=each.message.replace(name, "data"),
+                )
+                for each in error.problems
+            ]
+            raise ConfigError(problems) from error
 
 
 def _to_array(name: str, column: Any) -> np.ndarray:

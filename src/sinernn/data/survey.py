@@ -121,7 +121,8 @@ def dominant_period(samples: Float[np.ndarray, "n channel"]) -> float | None:
         centres = np.rint(cycles * np.arange(1, _HARMONICS + 1)).astype(int)
         bins = {i for c in centres.tolist() for i in range(c - _BAND, c + _BAND + 1)}
         return float(
-            power[[i for i in bins if first <= i < len(power)]].sum() / power[first:].sum()
+            power[[i for i in bins if first <= i < len(power)]].sum()
+            / max(power[first:].sum(), np.finfo(float).tiny)
         )
 
     for divisor in (2, 3):
