@@ -17,28 +17,58 @@ from sinernn.config.load import validate
 from sinernn.config.places import Document, Places
 from sinernn.config.sections import Signal
 from sinernn.data.synthetic import Synthetic
+from sinernn.data.systems import Flow, Map
 from sinernn.errors import Place
 from sinernn.evaluation import baselines, scores
 from sinernn.runs import Run
 from sinernn.schema import default_kind
 
 
-class Square(Synthetic):
+class Sign(Synthetic):
     """A square wave."""
 
-    kind: Literal["square"]
+    kind: Literal["sign"]
 
     def values(self, time):
         return np.sign(np.sin(time))
 
 
-def test_new_signal(here):
+class Decay(Flow):
+    """Exponential decay."""
+
+    kind: Literal["decay"]
+    rate: float = 2.0
+    variables = ("x",)
+    default_state = (1.0,)
+
+    def slope(self, time, state):
+        return [-self.rate * state[0]]
+
+
+class Doubling(Map):
+    """Twice as much."""
+
+    kind: Literal["doubling"]
+    variables = ("x",)
+    default_state = (1.0,)
+
+    def step(self, state):
+        return [2 * state[0]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [(Sign, [0, 1, -1]), (Decay, np.exp([0, -6, -12])), (Doubling, [1, 8, 64])],
+)
+def test_new_signal(kind, expected):
     """A config accepts a signal's class once it is part of the union."""
-    union = Annotated[Signal | Square, Field(discriminator="kind"), default_kind("sine")]
-    kind = create_model("Extended", __base__=Config, signal=(union, ...))
-    tree = {"signal": {"kind": "square", "length": 100}}
-    config = validate(Document(tree, Places(Place("config"))), kind)
-    assert set(np.unique(config.signal.read().observed)) == {-1.0, 0.0, 1.0}
+    name = kind.__name__.lower()
+    union = Annotated[Signal | kind, Field(discriminator="kind"), default_kind("sine")]
+    extended = create_model("Extended", __base__=Config, signal=(union, ...))
+    signal = {"kind": name, "time_step": 3.0, "length": 3}
+    signal |= {"transient": 0.0} if "transient" in kind.model_fields else {}
+    config = validate(Document({"signal": signal}, Places(Place("config"))), extended)
+    np.testing.assert_allclose(config.signal.read().observed[:, 0], expected, atol=1e-10)
 
 
 def test_new_figure(sinernn, trained: Run, monkeypatch: pytest.MonkeyPatch):

@@ -18,7 +18,7 @@ from commands import run as run_command
 from examples import CONFIGS, TINY, Watching, refined, tiny
 from sinernn import compilation, engines, evaluating, experiment, plot_run
 from sinernn.config import Config, load_config
-from sinernn.config.sections import Evaluation, Windows
+from sinernn.config.sections import Evaluation, Signal, Windows
 from sinernn.engines import EngineChoice
 from sinernn.errors import (
     ConfigError,
@@ -34,6 +34,7 @@ from sinernn.plotting import FIGURES
 from sinernn.preparation import prepare
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
+from sinernn.schema import kinds_of
 from sinernn.training import Record
 
 
@@ -188,6 +189,16 @@ def test_every_shipped_config_trains_as_it_is(here: Path, path: Path):
     summary = experiment.train(shortened(load_config(path, ["device=cpu", "training.steps=4"])))
     assert summary.facts.updates == 4
     assert all(figure.stat().st_size > 1000 for figure in summary.figures)
+
+
+@pytest.mark.parametrize("kind", sorted(kinds_of(Signal).keys() - {"file", "system"}))
+def test_every_signal_trains(here: Path, kind: str):
+    """With its defaults and a few samples, in a network with as many channels."""
+    transient = "transient: 10, " if "transient" in kinds_of(Signal)[kind].model_fields else ""
+    config = tiny(f"signal={{kind: {kind}, {transient}length: 600}}", "engine=torch")
+    assert list(config.signal.conflicts()) == []
+    summary = experiment.train(config, figures=False)
+    assert np.isfinite(summary.scores.closed_loop_rmse[-1].worst)
 
 
 @pytest.mark.parametrize("cell", ["rnn_relu", "gru", "lstm"])

@@ -167,7 +167,7 @@ FILES: list[tuple[str | bytes, str]] = [
      "a.yaml:1:22: signal.starts.1: must be a number, got 'x'\n"
      'a.yaml:1:25: signal.starts.2: must be a number, got a list'),
     ('signal: {kind: sinus}\n',
-     "a.yaml:1:16: signal.kind: must be sine, sum_of_sines, mackey_glass or file, got 'sinus'; did you mean sine?"),
+     "a.yaml:1:16: signal.kind: must be sine, sum_of_sines, square, triangle, sawtooth, impulse_train, chirp, am, damped, mackey_glass, lorenz, rossler, lorenz96, duffing, van_der_pol, henon, logistic, system or file, got 'sinus'; did you mean sine?"),
     ('signal: {kind: file, columns: a}\n',
      "a.yaml:1:31: signal.columns: must be a list, such as [a, b], got 'a'"),
     ('signal: {kind: file, units: V}\n',

@@ -7,6 +7,7 @@ from pydantic import Field, PrivateAttr, StringConstraints
 
 from sinernn.config.overrides import MAX_NAME, add_to_name
 from sinernn.config.places import Places
+from sinernn.data import flows, maps, waves
 from sinernn.data.files import File
 from sinernn.data.series import Extent
 from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines
@@ -18,7 +19,25 @@ from sinernn.refine.stages import Refine
 from sinernn.schema import Conflict, Section, Whole, default_kind, whole
 
 Signal = Annotated[
-    Sine | SumOfSines | MackeyGlass | File,
+    Sine
+    | SumOfSines
+    | waves.Square
+    | waves.Triangle
+    | waves.Sawtooth
+    | waves.ImpulseTrain
+    | waves.Chirp
+    | waves.AmplitudeModulated
+    | waves.Damped
+    | MackeyGlass
+    | flows.Lorenz
+    | flows.Rossler
+    | flows.Lorenz96
+    | flows.Duffing
+    | flows.VanDerPol
+    | maps.Henon
+    | maps.Logistic
+    | flows.NamedSystem
+    | File,
     Field(discriminator="kind"),
     default_kind("sine"),
 ]

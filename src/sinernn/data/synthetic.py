@@ -1,7 +1,7 @@
 """Synthetic signals: each kind is a config section that generates its samples."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -24,13 +24,15 @@ TimeStep = Annotated[
 
 Start = Annotated[float, Field(ge=-1e12, le=1e12)]
 Unit = Annotated[str, StringConstraints(max_length=20)]
-Values = Float[np.ndarray, "segment sample"]
+Times = Float[np.ndarray, "segment sample"]
+Values = Float[np.ndarray, "segment sample *channel"]
 
 
 class Synthetic(Section):
-    """A signal of one channel, generated from its settings.
+    """A signal generated from its settings.
 
-    A kind of signal is a subclass with a `kind`, settings of its own and `values`.
+    A kind of signal is a subclass with a `kind`, settings of its own and `values`, and the names
+    of its channels if it has several.
     """
 
     kind: Any  # each kind has its own
@@ -47,11 +49,11 @@ class Synthetic(Section):
     bound the times of two samples would be equal."""
 
     offset: float = Field(default=0.0, ge=-1e12, le=1e12)
-    """Added to the signal, in signal units; its square must fit into float32."""
+    """Added to every output, in signal units; its square must fit into float32."""
 
     noise_std: float = Field(default=0.0, ge=0, le=1e12)
-    """Standard deviation of Gaussian observation noise, in signal units; its square must fit into
-    float32."""
+    """Standard deviation of Gaussian observation noise on every output, in signal units; its square
+    must fit into float32."""
 
     unit: Unit = ""
     """Unit of the signal, for figures, as in `V`; empty if it has none."""
@@ -62,9 +64,24 @@ class Synthetic(Section):
     noise_seed: Whole = Field(default=0, ge=0, lt=2**63)
     """Seed of the noise; it belongs to the data, and `seed` does not change it."""
 
-    def values(self, time: Values) -> Values:
-        """Return the signal at these times, without offset and noise."""
+    def values(self, time: Times) -> Values:
+        """Return the signal at these times, without offset and noise: outputs, then inputs."""
         raise NotImplementedError
+
+    @property
+    def times(self) -> Times:
+        """Sampling times of every segment, in time units."""
+        return np.asarray(self.starts)[:, None] + self.time_step * np.arange(self.length)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the channels that the network predicts."""
+        return ("signal",)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the channels that it reads but does not predict."""
+        return ()
 
     @property
     def oscillation(self) -> float | None:
@@ -76,19 +93,22 @@ class Synthetic(Section):
         return Extent(
             lengths=(self.length,) * len(self.starts),
             time_step=self.time_step,
-            outputs=(Channel("signal", self.unit),),
+            outputs=tuple(Channel(name, self.unit) for name in self.outputs),
+            inputs=tuple(Channel(name) for name in self.inputs),
             time_unit=self.time_unit,
         )
 
     def read(self) -> Series:
         """Generate every segment, with the noise of `noise_seed`."""
-        time = np.asarray(self.starts)[:, None] + self.time_step * np.arange(self.length)
-        clean = (self.offset + self.values(time)).reshape(-1, 1)
+        time = self.times
+        outputs, inputs = len(self.outputs), len(self.inputs)
+        is_output = np.repeat([1.0, 0.0], [outputs, inputs])
+        clean = self.values(time).reshape(time.size, -1) + self.offset * is_output
         # One stream for each segment: its noise does not depend on how many there are.
         streams = [stream(self.noise_seed, Purpose.NOISE, block) for block in range(len(time))]
-        noise = np.concatenate([each.standard_normal(self.length) for each in streams])
+        noise = np.concatenate([each.standard_normal((self.length, outputs)) for each in streams])
         return Series(
-            observed=clean + self.noise_std * noise[:, None],
+            observed=clean + self.noise_std * np.pad(noise, ((0, 0), (0, inputs))),
             clean=clean,
             time=time.ravel(),
             extent=self.extent(),
@@ -119,12 +139,21 @@ class Tone(Section):
     phase: float = Field(default=0.0, ge=-1e6, le=1e6)
     """Phase at time 0, in rad; a larger one loses precision."""
 
-    def values(self, time: Values) -> Values:
+    def values(self, time: Times) -> Values:
         """Return the wave at these times."""
         return self.amplitude * np.sin(2 * np.pi / self.period * time + self.phase)
 
 
-class Sine(Tone, Synthetic):
+class Wave(Tone, Synthetic):
+    """A signal that oscillates with one period."""
+
+    @property
+    def oscillation(self) -> float | None:
+        """Length of one oscillation, in time units; None if it changes."""
+        return self.period
+
+
+class Sine(Wave):
     """A sine wave: offset + amplitude sin(2 pi t / period + phase).
 
     Example:
@@ -134,11 +163,6 @@ class Sine(Tone, Synthetic):
 
     kind: Literal["sine"] = "sine"
     """Kind of signal."""
-
-    @property
-    def oscillation(self) -> float:
-        """Length of one oscillation, in time units."""
-        return self.period
 
 
 class SumOfSines(Synthetic):
@@ -160,9 +184,34 @@ class SumOfSines(Synthetic):
     )
     """The waves; more than the bound are noise to a small network."""
 
-    def values(self, time: Values) -> Values:
+    def values(self, time: Times) -> Values:
         """Return the sum of the waves at these times."""
         return np.sum([tone.values(time) for tone in self.tones], axis=0)
+
+
+class Evolving(Synthetic):
+    """A signal whose state evolves from an initial one; its segments are parts of one evolution."""
+
+    transient: float = Field(default=100.0, ge=0, le=1e6)
+    """Time discarded before time 0 of the segments, in time units, so that the state comes close to
+    the attractor; it takes as long to compute as samples do."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield contradictions between the settings."""
+        if self.transient + min(self.starts) < 0:
+            message = f"must be at least {-self.transient:g}, the start of signal.transient"
+            yield Conflict(("starts", "transient"), f"{message}, got {min(self.starts):g}")
+        else:
+            yield from super().conflicts()
+
+
+def off_grid(
+    times: Iterable[tuple[str, float]], step: float, what: str, *involved: str
+) -> Iterator[Conflict]:
+    """Yield settings, with their times, that are no multiple of a step."""
+    for setting, time in times:
+        if abs(time / step - round(time / step)) > 1e-6 * max(1.0, abs(time / step)):
+            yield Conflict((setting, *involved), f"must be {what}, got {time:g}")
 
 
 MAX_INTEGRATION_STEPS = 3_000_000  # a second or so, and the memory of a small laptop
@@ -172,7 +221,7 @@ _LAST_MIDPOINT = np.array([1, -5, 15, 5]) / 16
 """Weights of four equidistant values in their cubic, midway between the last two."""
 
 
-class MackeyGlass(Synthetic):
+class MackeyGlass(Evolving):
     """A series that is chaotic for a long delay: dx/dt = growth y / (1 + y^exponent) - decay x.
 
     Here y = x(t - delay). The defaults are those of the benchmark series: delay 17, one sample a
@@ -238,7 +287,7 @@ class MackeyGlass(Synthetic):
         kept = math.floor(math.log(1e-6) / math.log(self.decay_in_a_step))
         return min(self.steps(self.delay) - 2, kept)
 
-    def values(self, time: Values) -> Values:
+    def values(self, time: Times) -> Values:
         """Integrate once, and take every segment from the trajectory."""
         first = [self.steps(self.transient + start) for start in self.starts]
         every = self.steps(self.time_step)
@@ -289,23 +338,15 @@ class MackeyGlass(Synthetic):
             ("transient", self.transient),
             *(("starts", start) for start in self.starts),
         ]
-        fractional = [
-            (setting, time)
-            for setting, time in times
-            if abs(time / step - round(time / step)) > 1e-6 * max(1.0, abs(time / step))
-        ]
+        multiple = f"a multiple of signal.integration_step ({step:g})"
+        fractional = list(off_grid(times, step, multiple, "integration_step"))
         length = self.transient + max(self.starts) + self.length * self.time_step
         sizes = ("length", "time_step", "starts", "transient")
         if fractional:
-            for setting, time in fractional:
-                message = f"must be a multiple of signal.integration_step ({step:g}), got {time:g}"
-                yield Conflict((setting, "integration_step"), message)
+            yield from fractional
         elif self.steps(self.delay) < 4:
             message = f"must be at least 4 times signal.integration_step ({step:g})"
             yield Conflict(("delay", "integration_step"), f"{message}, got {self.delay:g}")
-        elif self.transient + min(self.starts) < 0:
-            message = f"must be at least {-self.transient:g}, the start of signal.transient"
-            yield Conflict(("starts", "transient"), f"{message}, got {min(self.starts):g}")
         elif length / step > MAX_INTEGRATION_STEPS:
             message = (
                 f"the series needs {length / step:.3g} integration steps, at most "
