@@ -15,7 +15,7 @@ from examples import REPOSITORY
 DOCS = sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md"))
 COMMANDS = [
     line
-    for name in ("README", "runs", "data", "quality", "speed", "lesson", "gallery")
+    for name in ("README", "runs", "data", "signals", "quality", "speed", "lesson", "gallery")
     for line in pages.commands(pages.PAGES[name])
 ]
 ELSEWHERE = ("python -m pip install", "python -m venv", ". .venv")
@@ -31,7 +31,7 @@ def test_make_targets_of_the_readme_are_there():
 
 @pytest.mark.campaign
 @pytest.mark.parametrize(
-    "names", [("README", "runs", "data", "quality", "speed"), ("lesson",), ("gallery",)]
+    "names", [("README", "runs", "data", "signals", "quality", "speed"), ("lesson",), ("gallery",)]
 )
 def test_commands_of_pages_run(here: Path, names: tuple[str, ...]):
     """They run one after the other, and draw the figures that the pages show."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sinernn.config import Config, load_config
+from sinernn.config import Config, check, load_config
 from sinernn.config.sections import Evaluation
 from sinernn.data.synthetic import Sine
 from sinernn.errors import ConfigError
@@ -360,6 +360,28 @@ def test_file_and_overrides_are_reported_together(here: Path):
         "x={: the text ends inside [ or {; close the bracket; in a shell, quote an override that "
         "contains spaces",
     ]
+
+
+@pytest.mark.parametrize(
+    ("signal", "message"),
+    [
+        ("kind: lorenz, initial_state: [1, 2]", "initial_state: must have 3 numbers, one for each output, got 2"),
+        ("kind: lorenz96, size: 4, initial_state: [1, 2, 3]", "initial_state: must have 4 numbers, one for each output, got 3"),
+        ("kind: rossler, starts: [0, -101]", "starts: must be at least -100, the start of signal.transient, got -101"),
+        ("kind: henon, time_step: 0.5", "time_step: must be a whole number of iterations, got 0.5"),
+        ("kind: logistic, starts: [0.1]", "starts: must be a whole number of iterations, got 0.1"),
+        ("kind: logistic, length: 1e7",
+         "length: the series needs 1e+07 iterations, at most 3,000,000 are allowed; shorten it"),
+        ("kind: impulse_train, period: 3, time_step: 2", "period: must be at least twice signal.time_step (2), got 3"),
+        ("kind: damped, starts: [-1]",
+         "starts: must be at least 0, where the oscillation has its amplitude, got -1"),
+    ],
+)  # fmt: skip
+def test_conflicts_of_signals(here: Path, signal: str, message: str):
+    Path("a.yaml").write_text(f"signal: {{{signal}}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        check(load_config("a.yaml"))
+    assert str(caught.value).partition(" signal.")[2] == message
 
 
 def test_settings_against_the_data(here: Path):
