@@ -200,6 +200,8 @@ def _gather_evidence(
         std=training_std(config, series),
         time_step=series.extent.time_step,
         period=series.period,
+        exponent=config.signal.lyapunov_exponent,
+        valid_threshold=settings.valid_threshold,
     )
 
 

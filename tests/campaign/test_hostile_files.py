@@ -440,6 +440,7 @@ def test_flipped_bits_of_a_header(here: Path, cell: str):
         ("times", np.array([0.0, 1.0]), r"the time step is 0\.0"),
         ("times", np.array([0.2, 1e300]), r"the period is 1e\+300"),
         ("times", np.zeros(3), r"array times is \[3\], and should be \[2\]"),
+        ("valid_threshold", np.zeros(1), r"the threshold is 0\.0"),
         ("more", np.zeros(3), "array more is missing or unknown"),
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """What the scores say, as JSON knows values: of good runs, and of the odd ones."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,6 +48,26 @@ def test_valid_time():
     assert found["time_units"]["median"] == pytest.approx(29 * 0.2)
     assert found["periods"]["median"] == pytest.approx(29 * 0.2 / (2 * np.pi))
     assert found["outlasted"] == 0
+
+
+def test_valid_threshold():
+    """0.5 standard deviations, 0.3536, are passed at step 36; a file keeps the threshold."""
+    growing = 0.01 * np.arange(1, 401)[None, :, None]
+    evidence = replace(make_evidence(lambda truth: truth + growing), valid_threshold=0.5)
+    found = scores(Evidence.from_arrays(evidence.arrays()))["valid_time"]
+    assert (found["threshold"], found["steps"]["median"]) == (0.5, 36)
+
+
+def test_valid_time_in_lyapunov_times():
+    """With errors that pass the threshold at step 29, and one origin without errors."""
+    growing = 0.01 * np.arange(1, 401)[None, :, None]
+    evidence = make_evidence(lambda truth: truth + np.array([0, 1, 1])[:, None, None] * growing)
+    assert scores(evidence)["valid_lyapunov_times"] is None  # a sine
+    found = scores(replace(evidence, exponent=0.5))["valid_lyapunov_times"]
+    assert found["source"] == "equations"
+    assert found["median"] == found["worst"] == pytest.approx(29 * 0.2 * 0.5)
+    assert found["mean"] == pytest.approx((29 + 29 + 400) / 3 * 0.2 * 0.5)
+    assert found["outlasted"] == 1
 
 
 def test_horizons_of_baselines():

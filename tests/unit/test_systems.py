@@ -314,3 +314,24 @@ def test_systems_of_dysts():
         time_step=0.01 * period, length=100,
     )  # fmt: skip
     np.testing.assert_allclose(named.clean, ours, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "expected"),
+    [
+        (Henon, {}, 0.41922),
+        (Logistic, {"rate": 4.0}, math.log(2)),
+        (Lorenz, {}, 0.9056),
+        pytest.param(Rossler, {}, 0.0714, marks=pytest.mark.campaign),
+        (Rossler, {"c": 2.5, "length": 500}, 0.0),
+        (Duffing, {}, None),
+    ],
+)
+def test_largest_exponents(kind: type[Synthetic], settings: dict, expected: float | None):
+    """Within 1 % of the published values; 0 on a limit cycle; unknown with inputs.
+
+    Source: Sprott (2003), "Chaos and Time-Series Analysis", Oxford University Press, appendix A.
+    """
+    name = kind.model_fields["kind"].annotation.__args__[0]
+    found = kind(kind=name, **settings).lyapunov_exponent
+    assert found == (expected and pytest.approx(expected, rel=0.01))

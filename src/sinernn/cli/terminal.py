@@ -345,6 +345,10 @@ def _valid_time(scores: Scores) -> str | None:
         periods = ""
         if valid.periods:
             periods = f", {counted(f'{getattr(valid.periods, which):.3g}', 'period')}"
+        if lyapunov := scores.valid_lyapunov_times:
+            about = "about " if lyapunov.source == "samples" else ""
+            number = f"{getattr(lyapunov, which):.3g}"
+            periods += f", {about}{counted(number, 'Lyapunov time')}"
         time = f"{units:.4g}"
         time = f"{time} {scores.time_unit}" if scores.time_unit else counted(time, "time unit")
         is_bound = valid.outlasted > (count // 2 if which == "median" else count - 1)

@@ -181,6 +181,11 @@ class Evaluation(Section):
     """Steps of a free run to discard before its attractor is analyzed, and steps to analyze; time
     grows with them. With inputs, at most half of the horizon each: further ones are not known."""
 
+    valid_threshold: float = Field(default=0.4, gt=0, le=10)
+    """A forecast is valid while its error, over all outputs, is below so many standard deviations;
+    more is beyond any guess. 0.4: Pathak et al. 2018; 0.5: Vlachas et al. 2020; 0.3: a mean square
+    of 0.09."""
+
     initial_state: Literal["zero", "carried"] = "zero"
     """Hidden state before the warm-up: zero, or the last one of training (first row of the
     batch)."""

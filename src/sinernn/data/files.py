@@ -166,6 +166,10 @@ class File(Section):
         others = [name for name in reader.numeric if name not in taken]
         return list(others if self.columns is None else self.columns), list(self.inputs)
 
+    @property
+    def lyapunov_exponent(self) -> None:
+        """Largest Lyapunov exponent, which a file does not tell."""
+
     def extent(self) -> Extent:
         """Return what is known of the series, which reads the file unless that is done already."""
         return self.read().extent

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 
 from sinernn.arrays import Float
 from sinernn.data.synthetic import Times, TimeStep, Values
-from sinernn.data.systems import Flow, Slope
+from sinernn.data.systems import Flow, Slope, State
 from sinernn.errors import nearest
 from sinernn.schema import Conflict, Whole
 
@@ -45,7 +45,7 @@ class Lorenz(Flow):
     beta: float = Field(default=8 / 3, gt=0, le=1000)
     """Geometric factor; beyond the bound integration takes too long."""
 
-    def slope(self, time: float, state: list[float]) -> Slope:
+    def slope(self, time: float, state: State) -> Slope:
         """Return the time derivative of every variable."""
         x, y, z = state
         return self.sigma * (y - x), x * (self.rho - z) - y, x * y - self.beta * z
@@ -74,7 +74,7 @@ class Rossler(Flow):
     c: float = Field(default=5.7, ge=0, le=100)
     """Value of x above which z grows; beyond the bound its peaks are too sharp."""
 
-    def slope(self, time: float, state: list[float]) -> Slope:
+    def slope(self, time: float, state: State) -> Slope:
         """Return the time derivative of every variable."""
         x, y, z = state
         return -y - z, x + self.a * y, self.b + z * (x - self.c)
@@ -109,7 +109,7 @@ class Lorenz96(Flow):
         """State at the beginning of the transient: close to the unstable fixed point."""
         return self.initial_state or (self.forcing + 0.01, *[self.forcing] * (self.size - 1))
 
-    def slope(self, time: float, state: list[float]) -> Slope:
+    def slope(self, time: float, state: State) -> Slope:
         """Return the time derivative of every variable."""
         x, n = state, len(state)
         return [(x[i + 1 - n] - x[i - 2]) * x[i - 1] - x[i] + self.forcing for i in range(n)]
@@ -176,7 +176,7 @@ class Duffing(Driven):
     cubic: float = Field(default=1.0, ge=0, le=1e6)
     """Cubic stiffness; beyond the bound integration takes too long."""
 
-    def slope(self, time: float, state: list[float]) -> Slope:
+    def slope(self, time: float, state: State) -> Slope:
         """Return the time derivative of every variable."""
         x, v = state
         return v, self.force(time) - self.damping * v - self.linear * x - self.cubic * x * x * x
@@ -203,7 +203,7 @@ class VanDerPol(Driven):
     """Friction at large amplitudes, and gain at small ones, per time unit; beyond the bound the
     jumps are too sharp."""
 
-    def slope(self, time: float, state: list[float]) -> Slope:
+    def slope(self, time: float, state: State) -> Slope:
         """Return the time derivative of every variable."""
         x, v = state
         return v, self.force(time) + self.damping * (1 - x * x) * v - x
@@ -242,10 +242,17 @@ class NamedSystem(Flow):
         """State at the beginning of the transient."""
         return self.initial_state or tuple(_load_system(self.name).ic.tolist())
 
-    def slope(self, time: float, state: list[float]) -> Slope:
+    def slope(self, time: float, state: State) -> Slope:
         """Return the derivative of every variable, per period."""
         system = _load_system(self.name)
         return system.period * np.array(system.rhs(np.array(state), system.period * time))
+
+    @property
+    def lyapunov_exponent(self) -> float | None:
+        """Largest Lyapunov exponent, per period, as the package states it."""
+        system = _load_system(self.name)
+        found = system.maximum_lyapunov_estimated
+        return None if found is None or self.inputs else float(found) * system.period
 
     def states(self, times: Float[np.ndarray, " time"]) -> Float[np.ndarray, "time variable"]:
         """Integrate from the initial state, and map unbounded variables to bounded ones."""

@@ -1,11 +1,10 @@
 """Maps: systems in discrete time."""
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from sinernn.data.systems import Map
+from sinernn.data.systems import Map, State
 
 
 class Henon(Map):
@@ -28,7 +27,7 @@ class Henon(Map):
     variables: ClassVar[tuple[str, ...]] = ("x", "y")
     default_state: ClassVar[tuple[float, ...]] = (0.0, 0.0)
 
-    def step(self, state: Sequence[float]) -> Sequence[float]:
+    def step(self, state: State) -> State:
         """Return the state after an iteration."""
         x, y = state
         return 1 - self.a * x * x + y, self.b * x
@@ -52,7 +51,7 @@ class Logistic(Map):
     variables: ClassVar[tuple[str, ...]] = ("x",)
     default_state: ClassVar[tuple[float, ...]] = (0.3,)
 
-    def step(self, state: Sequence[float]) -> Sequence[float]:
+    def step(self, state: State) -> State:
         """Return the state after an iteration."""
         (x,) = state
         return (self.rate * x * (1 - x),)

@@ -176,6 +176,11 @@ class Source(Protocol):
         """Yield contradictions between its settings."""
         ...
 
+    @property
+    def lyapunov_exponent(self) -> float | None:
+        """Largest Lyapunov exponent, per time unit, from the equations; None if not known."""
+        ...
+
 
 def locate(
     counts: Sequence[int], index: Int[np.ndarray, "*any"]

@@ -84,6 +84,11 @@ class Synthetic(Section):
         return ()
 
     @property
+    def lyapunov_exponent(self) -> float | None:
+        """Largest Lyapunov exponent, per time unit, from the equations; None if not known."""
+        return None
+
+    @property
     def oscillation(self) -> float | None:
         """Length of one oscillation, in time units; None if there is none."""
         return None

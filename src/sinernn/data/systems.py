@@ -23,7 +23,10 @@ from sinernn.data.synthetic import (
 from sinernn.errors import UsageError
 from sinernn.schema import Conflict
 
-Slope = Sequence[float] | np.ndarray
+State = Sequence[Any]
+"""A number for each variable, or an array of several states' numbers."""
+
+Slope = State | np.ndarray
 
 TOLERANCE = 1e-12
 """Estimated error of an integration step, relative and absolute. With a tenth of it a series takes
@@ -72,6 +75,15 @@ class System(Evolving):
         """
         return _states_of(self)  # pyright: ignore[reportArgumentType] # frozen, so hashable
 
+    def advance(self, states: Float[np.ndarray, "variable n"]) -> Float[np.ndarray, "variable n"]:
+        """Return several states a time step later, to the accuracy of an exponent."""
+        raise NotImplementedError
+
+    @property
+    def lyapunov_exponent(self) -> float | None:
+        """Largest Lyapunov exponent, per time unit; 0 of a periodic one, None if not known."""
+        return None if self.inputs else _exponent_of(self)  # pyright: ignore[reportArgumentType]
+
     def conflicts(self) -> Iterator[Conflict]:
         """Yield contradictions between the settings."""
         if len(self.first_state) != len(self.outputs):
@@ -98,6 +110,43 @@ def _states_of(system: System) -> Values:
     return states[place.reshape(time.shape)]
 
 
+_ORBITS = 1000  # from states all over the series
+_APART = 0.01  # standard deviations by which they begin beside it: those of one time step differ
+_FOLLOWED, _IGNORED = 1000, 1000  # time steps of each; before that orbits move apart
+_LEAST_GROWTH = 5.0  # of the logarithm of a change
+_SUBSTEPS = 2  # of a time step
+_CHANGE = 1e-6  # of a state, in standard deviations
+
+
+@lru_cache(maxsize=2)
+def _exponent_of(system: System) -> float | None:
+    """Return the largest Lyapunov exponent: the mean growth of small changes along the series.
+
+    A change is brought back to its length after every step, as in `dynamics.largest_exponent`; here
+    it is the difference of two states nearby, which needs no derivative of the equations.
+    """
+    series = system.values(system.times).reshape(-1, len(system.outputs))
+    places = np.linspace(0, len(series) - 1, min(_ORBITS, len(series))).astype(int)
+    scale = series.std(axis=0)[:, None]
+    apart, change = np.random.default_rng(0).normal(size=(2, len(scale), len(places)))
+    states, growth = series[places].T + _APART * scale * apart, np.zeros(len(places))
+    advance = unwrap(type(system).advance)
+    with np.errstate(all="ignore"):
+        for number in range(-_IGNORED, _FOLLOWED):
+            change *= _CHANGE / np.linalg.norm(change, axis=0)
+            ahead = advance(system, states + change * scale)
+            behind = advance(system, states - change * scale)
+            states, change = (ahead + behind) / 2, (ahead - behind) / (2 * scale)
+            if number >= 0:
+                growth += np.log(np.linalg.norm(change, axis=0) / _CHANGE)
+    growth = growth[np.isfinite(growth)]  # without orbits that were moved off the attractor
+    if len(growth) < len(places) / 2:
+        return None  # the time step is too long for these equations, or nothing changes
+    # On a closed orbit the change only grows and shrinks with the speed, by a few units in all.
+    mean = float(growth.mean())
+    return mean / (_FOLLOWED * system.time_step) if mean > _LEAST_GROWTH else 0.0
+
+
 class Flow(System):
     """A system of ordinary differential equations: a subclass has a `slope`.
 
@@ -111,7 +160,7 @@ class Flow(System):
         136-148; as scipy.integrate.odeint.
     """
 
-    def slope(self, time: float, state: list[float]) -> Slope:
+    def slope(self, time: float, state: State) -> Slope:
         """Return the time derivative of every variable."""
         raise NotImplementedError
 
@@ -122,8 +171,7 @@ class Flow(System):
             UsageError: The state changes too fast.
         """
         integrate: Any = import_module("scipy.integrate")  # slow: only where it is used
-        # Without the tests' checks of every call, which take 50 times as long as the call.
-        equations, evaluations = unwrap(type(self).slope), 0
+        equations, evaluations = unwrap(type(self).slope), 0  # without the tests' slow checks
 
         def slope(time: float, state: np.ndarray) -> Slope:
             nonlocal evaluations
@@ -156,13 +204,24 @@ class Flow(System):
                 return np.full((len(times), len(self.first_state)), np.inf)
         return states[1:]
 
+    def advance(self, states: Float[np.ndarray, "variable n"]) -> Float[np.ndarray, "variable n"]:
+        """Return several states a time step later: by the classical Runge-Kutta method."""
+        equations, step = unwrap(type(self).slope), self.time_step / _SUBSTEPS
+        for _ in range(_SUBSTEPS):
+            first = np.array(equations(self, 0.0, [*states]))
+            second = np.array(equations(self, 0.0, [*states + step / 2 * first]))
+            third = np.array(equations(self, 0.0, [*states + step / 2 * second]))
+            fourth = np.array(equations(self, 0.0, [*states + step * third]))
+            states = states + step / 6 * (first + 2 * second + 2 * third + fourth)
+        return states
+
 
 class Map(System):
     """A system in discrete time, one iteration a time unit: a subclass has a `step`."""
 
     time_step: TimeStep = 1.0
 
-    def step(self, state: Sequence[float]) -> Sequence[float]:
+    def step(self, state: State) -> State:
         """Return the state after an iteration."""
         raise NotImplementedError
 
@@ -170,11 +229,18 @@ class Map(System):
         """Iterate from the initial state."""
         iterations = np.rint(times + self.transient).astype(int)
         states = np.empty((iterations[-1] + 1, len(self.first_state)))
-        state: Sequence[float] = self.first_state
+        state: State = self.first_state
         for row in range(len(states)):
             states[row] = state
             state = self.step(state)
         return states[iterations]
+
+    def advance(self, states: Float[np.ndarray, "variable n"]) -> Float[np.ndarray, "variable n"]:
+        """Return several states a time step later."""
+        following: State = [*states]
+        for _ in range(round(self.time_step)):
+            following = self.step(following)
+        return np.array(following)
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield contradictions between the settings."""

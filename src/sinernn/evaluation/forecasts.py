@@ -13,6 +13,9 @@ from sinernn.evaluation.metrics import error_unit, rmse
 
 OPEN_LOOP_KEPT = 2000  # samples that a figure could show; the scores are computed from all
 
+USUAL_THRESHOLD = 0.4
+"""That of stored evidence which names none."""
+
 
 @dataclass(frozen=True)
 class Forecasts:
@@ -110,6 +113,17 @@ class Evidence:
     period: float | None
     """Length of one oscillation, in time units; None if the series has none."""
 
+    exponent: float | None = None
+    """Largest Lyapunov exponent of the series, per time unit, if its equations are known."""
+
+    valid_threshold: float = USUAL_THRESHOLD
+    """A forecast is valid while its error is below so many standard deviations."""
+
+    @property
+    def valid_limit(self) -> float:
+        """The error up to which a forecast is valid, in the unit of errors."""
+        return self.valid_threshold * self.spread
+
     @property
     def unit(self) -> Float[np.ndarray, " channel"]:
         """What errors are divided by before those of all channels are taken together."""
@@ -155,7 +169,10 @@ class Evidence:
             if values is not None and name != "unit"
         }
         period = np.nan if self.period is None else self.period
-        return {**named, "std": self.std, "times": np.array([self.time_step, period])}
+        named |= {"std": self.std, "times": np.array([self.time_step, period])}
+        if self.valid_threshold != USUAL_THRESHOLD:
+            named["valid_threshold"] = np.array([self.valid_threshold])
+        return named
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Evidence":
@@ -180,6 +197,7 @@ class Evidence:
             std=arrays["std"],
             time_step=time_step,
             period=None if np.isnan(period) else period,
+            valid_threshold=float(arrays.get("valid_threshold", [USUAL_THRESHOLD])[0]),
         )
         _require_consistency(evidence)
         return evidence
@@ -201,11 +219,12 @@ def _require_shapes(arrays: dict[str, np.ndarray]) -> None:
     }
     del kinds["closed_loop.unit"]
     kinds["closed_loop.inputs"] = Float[np.ndarray, "origin all input"]
-    if "closed_loop.inputs" not in arrays:
-        del kinds["closed_loop.inputs"]
     baselines = [name for name in arrays if name.startswith("baselines.")]
     kinds |= dict.fromkeys(baselines, Float[np.ndarray, "origin steps channel"])
     kinds |= {"std": Float[np.ndarray, " channel"], "times": Float[np.ndarray, " 2"]}
+    kinds["valid_threshold"] = Float[np.ndarray, " 1"]
+    for optional in {"closed_loop.inputs", "valid_threshold"} - arrays.keys():
+        del kinds[optional]
     if wrong := sorted(arrays.keys() ^ kinds.keys()):
         raise ValueError(f"array {printable(wrong[0], 60)} is missing or unknown")
     sizes: dict[str, int] = {}  # a dimension has one size in all arrays
@@ -246,6 +265,8 @@ def _require_consistency(evidence: Evidence) -> None:
     closed_loop = evidence.closed_loop
     if not (evidence.std >= 0).all():
         raise ValueError("a standard deviation is negative")
+    if not evidence.valid_threshold > 0:
+        raise ValueError(f"the threshold is {evidence.valid_threshold}")
     for times in (closed_loop.time, evidence.open_loop[0].time):
         if not (np.diff(times, axis=1) > 0).all():
             raise ValueError("time does not increase from sample to sample")

@@ -9,9 +9,6 @@ from sinernn.arrays import Float
 HORIZON_LADDER = (1, 2, 5, 10, 20, 49, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
 """Steps ahead at which closed-loop error is reported; 49 is the tutorial's own horizon."""
 
-VALID_FRACTION = 0.4
-"""A forecast is valid while its error is below this fraction of the standard deviation."""
-
 
 @dataclass(frozen=True)
 class HorizonError:

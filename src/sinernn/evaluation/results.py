@@ -80,6 +80,22 @@ class ValidTime(JsonModel):
     """Forecasts that reached the horizon."""
 
 
+class LyapunovTimes(JsonModel):
+    """Valid time in Lyapunov times: 1 is the time in which a small difference grows e-fold."""
+
+    exponent_per_time_unit: float = 0.0
+    """Largest Lyapunov exponent of the series."""
+
+    source: Literal["equations", "samples"] = "samples"
+    """What it is computed from; from samples it is good to a factor of about two."""
+
+    median: float = 0.0
+    mean: float = 0.0
+    worst: float = 0.0
+    outlasted: int = 0
+    """Forecasts that reached the horizon, whose valid time is at least that."""
+
+
 class OscillationScore(JsonModel):
     """Oscillation of free runs, compared with the truth's."""
 
@@ -193,6 +209,9 @@ class Scores(JsonModel):
     baselines: list[BaselineScore] = Field(default=[])
     skill: Skill = Skill()
     valid_time: ValidTime | None = None
+    valid_lyapunov_times: LyapunovTimes | None = None
+    """None if the series is not chaotic, or driven, or too short to tell."""
+
     oscillation: OscillationScore | None = None
     dynamics: DynamicsScore = DynamicsScore()
     hints: list[Hint] = Field(default=[])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from sinernn.arrays import Float
 from sinernn.data.series import Extent
 from sinernn.evaluation import results
 from sinernn.evaluation.climate import (
@@ -23,7 +24,6 @@ from sinernn.evaluation.dynamics import Settled, exponent_resolution, settled
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.hints import Setting, find_hints
 from sinernn.evaluation.metrics import (
-    VALID_FRACTION,
     HorizonError,
     errors_by_horizon,
     finite,
@@ -65,21 +65,59 @@ def score_valid_time(evidence: Evidence) -> results.ValidTime | None:
     """First step beyond the threshold, capped at the horizon, which `outlasted` origins reached."""
     if not evidence.spread:
         return None  # a constant has no scale
-    forecasts = evidence.closed_loop
-    steps = valid_steps(forecasts.errors, limit=VALID_FRACTION * evidence.spread)
-    capped = np.sort(np.minimum(steps, forecasts.steps))
+    capped, outlasted = _valid_steps(evidence)
     middle = capped[(len(capped) - 1) // 2]  # not a mean: capped values are bounds
 
     def in_units(unit: float) -> results.MedianAndWorst:
         return results.MedianAndWorst(median=float(middle) * unit, worst=float(capped[0]) * unit)
 
     return results.ValidTime(
-        threshold=VALID_FRACTION,
+        threshold=evidence.valid_threshold,
         steps=in_units(1.0),
         time_units=in_units(evidence.time_step),
         periods=in_units(evidence.time_step / evidence.period) if evidence.period else None,
-        outlasted=int(np.isinf(steps).sum()),
+        outlasted=outlasted,
     )
+
+
+def score_valid_lyapunov_times(evidence: Evidence) -> results.LyapunovTimes | None:
+    """Valid time, capped likewise, in the time in which a small difference grows e-fold."""
+    exponent = _true_exponent(evidence) if evidence.spread else 0.0
+    if not exponent > 0:  # NaN: not known
+        return None
+    capped, outlasted = _valid_steps(evidence)
+    times = capped * evidence.time_step * exponent
+    return results.LyapunovTimes(
+        exponent_per_time_unit=exponent,
+        source="samples" if evidence.exponent is None else "equations",
+        median=float(times[(len(times) - 1) // 2]),
+        mean=float(times.mean()),
+        worst=float(times[0]),
+        outlasted=outlasted,
+    )
+
+
+def _valid_steps(evidence: Evidence) -> tuple[Float[np.ndarray, " origin"], int]:
+    """Return valid times in steps, sorted and capped at the horizon, and how many reached it."""
+    steps = valid_steps(evidence.closed_loop.errors, limit=evidence.valid_limit)
+    return np.sort(np.minimum(steps, evidence.closed_loop.steps)), int(np.isinf(steps).sum())
+
+
+def _true_exponent(evidence: Evidence) -> float:
+    """Return the largest Lyapunov exponent of the series, per time unit; NaN if it is not known."""
+    if evidence.exponent is not None:
+        return evidence.exponent
+    if evidence.closed_loop.inputs is not None:
+        return float("nan")  # neighbours do not have the same inputs
+    if evidence.period:
+        return 0.0
+    return estimate_exponent(_longest(evidence)) / evidence.time_step
+
+
+def _longest(evidence: Evidence) -> Float[np.ndarray, "n channel"]:
+    """Return the longest segment of the evaluated part, in the unit of errors."""
+    segments = (segment for part in evidence.open_loop for segment in part.truth)
+    return max(segments, key=len) / evidence.unit
 
 
 def score_oscillation(evidence: Evidence) -> results.OscillationScore | None:
@@ -135,7 +173,7 @@ def _score_climate(
     """Compare free runs with the truth; also a warning if some have left its attractor."""
     unit = evidence.unit
     truth = [segment / unit for part in evidence.open_loop for segment in part.truth]
-    longest = max(truth, key=len)
+    longest = _longest(evidence)
     found = compare_climates(evidence.dynamics.outputs / unit, truth) if evidence.spread else []
     never = set[Settled]()
     if rmse(longest - longest.mean(axis=0)) > evidence.spread / 10:  # the series oscillates
@@ -156,16 +194,13 @@ def _score_climate(
         )
     if not found:
         return None, warning
-    exponent = 0.0 if evidence.period else estimate_exponent(longest)
-    if evidence.closed_loop.inputs is not None:
-        exponent = float("nan")  # neighbours do not have the same inputs
     climate = results.ClimateScore(
         left=dict(left.most_common()),
         mean_shift=_median_and_worst([run.mean_shift for run in found]),
         std_ratio=_median_and_worst([run.std_ratio for run in found], best=1.0),
         range_ratio=_median_and_worst([run.range_ratio for run in found], best=1.0),
         spectral_distance=_median_and_worst([run.spectral_distance for run in found]),
-        true_exponent_per_step=finite(exponent),
+        true_exponent_per_step=finite(_true_exponent(evidence) * evidence.time_step),
     )
     return climate, warning
 
@@ -186,6 +221,7 @@ METRICS: dict[str, Callable[[Evidence], Any]] = {
     "baselines": score_baselines,
     "skill": score_skill,
     "valid_time": score_valid_time,
+    "valid_lyapunov_times": score_valid_lyapunov_times,
     "oscillation": score_oscillation,
     "dynamics": score_dynamics,
 }

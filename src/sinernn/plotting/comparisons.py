@@ -18,7 +18,6 @@ from sinernn.plotting.style import (
     marker_for,
     readable_error,
     use_log,
-    valid_limit,
 )
 
 _SPECTRUM_STEPS = 128  # of a free run, at least
@@ -48,7 +47,7 @@ def horizon(story: Story) -> Figure:
     axes.set(xlabel="horizon (steps)", ylabel=story.in_unit("RMSE up to it"))
     if evidence.spread:
         draw_valid_limit(axes, evidence)
-        shown.append(np.array([[valid_limit(evidence)]]))
+        shown.append(np.array([[evidence.valid_limit]]))
     top = readable_error(evidence)
     if not ours[-1] <= top:
         left = int(np.argmin(ours <= top)) + 1

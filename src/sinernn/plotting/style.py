@@ -18,7 +18,7 @@ from matplotlib.ticker import LogFormatterSciNotation
 from sinernn.arrays import Float
 from sinernn.data.series import Channel
 from sinernn.evaluation.forecasts import Evidence
-from sinernn.evaluation.metrics import VALID_FRACTION, counted
+from sinernn.evaluation.metrics import counted
 
 # Okabe and Ito's palette, which colour-blind readers can distinguish; each also differs in weight
 # or dash, so that a greyscale print remains readable.
@@ -207,15 +207,10 @@ def readable_error(evidence: Evidence) -> float:
     return 1000 * evidence.spread or float("inf")
 
 
-def valid_limit(evidence: Evidence) -> float:
-    """Return the error up to which a forecast is valid, in signal units."""
-    return VALID_FRACTION * evidence.spread
-
-
 def draw_valid_limit(axes: Axes, evidence: Evidence) -> None:
     """Draw the error up to which a forecast is valid."""
-    label = f"valid below {VALID_FRACTION:g} standard deviations"
-    axes.axhline(valid_limit(evidence), color=TRUTH, linewidth=0.9, linestyle="--", label=label)
+    label = f"valid below {evidence.valid_threshold:g} standard deviations"
+    axes.axhline(evidence.valid_limit, color=TRUTH, linewidth=0.9, linestyle="--", label=label)
 
 
 class PlainPowers(LogFormatterSciNotation):

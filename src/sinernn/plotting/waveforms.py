@@ -24,7 +24,6 @@ from sinernn.plotting.style import (
     marker_for,
     readable_error,
     readable_limits,
-    valid_limit,
 )
 from sinernn.plotting.training import draw_training
 
@@ -352,9 +351,9 @@ def _draw_errors(axes: Axes, story: Story) -> None:
     axes.set_xlim(0, steps)
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=_STEPS, integer=True))
     shown = errors
-    if np.nanmax(errors, initial=0) > valid_limit(evidence) / 10:
+    if np.nanmax(errors, initial=0) > evidence.valid_limit / 10:
         draw_valid_limit(axes, evidence)
-        shown = np.append(errors, valid_limit(evidence))
+        shown = np.append(errors, evidence.valid_limit)
     fit_log(axes, shown, top=top, cut=0.01)
     axes.set_title(f"error, {'step by step' if window == 1 else f'RMS of the last {window} steps'}")
 
