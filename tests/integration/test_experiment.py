@@ -676,9 +676,7 @@ def test_linear_model_is_exact(here: Path):
     )  # fmt: skip
     scores = experiment.train(config, figures=False).scores
     assert scores.skill.best_baseline == "AR(2)"
-    assert "AR(2) is exact on this signal: for a fair contest train on noise" in (
-        scores.skill.words
-    )
+    assert "AR(2) is exact on this signal, which needs no network" in scores.skill.words
 
 
 def test_noise_makes_it_a_fair_contest(here: Path):

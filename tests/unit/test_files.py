@@ -343,3 +343,10 @@ def test_a_single_array_of_an_npz_file(here: Path):
     np.savez("a.npz", temperature=np.arange(3))
     for settings in ({}, {"array": "temperature"}):
         assert file("a.npz", **settings).extent().names == ("temperature",)
+
+
+def test_a_channel_called_time(here: Path):
+    """The times of a forecast do not take its place."""
+    csv("time,x", "1,2", "5,3", "2,4")
+    assert file(columns=["time", "x"]).extent().time_name == "time of sample"
+    assert file(columns=["x"]).extent().time_name == "time"

@@ -425,6 +425,25 @@ def test_panels_of_channels():
     )
 
 
+def test_inputs_have_a_colour_of_their_own():
+    evidence = make_evidence(channels=2)
+    read = replace(evidence.closed_loop, inputs=evidence.closed_loop.truth[:, :, :1])
+    story = make_story(replace(evidence, closed_loop=read))
+    figure = overview(replace(story, refinement=REFINEMENT, loops=("closed", "open")))
+    colours = {
+        label: line.get_color() for axes in figure.axes for label, line in labelled(axes).items()
+    }
+    assert colours["input"] not in [colours[label] for label in colours if label != "input"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_long_names_of_channels_are_cut(count: int):
+    """They would take the space of what is drawn."""
+    outputs = (Channel("n" * 300),) * count
+    story = replace(make_story(make_evidence(channels=count)), signal="n" * 300, outputs=outputs)
+    assert overview(story).axes[0].get_ylabel().split(" ")[0] == "n" * 37 + "..."
+
+
 def test_channels_without_a_panel():
     """Eight outputs have a panel, and a title says how many have none."""
     evidence = make_evidence(channels=10, steps=200)

@@ -46,11 +46,11 @@ def test_a_network_that_is_as_good_is_no_better():
 
 
 def test_exact_linear_model():
-    """The words lead with the other baselines, and name the way to a fair contest."""
+    """The words lead with the other baselines, and say of any signal, also one from a file, what is true."""
     found = words(ladder(1e-4), **{"AR(2)": ladder(1e-12), "mean": ladder(1.0)})
     assert found == (
         "better than mean, the best other baseline, by 1e+04 x at 1 step; AR(2) is exact on this "
-        "signal: for a fair contest train on noise (sinernn init noisy)"
+        "signal, which needs no network (one that does: sinernn init noisy)"
     )
     assert words(ladder(2.0), **{"AR(2)": ladder(1e-12), "mean": ladder(1.0)}).startswith(
         "worse than mean, the best other baseline, by 2 x at 1 step; AR(2) is exact on this signal"

@@ -358,7 +358,7 @@ def _read_once(
         inputs=tuple(Channel(name, file.units.get(name, "")) for name in inputs),
         time_unit=file.time_unit or own_unit,
         start=times.start if times else None,
-        time_name=file.time_column or "time",
+        time_name=file.time_column or ("time" if "time" not in names else "time of sample"),
     )
     recordings = [recording for recording in recordings if len(recording.time)]
     series = _joined(recordings, known, file.period, problems)

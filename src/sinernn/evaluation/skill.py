@@ -35,8 +35,8 @@ def compare_with_baselines(
         words += f"; {best} is exact on this signal, too"
     elif is_exact:
         words += (
-            f"; {best} is exact on this signal: for a fair contest train on noise "
-            "(sinernn init noisy)"
+            f"; {best} is exact on this signal, which needs no network (one that does: "
+            "sinernn init noisy)"
         )
     has_ratio = 0 < last.median < float("inf") and errors[best] > 0
     ratio = finite(errors[best] / last.median) if has_ratio else None

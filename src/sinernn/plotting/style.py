@@ -17,6 +17,7 @@ from matplotlib.ticker import LogFormatterSciNotation
 
 from sinernn.arrays import Float
 from sinernn.data.series import Channel
+from sinernn.errors import printable
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.metrics import counted
 
@@ -27,6 +28,8 @@ GREEN, PURPLE, ORANGE = "#009E73", "#CC79A7", "#E69F00"
 
 CHANNELS_SHOWN = 8
 """Outputs and inputs with a panel of their own, at most."""
+
+_NAME = 40  # characters of a channel's name in a label
 
 BELOW = "outside lower center"
 """Place of a figure's legend."""
@@ -140,7 +143,7 @@ class Story:
         """The story of each output alone, of `CHANNELS_SHOWN` at most."""
         count = len(self.evaluated.std)
         if count == 1:
-            return [self]
+            return [replace(self, signal=printable(self.signal, _NAME))]
         outputs = _named(self.outputs, "output", count)
         return [
             replace(
@@ -183,9 +186,9 @@ class Story:
 
 
 def _named(channels: tuple[Channel, ...], kind: str, count: int) -> tuple[Channel, ...]:
-    """Return the channels, with numbers for names where they are not known."""
+    """Return the channels, with numbers for names where they are not known, and long names cut."""
     if len(channels) == count:
-        return channels
+        return tuple(replace(each, name=printable(each.name, _NAME)) for each in channels)
     return tuple(Channel(f"{kind} {number}") for number in range(1, count + 1))
 
 

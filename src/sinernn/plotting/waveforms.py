@@ -14,7 +14,7 @@ from sinernn.plotting.style import (
     FAINT,
     GREEN,
     MODEL,
-    PURPLE,
+    ORANGE,
     TRUTH,
     Story,
     add_legend,
@@ -259,7 +259,7 @@ def _draw_read(axes: Axes, story: Story, origin: int, number: int, begin: int, e
     assert forecasts.inputs is not None
     span = _span(forecasts, begin, end)
     time = _time_ahead(forecasts, origin)[span]
-    axes.plot(time, forecasts.inputs[origin, span, number], color=PURPLE, label="input")
+    axes.plot(time, forecasts.inputs[origin, span, number], color=ORANGE, label="input")
     axes.set_xlabel(story.time_ahead)
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=_STEPS))
 
