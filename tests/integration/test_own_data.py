@@ -133,8 +133,10 @@ def test_data_file_is_read_once(here: Path, monkeypatch: pytest.MonkeyPatch):
 
     write("a.csv", series())
     reads: list[object] = []
-    original = CsvReader.read
-    monkeypatch.setattr(CsvReader, "read", lambda *given: reads.append(0) or original(*given))
+    original = CsvReader.read_good_rows
+    monkeypatch.setattr(
+        CsvReader, "read_good_rows", lambda *given: reads.append(0) or original(*given)
+    )
     package.train(of_file(), figures=False)
     assert len(reads) == 1
 
