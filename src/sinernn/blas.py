@@ -5,17 +5,8 @@ bits. The limit applies to the whole process, so it is set once, on import, and 
 otherwise two trainings in two threads would remove each other's limit.
 """
 
-import os
-
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 assert np.linalg  # loads the BLAS library before it is limited
 threadpool_limits(limits=1, user_api="blas")
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

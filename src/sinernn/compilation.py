@@ -13,7 +13,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from sinernn.blas import usable_cores
+from sinernn.cores import usable_cores
 from sinernn.engines import KernelCall, Objective
 from sinernn.model.network import Network
 

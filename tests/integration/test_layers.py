@@ -14,7 +14,7 @@ SOURCE = REPOSITORY / "src" / "sinernn"
 MODULES_IN_ORDER = (
     "arrays", "errors", "randomness", "schema", "data", "data.series", "data.synthetic", "data.waves", "data.systems", "data.flows", "data.maps",
     "data.tables", "data.text_files", "data.array_files", "data.times", "data.recordings", "data.files", "data.frames", "data.continuation", "data.survey", "data.streams", "data.windows",
-    "blas", "model", "model.functions", "model.cells", "model.network", "model.linearization", "engines", "refine", "refine.stages", "refine.records",
+    "blas", "cores", "model", "model.functions", "model.cells", "model.network", "model.linearization", "engines", "refine", "refine.stages", "refine.records",
     "config.places", "config.yaml", "config.overrides", "config.sections", "config.messages", "config.memory",
     "config.checks", "config.load", "config.suggest", "config.detection", "config.template", "config",
     *(f"engines.fused{name}" for name in (

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commands import run_python
+from sinernn import cores
+from sinernn.cores import share
 from sinernn.engines.torch_engine import RecurrentNetwork
 from sinernn.model.network import Network
 from sinernn.refine import loop, problem
@@ -150,17 +152,30 @@ def exact_relu_network(angle_rad: float):
     return network, flatten(params, network)
 
 
-def test_threads_of_the_jacobian(monkeypatch: pytest.MonkeyPatch):
-    """Any number of threads gives the same bits, also more than there are sequences."""
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_refinement_in_threads(count: int, monkeypatch: pytest.MonkeyPatch):
+    """Any number of threads gives the same bits, also more than there are parts of the work."""
     network = Network("gru", 1, 5, 1, "float64")
-    samples = np.random.default_rng(0).normal(size=(3, 12, 1))
-    linearised = Problem(network, samples, Stage(loop="closed", warmup=4, horizon=8))
     theta = flatten(network.initial_params(0), network)
-    found: list[bytes] = []
-    for cores in (1, 2, 8):
-        monkeypatch.setattr(problem, "usable_cores", lambda cores=cores: cores)
-        found.append(b"".join(part.tobytes() for part in linearised.linearise(theta)))
-    assert found[1:] == found[:1] * 2
+    samples = np.random.default_rng(0).normal(size=(27, 12, 1))
+    linearised = Problem(network, samples, Stage(loop="closed", warmup=4, horizon=8))
+    shares = 0
+
+    def bits() -> bytes:
+        parts = *linearised.linearise(theta), linearised.residuals(theta)
+        return b"".join(part.tobytes() for part in parts)
+
+    def counted(items, work):
+        nonlocal shares
+        shares += 1
+        share(items, work)
+
+    monkeypatch.setattr(cores, "usable_cores", lambda: 1)
+    expected = bits()
+    monkeypatch.setattr(cores, "usable_cores", lambda: count)
+    monkeypatch.setattr(problem, "share", counted)
+    assert bits() == expected
+    assert shares == 2
 
 
 def test_exact_network():

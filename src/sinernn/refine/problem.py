@@ -1,13 +1,12 @@
 """The residuals of a stage as a function of the parameters."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sinernn.arrays import Float
-from sinernn.blas import usable_cores
+from sinernn.cores import share
 from sinernn.data.series import locate
 from sinernn.engines import KernelCall, free_run_samples
 from sinernn.engines.fused import runs
@@ -16,6 +15,10 @@ from sinernn.randomness import Purpose, stream
 from sinernn.refine.jacobian import GROUP, Sweep, differentiate, in_lanes, layout_of, zeros
 from sinernn.refine.solver import substitute
 from sinernn.refine.stages import Stage
+
+RUN = 12
+"""Sequences that one call runs without derivatives; constant for the same reason as `GROUP`. A
+multiple of 4 and 6: the rows that `engines.fused.gemm` multiplies at once on AVX2."""
 
 
 @dataclass(frozen=True)
@@ -42,28 +45,25 @@ class Problem:
         steps, count = length - 1, self._counted * network.outputs
         outputs = np.empty((sequences, steps, network.outputs))
         jacobian = zeros(theta.size, in_lanes(sequences * count))
-        groups = range(0, sequences, GROUP)
-        threads = min(usable_cores(), len(groups))
 
         @np.errstate(over="ignore", invalid="ignore")  # of a diverging run
-        def differentiate_every(nth: int) -> None:
+        def differentiate_groups(begins: Iterator[int]) -> None:
             sweep = Sweep(network, theta, steps, count)
-            for begin in groups[nth::threads]:
+            for begin in begins:
                 group = slice(begin, begin + GROUP)
                 outputs[group] = sweep.run(self.samples[group, :-1], self._forced)
                 settings = self._forced, self._first, self.stage.stride, self._weight
                 differentiate(*sweep.arguments(*settings, jacobian, begin * count))
 
         # Each group writes its own columns, so the bits are the same for any number of threads.
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(differentiate_every, range(threads)))
+        share(range(0, sequences, GROUP), differentiate_groups)
         return self._errors(outputs), jacobian
 
     def _errors(self, outputs: Float[np.ndarray, "B steps O"]) -> Float[np.ndarray, " N"]:
-        targets = self.samples[:, 1:, : self.network.outputs]
+        counted = list(range(outputs.shape[1] - 1, self._first - 1, -self.stage.stride))
+        targets = self.samples[:, 1:, : self.network.outputs][:, counted]
         with np.errstate(over="ignore", invalid="ignore"):  # of a diverging run
-            errors = self._weight * (outputs - targets)
-        return errors[:, self._first :][:, :: -self.stage.stride].ravel()
+            return (self._weight * (outputs[:, counted] - targets)).ravel()
 
     @property
     def _forced(self) -> int:
@@ -94,8 +94,18 @@ def _outputs(
     steps: int,
 ) -> Float[np.ndarray, "B steps O"]:
     layout = layout_of(network)
-    hidden = layout.pad_hidden(layout.network.zero_hidden(len(samples)))
-    return runs.free_run(layout, layout.pack_flat(theta), samples, forced, steps, hidden)
+    params, outputs = layout.pack_flat(theta), np.empty((len(samples), steps, network.outputs))
+
+    def run_parts(begins: Iterator[int]) -> None:
+        for begin in begins:
+            part = samples[begin : begin + RUN]
+            hidden = layout.pad_hidden(network.zero_hidden(len(part)))
+            outputs[begin : begin + RUN] = runs.free_run(
+                layout, params, part, forced, steps, hidden
+            )
+
+    share(range(0, len(samples), RUN), run_parts)
+    return outputs
 
 
 def flatten(params: Params, network: Network) -> Theta:
