@@ -1,7 +1,11 @@
 """Share work among the cores that this process may use."""
 
 import os
+import signal
+import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -40,3 +44,54 @@ def _pool(threads: int, process: int) -> "ThreadPoolExecutor":
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(threads)
+
+
+def compute(items: Sequence[Item], work: Callable[[Item], bytes]) -> list[bytes]:
+    """Return `work` of each of at most 256 items, some of them computed in forks of this process.
+
+    It pays for work that holds the interpreter's lock. A process with several threads is not
+    forked: a lock that another thread holds would stay locked in the fork.
+    """
+    others = min(usable_cores(), len(items)) - 1
+    # Only Linux has memfd_create. Elsewhere libraries may not support forks.
+    if others < 1 or not hasattr(os, "memfd_create") or threading.active_count() > 1:
+        return [work(item) for item in items]
+    results = [os.memfd_create("result") for _ in items]
+    numbers, end = os.pipe()  # of the items: each process takes the next one
+    os.write(end, bytes(range(len(items))))
+    os.close(end)
+
+    def work_along() -> None:
+        while number := os.read(numbers, 1):
+            os.write(results[number[0]], work(items[number[0]]))
+
+    forks: list[int] = []
+    try:
+        with suppress(OSError):  # no process could be started
+            while len(forks) < others:
+                forks.append(_fork(work_along))
+        work_along()
+        if any(os.waitpid(forks.pop(), 0)[1] for _ in tuple(forks)):
+            return [work(item) for item in items]  # raises the error that ended a fork
+        return [os.pread(result, os.fstat(result).st_size, 0) for result in results]
+    finally:
+        for fork in forks:
+            os.kill(fork, signal.SIGKILL)
+            os.waitpid(fork, 0)
+        for file in (numbers, *results):
+            os.close(file)
+
+
+def _fork(work: Callable[[], None]) -> int:
+    """Run `work` in a fork of this process; return its number."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # BLAS has threads, and supports forks
+        fork = os.fork()
+    if fork:
+        return fork
+    status = 1
+    try:
+        work()
+        status = 0
+    finally:
+        os._exit(status)

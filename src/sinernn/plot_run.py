@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any, cast
 
 from sinernn.config import Config, load_config
+from sinernn.cores import compute
 from sinernn.data.series import Channel
 from sinernn.data.synthetic import Synthetic
 from sinernn.errors import RunFileError, UsageError, command_line, printable
@@ -103,12 +104,13 @@ def plot(
         if name not in drawable:
             way_out = command_line("eval", run.path)
             raise UsageError(f"{name} shows an evaluation, and there is none; run {way_out}")
+    contents = compute(
+        wanted,
+        lambda name: plotting.draw(name, story, format, width=width, height=height, dpi=dpi),
+    )
     return [
-        run.write(
-            f"{folder}figures/{name}.{format}",
-            plotting.draw(name, story, format, width=width, height=height, dpi=dpi),
-        )
-        for name in wanted
+        run.write(f"{folder}figures/{name}.{format}", content)
+        for name, content in zip(wanted, contents, strict=True)
     ]
 
 

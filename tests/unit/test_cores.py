@@ -1,7 +1,8 @@
-"""Threads that share work: every item once, whatever else the process does."""
+"""Threads and forks that share work: every item once, whatever else the process does."""
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +80,54 @@ def test_share_in_a_fork():
         "    os._exit(7)"
     )
     assert run_python(code) == "7\n"
+
+
+def run_with_one_thread(code: str, *arguments: object) -> list[str]:
+    """Run code in a process where forks are possible, on three cores; return lines printed."""
+    start = (
+        "import os, sys, threading, time\n"
+        "from sinernn import cores\n"
+        "cores.usable_cores, here = lambda: 3, os.getpid()\n"
+    )
+    return run_python(start + code, *arguments).splitlines()
+
+
+def test_compute_works_in_forks(tmp_path: Path):
+    """As many processes as cores work at once; results are in order."""
+    code = (
+        "def work(item):\n"
+        "    with open(sys.argv[1], 'a') as file: print(os.getpid(), file=file)\n"
+        "    while os.path.getsize(sys.argv[1]) < 3 * len(str(here)): time.sleep(0.01)\n"
+        "    return b'%d' % item\n"
+        "print(cores.compute(range(5), work), len({*open(sys.argv[1])}))"
+    )
+    assert run_with_one_thread(code, tmp_path / "seen") == [
+        "[b'0', b'1', b'2', b'3', b'4'] 3",
+    ]
+
+
+def test_compute_without_its_forks():
+    """What forks that fail leave undone is computed by the process itself, or raises there."""
+    code = (
+        "def work(item):\n"
+        "    if os.getpid() != here or item == 3: raise ValueError(item)\n"
+        "    return b'%d' % item\n"
+        "print(cores.compute(range(3), work))\n"
+        "try: cores.compute(range(4), work)\n"
+        "except ValueError as error: print(error)\n"
+        "try: os.waitpid(-1, 0)\n"
+        "except ChildProcessError: print('no fork is left')"
+    )
+    assert run_with_one_thread(code) == ["[b'0', b'1', b'2']", "3", "no fork is left"]
+
+
+def test_compute_beside_threads():
+    """A process with other threads is not forked."""
+    code = (
+        "end = threading.Event()\n"
+        "threading.Thread(target=end.wait).start()\n"
+        "found = cores.compute(range(9), lambda item: b'%d' % os.getpid())\n"
+        "print({*found} == {b'%d' % here})\n"
+        "end.set()"
+    )
+    assert run_with_one_thread(code) == ["True"]
