@@ -26,17 +26,17 @@ def missing(calls: Iterable[KernelCall]) -> list[KernelCall]:
 
 
 def compile_kernels(network: Network, calls: Sequence[KernelCall]) -> None:
-    """Compile kernels: the first half here, the others in a second process.
+    """Compile kernels: the first here, the others in a second process.
 
     Args:
         network: The network that the kernels compute.
-        calls: The `missing` kernels: for the updates, then for refinement.
+        calls: The `missing` kernels. The first is that of the updates, if it is missing: it takes
+            as long as the others together.
     """
-    half = len(calls) // 2 or 1
-    with _compiled_elsewhere(network, [kernel.name for kernel, _ in calls[half:]]):
-        for kernel, arguments in calls[:half]:
-            kernel.prepare(*arguments)
-    for kernel, arguments in calls[half:]:  # loads them; compiles if the second process did not
+    (first, arguments), *others = calls
+    with _compiled_elsewhere(network, [kernel.name for kernel, _ in others]):
+        first.prepare(*arguments)
+    for kernel, arguments in others:  # loads them; compiles if the second process did not
         kernel.prepare(*arguments)
 
 

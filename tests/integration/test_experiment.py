@@ -2,8 +2,11 @@ import json
 import os
 import re
 import signal
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +23,7 @@ from sinernn import compilation, engines, evaluating, experiment, plot_run
 from sinernn.config import Config, load_config
 from sinernn.config.sections import Evaluation, Signal, Windows
 from sinernn.engines import EngineChoice
+from sinernn.engines.fused.native import Kernel
 from sinernn.errors import (
     ConfigError,
     InterruptedRunError,
@@ -127,6 +131,32 @@ def test_blas_has_one_thread():
         "print(*(pool['num_threads'] for pool in pools if pool['user_api'] == 'blas'))\n"
     )
     assert set(run_python(code).split()) == {"1"}
+
+
+def test_no_kernel_is_compiled_twice(monkeypatch: pytest.MonkeyPatch):
+    """Two processes share the kernels, although refinement runs networks as the updates do."""
+    here: list[str] = []
+    elsewhere: list[str] = []
+
+    @contextmanager
+    def compiled_elsewhere(_: Network, names: list[str]) -> Generator[None]:
+        yield
+        elsewhere.extend(names)
+        assert here == ["advance"]
+
+    class Recorded(Kernel):
+        def prepare(self, *arguments: Any) -> Any:
+            here.append(self.name)
+
+    network = Network("rnn_tanh", 1, 1, 1, "float64")
+    calls = [
+        (Recorded(kernel.module, kernel.name), arguments)
+        for kernel, arguments in compilation.all_calls(network)
+    ]
+    monkeypatch.setattr(compilation, "_compiled_elsewhere", compiled_elsewhere)
+    compilation.compile_kernels(network, calls)
+    assert {*elsewhere} == {"run", "differentiate", "substitute"}
+    assert here == ["advance", *elsewhere]  # loaded afterwards
 
 
 def test_second_compiler_and_working_folder(here: Path):
