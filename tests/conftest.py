@@ -28,8 +28,15 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m is looked at
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator:
+    """Leave out the campaign, and begin with what is marked `long`, which else would end alone."""
+    _leave_out_campaign(config, items)  # before -m is looked at
+    yield
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)  # else in random order
+
+
+def _leave_out_campaign(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is marked `campaign`, unless it is asked for: by -m, by name or by folder."""
     for item in items:
         if "campaign" in item.path.parts:

@@ -678,6 +678,7 @@ def shipped(name: str) -> Path:
     return next(path for path in CONFIGS if path.stem == name)
 
 
+@pytest.mark.long
 @pytest.mark.campaign
 def test_tutorial_scores_and_hints(here: Path):
     """The tutorial is as good as it was and no better, and the hints say why.

@@ -30,6 +30,7 @@ def test_make_targets_of_the_readme_are_there():
 
 
 @pytest.mark.campaign
+@pytest.mark.long
 @pytest.mark.parametrize(
     "names", [("README", "runs", "data", "signals", "quality", "speed"), ("lesson",), ("gallery",)]
 )

@@ -297,6 +297,7 @@ def test_no_climate_to_keep(too_short: list[str]):
         prepare(refined(*too_short, SINE[1]))
 
 
+@pytest.mark.long
 @pytest.mark.campaign
 def test_mackey_glass_keeps_its_climate(here: Path):
     """With seed 0 its free runs left the attractor, for a cycle of two samples."""

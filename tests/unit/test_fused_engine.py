@@ -118,6 +118,7 @@ def test_updates_agree_with_torch(network, batch, length, beyond, clip, reset, s
     assert_updates_agree(network, batch, length, beyond, clip, reset, seed)
 
 
+@pytest.mark.long
 @pytest.mark.campaign
 @settings(deadline=None, max_examples=times(40))
 @given(network=networks(13, 16), **TASKS)
@@ -469,6 +470,7 @@ PART = "updates or open_loop or closed_loop or not_finite and nan and float64 an
 """Names of the tests that together reach all that the kernels do."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", [PART, pytest.param("test", marks=pytest.mark.campaign)])
 def test_plain_kernels(part: str):
     """The kernels as plain Python pass these tests, too."""
