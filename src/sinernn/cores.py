@@ -1,18 +1,19 @@
 """Share work among the cores that this process may use."""
 
 import os
-import signal
+import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 Item = TypeVar("Item")
+
+_kept: Callable[[Any], bytes]
 
 
 def usable_cores() -> int:
@@ -47,51 +48,28 @@ def _pool(threads: int, process: int) -> "ThreadPoolExecutor":
 
 
 def compute(items: Sequence[Item], work: Callable[[Item], bytes]) -> list[bytes]:
-    """Return `work` of each of at most 256 items, some of them computed in forks of this process.
+    """Return `work` of each item, computed in forks of this process if it has several cores.
 
     It pays for work that holds the interpreter's lock. A process with several threads is not
     forked: a lock that another thread holds would stay locked in the fork.
     """
-    others = min(usable_cores(), len(items)) - 1
-    # Only Linux has memfd_create. Elsewhere libraries may not support forks.
-    if others < 1 or not hasattr(os, "memfd_create") or threading.active_count() > 1:
-        return [work(item) for item in items]
-    results = [os.memfd_create("result") for _ in items]
-    numbers, end = os.pipe()  # of the items: each process takes the next one
-    os.write(end, bytes(range(len(items))))
-    os.close(end)
+    processes = min(usable_cores(), len(items))
+    # Elsewhere than on Linux libraries may not support forks.
+    if processes > 1 and sys.platform == "linux" and threading.active_count() == 1:
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
 
-    def work_along() -> None:
-        while number := os.read(numbers, 1):
-            os.write(results[number[0]], work(items[number[0]]))
-
-    forks: list[int] = []
-    try:
-        with suppress(OSError):  # no process could be started
-            while len(forks) < others:
-                forks.append(_fork(work_along))
-        work_along()
-        if any(os.waitpid(forks.pop(), 0)[1] for _ in tuple(forks)):
-            return [work(item) for item in items]  # raises the error that ended a fork
-        return [os.pread(result, os.fstat(result).st_size, 0) for result in results]
-    finally:
-        for fork in forks:
-            os.kill(fork, signal.SIGKILL)
-            os.waitpid(fork, 0)
-        for file in (numbers, *results):
-            os.close(file)
+        options = get_context("fork"), _keep, (work,)
+        with suppress(Exception), ProcessPoolExecutor(processes, *options) as pool:
+            return [*pool.map(_call_kept, items)]
+    return [work(item) for item in items]  # or raise the error that ended a fork
 
 
-def _fork(work: Callable[[], None]) -> int:
-    """Run `work` in a fork of this process; return its number."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # BLAS has threads, and supports forks
-        fork = os.fork()
-    if fork:
-        return fork
-    status = 1
-    try:
-        work()
-        status = 0
-    finally:
-        os._exit(status)
+def _keep(work: Callable[[Any], bytes]) -> None:
+    """Keep in a fork what it is to do, which could not be sent to it."""
+    global _kept
+    _kept = work
+
+
+def _call_kept(item: Any) -> bytes:
+    return _kept(item)

@@ -147,7 +147,7 @@ class Forecaster:
                     f"--data -: a sample of this run is {signal.downsample.factor} rows "
                     "(signal.downsample), and a forecast follows each row; use --data FILE"
                 )
-            rules = {"gaps": signal.gaps, "missing": signal.missing, "decimal": signal.decimal}
+            rules = {"gaps": signal.gaps, "missing": signal.missing, "decimal": signal.decimal_sign}
         stream = SampleStream(lines, self.extent, remark=remark, **rules)
         missing = time_column_of(signal)
         if missing is not None and missing not in stream.header:

@@ -22,7 +22,7 @@ from rich.console import Console
 import commands
 from commands import COMMAND, started, wait_until
 from examples import REPOSITORY, TINY
-from sinernn.cli.terminal import ClosedPipe, TrainingProgress, print_problems
+from sinernn.cli.progress import ClosedPipe, TrainingProgress, print_problems
 from sinernn.errors import Place, Problem
 from sinernn.interrupts import StopSignals
 from sinernn.runs import Run

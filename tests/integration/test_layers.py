@@ -30,7 +30,7 @@ MODULES_IN_ORDER = (
     "plotting.dynamics", "plotting.predictions", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs",
     "runs.directory", "preparation", "forecasting", "evaluating", "ensemble", "predicting", "checkpointing", "observers",
     "plot_run", "experiment", "verification",
-    *(f"cli.{name}" for name in ("output", "parsing", "terminal", "init", "config", "eval", "plot", "predict", "resume", "train", "verify")),
+    *(f"cli.{name}" for name in ("output", "parsing", "progress", "terminal", "init", "config", "eval", "plot", "predict", "resume", "train", "verify")),
     "cli",
     "__main__",
 )  # fmt: skip

@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 from commands import run_python
 from examples import CONFIGS, TINY, Watching, refined
 from sinernn import experiment, forecasting
-from sinernn.cli.terminal import TrainingProgress, print_scores
+from sinernn.cli.progress import TrainingProgress
+from sinernn.cli.terminal import print_scores
 from sinernn.config import check, load_config
 from sinernn.errors import ConfigError, InterruptedRunError
 from sinernn.model.network import RefineState

@@ -13,7 +13,8 @@ from commands import wait_until
 from examples import TINY, make_run, refining
 from sinernn import cli
 from sinernn.cli.output import wrapped
-from sinernn.cli.terminal import TrainingProgress, print_scores
+from sinernn.cli.progress import TrainingProgress
+from sinernn.cli.terminal import print_scores
 from sinernn.config import load_config
 from sinernn.errors import ConfigError
 from sinernn.evaluation.results import (

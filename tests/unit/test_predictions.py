@@ -121,7 +121,7 @@ def test_stream_without_the_dates():
 def test_stream_written_as_its_file():
     """A byte order mark, semicolons and decimal commas."""
     lines = ["\ufefft;flow;valve", "0,5;1,25;1", "1;2;0"]
-    found = [(each.time, *each.values) for each in SampleStream(lines, PUMP, decimal="comma")]
+    found = [(each.time, *each.values) for each in SampleStream(lines, PUMP, decimal=",")]
     assert found == [(0.5, 1.25, 1), (1, 2, 0)]
 
 

@@ -31,7 +31,8 @@ def eval_command(
     Example: sinernn eval runs/latest evaluation.horizon=500
     """
     from sinernn import evaluating
-    from sinernn.cli.terminal import compiling, print_scores
+    from sinernn.cli.progress import compiling
+    from sinernn.cli.terminal import print_scores
     from sinernn.runs.directory import open_run
 
     opened = open_run(run, runs_dir=runs_dir)

@@ -18,7 +18,8 @@ def resume_command(
     Example: sinernn resume latest training.steps=40000
     """
     from sinernn import experiment
-    from sinernn.cli.terminal import print_summary, training_progress
+    from sinernn.cli.progress import training_progress
+    from sinernn.cli.terminal import print_summary
     from sinernn.config import load_config
     from sinernn.runs.directory import open_run
 

@@ -24,7 +24,8 @@ def train_command(
     Example: sinernn train configs/default.yaml model.hidden_size=32
     """
     from sinernn import experiment
-    from sinernn.cli.terminal import print_summary, training_progress
+    from sinernn.cli.progress import training_progress
+    from sinernn.cli.terminal import print_summary
     from sinernn.config import load_config
     from sinernn.preparation import with_stages
 

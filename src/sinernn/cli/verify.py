@@ -19,7 +19,8 @@ def verify_command(
 
     Example: sinernn verify latest
     """
-    from sinernn.cli.terminal import print_verification, training_progress
+    from sinernn.cli.progress import training_progress
+    from sinernn.cli.terminal import print_verification
     from sinernn.config import load_config
     from sinernn.runs.directory import open_run
     from sinernn.verification import verify

@@ -1,15 +1,15 @@
 """Data for a network trained on another series: samples to continue, and inputs to come."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from sinernn.arrays import Float
 from sinernn.data.files import OWN_RATE, File
-from sinernn.data.frames import to_columns, to_npz
+from sinernn.data.frames import temporary_npz, to_columns, to_npz
 from sinernn.data.recordings import Recording, downsample
 from sinernn.data.series import Extent, Series
 from sinernn.data.tables import DataProblems
@@ -31,12 +31,11 @@ def read_like(signal: object, extent: Extent, data: Any) -> tuple[Series, str]:
     Raises:
         SinernnError: It cannot be read, or has other channels or another time step.
     """
-    with TemporaryDirectory() as folder:
-        path, name = Path(folder) / "data.npz", "data"
-        if isinstance(data, Path | str):
-            path, name = _data_file(data, "--data"), str(data)
-        else:
-            path.write_bytes(to_npz(_named(signal, data, extent, "data")))
+    if isinstance(data, Path | str):
+        name, source = str(data), nullcontext(_data_file(data, "--data"))
+    else:
+        name, source = "data", temporary_npz(to_npz(_named(signal, data, extent, "data")))
+    with source as path:
         file = _described(signal, extent, path)
         columns = file.open().names
         _require(extent.names, columns, name)

@@ -132,6 +132,11 @@ class File(Section):
     number."""
 
     @property
+    def decimal_sign(self) -> str:
+        """Decimal sign of a text file."""
+        return "." if self.decimal == "point" else ","
+
+    @property
     def file(self) -> Path:
         """The data file."""
         return Path(self.path)
@@ -155,9 +160,8 @@ class File(Section):
         problems = DataProblems(self.file)
         if open_arrays := ARRAYS.get(self.file.suffix.lower()):
             return open_arrays(self.file, problems, self.array)
-        sign = "." if self.decimal == "point" else ","
         delimiters = {name: delimiter for delimiter, name in DELIMITERS.items()}
-        text = TextFormat(delimiters.get(self.delimiter), sign, self.header)
+        text = TextFormat(delimiters.get(self.delimiter), self.decimal_sign, self.header)
         return CsvReader(self.file, problems, text)
 
     def roles(self, reader: Reader) -> tuple[list[str], list[str]]:

@@ -11,7 +11,7 @@ import numpy as np
 from sinernn.arrays import Float
 from sinernn.data.series import Extent
 from sinernn.data.tables import to_float
-from sinernn.data.text_files import DELIMITERS, MISSING
+from sinernn.data.text_files import MISSING, find_delimiter
 from sinernn.data.times import parse_date
 from sinernn.errors import ConfigError, Place, Problem, printable
 
@@ -44,7 +44,7 @@ class SampleStream:
         lines: Iterable[str],
         extent: Extent,
         *,
-        decimal: str = "point",
+        decimal: str = ".",
         gaps: str = "refuse",
         missing: str = "refuse",
         remark: Callable[[str], object] = lambda _: None,
@@ -57,7 +57,7 @@ class SampleStream:
                 has one; then a row for each sample. Other columns are left out. Cells are separated
                 by the first of tab, semicolon and comma that is in the header.
             extent: What is expected.
-            decimal: `point` or `comma`.
+            decimal: Decimal sign.
             gaps: What to do about missing rows: `refuse` them, begin a new recording (`split`), or
                 `interpolate`, as soon as the next row is there.
             missing: The same, of empty cells.
@@ -71,9 +71,7 @@ class SampleStream:
         self._remark, self._source = remark, source
         lines = iter(lines)
         first = next(lines, "").removeprefix("\ufeff")
-        possible = [each for each in DELIMITERS if each != "," or decimal == "point"]
-        delimiter = next((each for each in possible if each in first), possible[-1])
-        self._rows = csv.reader(chain([first], lines), delimiter=delimiter)
+        self._rows = csv.reader(chain([first], lines), delimiter=find_delimiter(first, decimal))
         self.header = [name.strip() for name in next(self._rows, list[str]())]
         for name in extent.names:
             if name not in self.header:
@@ -123,7 +121,7 @@ class SampleStream:
         """Return the numbers of a row; NaN where one is missing."""
         values = np.full(len(self._names), np.nan)
         for at, (name, place) in enumerate(zip(self._names, self._places, strict=True)):
-            value, text = self._number(row[place]), printable(row[place], 40)
+            value, text = to_float(row[place], self._decimal), printable(row[place], 40)
             is_missing = row[place].strip().lower() in MISSING
             if is_missing and self._missing != "refuse":
                 continue
@@ -157,16 +155,11 @@ class SampleStream:
     def _parsed(self, text: str) -> float | None:
         """Return a time in time units; None if it is not one."""
         if self.extent.start is None:
-            return self._number(text)
+            return to_float(text, self._decimal)
         try:
             return self.extent.time_of(parse_date(text.strip()))
         except ValueError:
             return None
-
-    def _number(self, text: str) -> float | None:
-        if self._decimal == "comma":
-            text = text.replace(",", ".") if "." not in text else ""
-        return to_float(text)
 
     def _place(self) -> Place:
         return Place(self._source, max(self._rows.line_num, 1))

@@ -81,8 +81,10 @@ def shown(path: Path) -> str:
     return os.fspath(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
-def to_float(text: str) -> float | None:
+def to_float(text: str, decimal: str = ".") -> float | None:
     """Return the number that a cell holds; None if it is none."""
+    if decimal != ".":
+        text = text.replace(decimal, ".") if "." not in text else ""
     if "_" in text or not text.isascii():  # Python takes 1_0 for 10
         return None
     try:

@@ -38,7 +38,7 @@ class CsvReader:
         at = next((at for at, line in enumerate(lines) if line.strip()), None)
         if at is None:
             raise problems.error("is empty")
-        self.delimiter = text.delimiter or _find_delimiter(lines[at], text.decimal)
+        self.delimiter = text.delimiter or find_delimiter(lines[at], text.decimal)
         first = self._cells(lines[at])
         if len(first) > MAX_COLUMNS:
             raise problems.error(f"has {len(first)} columns, at most {MAX_COLUMNS} are allowed")
@@ -223,16 +223,11 @@ class CsvReader:
         return first is not None and self._is_number(first)
 
     def _is_number(self, cell: str) -> bool:
-        return self._to_float(cell.strip()) is not None
-
-    def _to_float(self, text: str) -> float | None:
-        if self._decimal == ",":
-            text = text.replace(",", ".") if "." not in text else ""
-        return to_float(text)
+        return to_float(cell.strip(), self._decimal) is not None
 
     def _number(self, cell: str, row: int, column: int) -> float | None:
         text = cell.strip()
-        value = self._to_float(text)
+        value = to_float(text, self._decimal)
         if value is None and text.lower() in MISSING:
             return np.nan
         if value is None:
@@ -248,7 +243,7 @@ class CsvReader:
         return value
 
 
-def _find_delimiter(line: str, decimal: str) -> str:
+def find_delimiter(line: str, decimal: str) -> str:
     """Return the delimiter of a first line: the first of tab, semicolon and comma that is there."""
     outside = re.sub(r'"[^"]*"', "", line)
     possible = [each for each in DELIMITERS if each != decimal]
