@@ -193,12 +193,12 @@ def test_two_trainings_at_once(here: Path, engine: str):
 
 
 def shortened(config: Config) -> Config:
-    """The same with one iteration in every stage, on few sequences."""
+    """The same with one iteration in every stage, on few sequences, and without long free runs."""
     if config.refine is None:
         return config
     few = {"iterations": 1, "sequences": 4, "measure_every": None, "redraw_every": None}
     stages = tuple(stage.model_copy(update=few) for stage in config.refine.stages)
-    refine = config.refine.model_copy(update={"stages": stages})
+    refine = config.refine.model_copy(update={"stages": stages, "climate_steps": None})
     return config.model_copy(update={"refine": refine})
 
 

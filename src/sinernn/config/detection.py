@@ -68,21 +68,7 @@ def detect(given: File) -> tuple[dict[str, Choice], list[str]]:
     segment = file.segment_column
     if "segment_column" not in fixed:
         segment = next(_segment_columns(table, texts, [time, *file.inputs]), None)
-    unused = dict[str, str]()
-    for column in reader.names:
-        if column in (time, segment, *file.inputs, *(file.columns or ())):
-            continue
-        values = table.columns[column]
-        if column == likely:
-            unused[column] = "times"
-        elif column in texts:
-            unused[column] = f"text such as {printable(repr(str(values[0])), 30)}"
-        elif not (known := values[np.isfinite(values)]).size or not np.ptp(known):
-            unused[column] = "constant"
-        elif time is not None and set(np.diff(known)) == {1.0}:
-            unused[column] = "counts rows"
-        elif file.columns is not None:
-            unused[column] = "not in signal.columns"
+    unused = _unused_columns(file, reader, table, time, segment, likely)
     taken = (time, segment, *file.inputs, *unused)
     outputs = list(file.columns or (each for each in reader.names if each not in taken))
     reasons = printable(", ".join(f"{column} ({why})" for column, why in unused.items()), 300)
@@ -110,6 +96,42 @@ def detect(given: File) -> tuple[dict[str, Choice], list[str]]:
         words.append("there is no column of times: the step is taken as 1 (signal.time_step)")
     columns = [*outputs, *file.inputs]
     return found | _missing(given, table, time, segment, columns), words
+
+
+def _unused_columns(
+    file: File,
+    reader: Reader,
+    table: Table,
+    time: str | None,
+    segment: str | None,
+    likely: str | None,
+) -> dict[str, str]:
+    """Return the columns that have no role, with the reason.
+
+    Args:
+        file: The file, with the columns that were given.
+        reader: The same, open.
+        table: Its columns.
+        time: Column of times.
+        segment: Column of the recordings' names.
+        likely: Column that looks like times, whether it is taken or not.
+    """
+    unused = dict[str, str]()
+    for column in reader.names:
+        if column in (time, segment, *file.inputs, *(file.columns or ())):
+            continue
+        values = table.columns[column]
+        if column == likely:
+            unused[column] = "times"
+        elif column not in reader.numeric:
+            unused[column] = f"text such as {printable(repr(str(values[0])), 30)}"
+        elif not (known := values[np.isfinite(values)]).size or not np.ptp(known):
+            unused[column] = "constant"
+        elif time is not None and set(np.diff(known)) == {1.0}:
+            unused[column] = "counts rows"
+        elif file.columns is not None:
+            unused[column] = "not in signal.columns"
+    return unused
 
 
 def _refuse_dates(table: Table, texts: Sequence[str], path: Path) -> None:

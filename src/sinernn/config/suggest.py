@@ -88,10 +88,10 @@ def suggest_settings(extent: Extent, survey: Survey) -> dict[str, Choice]:
             min(32, fitting[0]), "with noise, many forecasts choose better than a few"
         ),
         "evaluation.warmup": Choice(
-            warmup, f"{warmup / cycle:.2g} oscillations that a forecast reads before it starts"
+            warmup, f"{_oscillations(warmup / cycle)} that a forecast reads before it starts"
         ),
         "evaluation.horizon": Choice(
-            horizon, f"{horizon / cycle:.2g} oscillations ahead{_HORIZONS[kind]}"
+            horizon, f"{_oscillations(horizon / cycle)} ahead{_HORIZONS[kind]}"
         ),
         "evaluation.origins": Choice(
             min(24 if kind != "regular" else 8, fitting[1]), "forecasts, spread over the test part"
@@ -121,3 +121,8 @@ def _hidden_size(values: int, channels: int, kind: str) -> int:
     of_unit = 2 * channels + 2  # besides its weights from other units
     fits = (sqrt(of_unit**2 + 4 * max(weights, 0)) - of_unit) / 2
     return max(2, min(most, int(fits)))
+
+
+def _oscillations(number: float) -> str:
+    text = f"{number:.2g}"
+    return f"{text} oscillation{'' if text == '1' else 's'}"
