@@ -1,6 +1,6 @@
 """Forecasts beyond the end of a series, with intervals from errors of earlier forecasts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,9 +51,9 @@ class Prediction:
     notes: tuple[str, ...]
     """How far free runs were useful on the test part, and what the forecast does not promise."""
 
-    def columns(self) -> dict[str, Sequence[str | float]]:
+    def columns(self) -> dict[str, list[str] | list[int] | list[float]]:
         """Return the columns of a table, a row a step: time, then outputs with their intervals."""
-        table: dict[str, Sequence[str | float]] = {
+        table: dict[str, list[str] | list[int] | list[float]] = {
             self.extent.time_name: self.extent.written(self.time)
         }
         for index, channel in enumerate(self.extent.outputs):
