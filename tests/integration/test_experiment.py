@@ -215,8 +215,10 @@ def test_shipped_configs_train(here: Path, path: Path):
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_shipped_config_trains_as_it_is(here: Path, path: Path):
-    summary = experiment.train(shortened(load_config(path, ["device=cpu", "training.steps=4"])))
+def test_every_shipped_config_is_drawn(here: Path, path: Path):
+    """With all its units, few updates, and short free runs after the transient."""
+    few = ["device=cpu", "training.steps=4", "evaluation.attractor_steps=200"]
+    summary = experiment.train(shortened(load_config(path, few)))
     assert summary.facts.updates == 4
     assert all(figure.stat().st_size > 1000 for figure in summary.figures)
 

@@ -471,14 +471,13 @@ PART = "updates or open_loop or closed_loop or not_finite and nan and float64 an
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("part", [PART, pytest.param("test", marks=pytest.mark.campaign)])
-def test_plain_kernels(part: str):
+def test_plain_kernels():
     """The kernels as plain Python pass these tests, too."""
     if IS_PLAIN:
         pytest.skip("this is it")
     files = ["tests/unit/test_fused_engine.py", "tests/unit/test_fused_simd.py"]
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
-    words = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", part, *files)
+    words = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", PART, *files)
     done = commands.run(*words, cwd=REPOSITORY, env=environment)
     assert done.code == 0, done.out
     assert " passed" in done.out
