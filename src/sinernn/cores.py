@@ -6,14 +6,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 Item = TypeVar("Item")
-
-_kept: Callable[[Any], bytes]
 
 
 def usable_cores() -> int:
@@ -48,28 +47,38 @@ def _pool(threads: int, process: int) -> "ThreadPoolExecutor":
 
 
 def compute(items: Sequence[Item], work: Callable[[Item], bytes]) -> list[bytes]:
-    """Return `work` of each item, computed in forks of this process if it has several cores.
+    """Return `work` of each item, a share of them computed in forks of this process.
 
     It pays for work that holds the interpreter's lock. A process with several threads is not
     forked: a lock that another thread holds would stay locked in the fork.
     """
-    processes = min(usable_cores(), len(items))
+    count = min(usable_cores(), len(items))
     # Elsewhere than on Linux libraries may not support forks.
-    if processes > 1 and sys.platform == "linux" and threading.active_count() == 1:
-        from concurrent.futures import ProcessPoolExecutor
-        from multiprocessing import get_context
+    if count < 2 or sys.platform != "linux" or threading.active_count() > 1:
+        return [work(item) for item in items]
+    context = import_module("multiprocessing").get_context("fork")
+    forks: list[tuple[Any, Any]] = []
+    try:
+        with suppress(OSError):  # no process could be started
+            for share in range(1, count):
+                receiver, sender = context.Pipe(duplex=False)
+                fork = context.Process(target=_send, args=(sender, work, items[share::count]))
+                fork.start()
+                sender.close()
+                forks.append((fork, receiver))
+        found: dict[int, bytes] = {at: work(items[at]) for at in range(0, len(items), count)}
+        for share, (_, receiver) in enumerate(forks, start=1):
+            with suppress(EOFError):  # the fork has failed
+                found |= zip(range(share, len(items), count), receiver.recv(), strict=True)
+        # What a fork has not done is done here, or raises the error that ended it.
+        return [found[at] if at in found else work(item) for at, item in enumerate(items)]
+    finally:
+        for fork, _ in forks:
+            fork.kill()
+            fork.join()
 
-        options = get_context("fork"), _keep, (work,)
-        with suppress(Exception), ProcessPoolExecutor(processes, *options) as pool:
-            return [*pool.map(_call_kept, items)]
-    return [work(item) for item in items]  # or raise the error that ended a fork
 
-
-def _keep(work: Callable[[Any], bytes]) -> None:
-    """Keep in a fork what it is to do, which could not be sent to it."""
-    global _kept
-    _kept = work
-
-
-def _call_kept(item: Any) -> bytes:
-    return _kept(item)
+def _send(sender: Any, work: Callable[[Item], bytes], items: Sequence[Item]) -> None:
+    """Compute a share of the items and send it; end without a word if that fails."""
+    with suppress(BaseException):
+        sender.send([work(item) for item in items])
