@@ -21,6 +21,7 @@ class Section(BaseModel):
         strict=True,  # "12" is not a number, and true is not 1
         allow_inf_nan=False,
         validate_default=True,
+        defer_build=True,  # only the whole config's validator is used: building each takes time
     )
 
     @classmethod
@@ -38,7 +39,9 @@ class Section(BaseModel):
 class JsonModel(BaseModel):
     """A JSON file of a run, or a part of one: missing keys have defaults, unknown ones are kept."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="allow", frozen=True, strict=True, allow_inf_nan=False, defer_build=True
+    )
 
 
 @cache
