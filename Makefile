@@ -7,6 +7,9 @@ PYTEST := $(VENV)/bin/pytest --numprocesses auto --maxprocesses 4
 # 1 takes a few minutes on two cores; 10 makes ten times as many kills and fuzzed files.
 CAMPAIGN_LENGTH ?= 1
 
+# Else each of the tests' processes would compile all modules to bytecode again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: train test campaign coverage docs lint types bench quality clean
 
 train: $(INSTALLED)

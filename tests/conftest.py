@@ -1,5 +1,6 @@
 """Fixtures of every test."""
 
+import gc
 import os
 import shutil
 import signal
@@ -9,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+import type_checks as type_checks  # before sinernn is imported
+
+# isort: split
 import commands
 from commands import COMMAND, Outcome, folder_in_memory
 from examples import tiny
 from sinernn import cli, experiment
+from sinernn.__main__ import COLLECT_AFTER
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
 
@@ -21,8 +26,9 @@ def pytest_configure() -> None:
     """Prepare the process: signals as usual, and no wait for the disk.
 
     A shell that runs the tests in the background ignores SIGINT. What `fsync` guards, a loss of
-    power, no test can show; its errors are.
+    power, no test can show; its errors are. Garbage is collected as rarely as by the command.
     """
+    gc.set_threshold(COLLECT_AFTER)
     os.fsync = lambda _: None
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

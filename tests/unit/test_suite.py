@@ -1,11 +1,16 @@
 """The tests depend on the code alone: they read no clock and no memory of the process."""
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from beartype.roar import BeartypeCallHintViolation
+from jaxtyping import TypeCheckError
 
 from examples import REPOSITORY
+from sinernn.evaluation.metrics import errors_by_horizon, finite, r_squared
 
 TESTS = REPOSITORY / "tests"
 SOURCES = sorted(path.relative_to(TESTS).as_posix() for path in TESTS.rglob("*.py"))
@@ -63,3 +68,17 @@ def test_names_are_short(path: str):
     tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))
     tests = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     assert [name for name in tests if name.startswith("test_") and len(name) > 45] == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: errors_by_horizon(np.zeros(3)),  # a dimension is missing
+        lambda: r_squared(np.zeros((4, 1)), np.zeros((4, 2))),  # one dimension has two sizes
+        lambda: finite("3"),  # no array is involved  # pyright: ignore[reportArgumentType]
+    ],
+)
+def test_annotations_are_checked(call: Callable[[], object]):
+    """By both ways of `type_checks`."""
+    with pytest.raises((TypeCheckError, BeartypeCallHintViolation)):
+        call()
