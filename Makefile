@@ -10,7 +10,7 @@ CAMPAIGN_LENGTH ?= 1
 # Else each of the tests' processes would compile all modules to bytecode again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: train test campaign coverage docs lint types bench quality clean
+.PHONY: train test campaign test-device coverage docs lint types bench quality clean
 
 train: $(INSTALLED)
 	$(VENV)/bin/sinernn train configs/default.yaml
@@ -22,6 +22,10 @@ test: $(INSTALLED)
 # tests/campaign, and what is marked `campaign`: kills, faults, hostile files, many examples.
 campaign: $(INSTALLED)
 	CAMPAIGN_LENGTH=$(CAMPAIGN_LENGTH) $(PYTEST) -m campaign tests
+
+# tests/device, where a device is present.
+test-device: $(INSTALLED)
+	$(VENV)/bin/pytest tests/device
 
 coverage: $(INSTALLED)
 	$(PYTEST) --cov --cov-report=term:skip-covered

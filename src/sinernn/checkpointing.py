@@ -58,7 +58,8 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
     Args:
         run: The run.
         facts: Content of its run.json.
-        overrides: `training.steps=N`, limits, and the new path of a data file.
+        overrides: `training.steps=N`, limits, the new path of a data file, and of a run that is
+            not finished another device.
 
     Raises:
         UsageError: The run has diverged, its data file is missing or has changed, or an override
@@ -72,14 +73,15 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
             f"{again} {calmer_settings(recorded)[0]}"
         )
     require_data(run, wanted, "resume")
-    if reason := _why_different(recorded, wanted):
+    is_over = facts.status == "finished" and wanted.training == recorded.training
+    if reason := _why_different(recorded, wanted, has_device=is_over):
         way_out = f"train one from random weights with: {again} {shlex.join(overrides)}"
         if not _network(recorded).differences(_network(wanted)):
             way_out = (
                 f"start one from its weights with: {again} {shlex.join(overrides)} "
                 f"--from {shlex.quote(str(run.path))}"
             )
-        if all(text.strip().startswith("evaluation.") for text in overrides):
+        if all(text.strip().startswith(("evaluation.", "device")) for text in overrides):
             way_out = f"evaluate it with: {command_line('eval', run.path)} {shlex.join(overrides)}"
         raise UsageError(f"{run.path}: would become a different run: {reason}; {way_out}")
     return wanted if wanted.training == recorded.training else wanted.named()
@@ -89,12 +91,19 @@ def _network(config: Config) -> Network:
     return config.network(config.signal.extent())
 
 
-def _why_different(recorded: Config, wanted: Config) -> str | None:
-    """Return why a run cannot continue with the wanted config; None if it can."""
+def _why_different(recorded: Config, wanted: Config, *, has_device: bool) -> str | None:
+    """Return why a run cannot continue with the wanted config; None if it can.
+
+    Args:
+        recorded: The run's own.
+        wanted: The config to continue with.
+        has_device: Whether all updates were computed on the recorded device.
+    """
     then, now = recorded.flat(), wanted.flat()
     changed = [key for key in {**then, **now} if then.get(key) != now.get(key)]
     # The data file may be elsewhere: `require_data` compares its content.
-    changed = [key for key in changed if not key.startswith("limits.") and key != "signal.path"]
+    free = {"signal.path"} if has_device else {"signal.path", "device"}
+    changed = [key for key in changed if not key.startswith("limits.") and key not in free]
     if not changed:
         return None
     if changed != ["training.steps"]:

@@ -123,7 +123,8 @@ def resume(
     Args:
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
         overrides: `training.steps=N`, to train for more steps than the run's config has;
-            `signal.path=FILE`, if its data file is elsewhere.
+            `signal.path=FILE`, if its data file is elsewhere; `device=NAME`, if the one it began on
+            is not there: the bits are then that device's.
         runs_dir: Folder of the run directories.
         figures: See `train`.
         observers: See `train`; they receive no events of a finished run.
@@ -144,7 +145,7 @@ def resume(
         start, _ = _starting_checkpoint(experiment, recorded_start(run, facts), runs_dir)
         position = find_position(experiment, run, start)
         choice = engines.choose(config.engine, config.device, experiment.network)
-        state = position.checkpoint.state
+        state, device_before = position.checkpoint.state, facts.device
         facts = facts.model_copy(
             update={
                 **asdict(choice),
@@ -165,7 +166,7 @@ def resume(
         run.remove_evaluations()
         plot_run.erase(run)
         run.write("config.yaml", resolved)
-        facts = _note_resumption(facts, all_observers)
+        facts = _note_resumption(facts, device_before, all_observers)
         run.write_facts(facts)
         checkpointer = Checkpointer(run, experiment, engine, position, facts)
         return _run_to_the_end(checkpointer, all_observers, stop, figures=figures)
@@ -210,9 +211,11 @@ def _facts(
     )
 
 
-def _note_resumption(facts: RunFacts, observers: Observers) -> RunFacts:
+def _note_resumption(facts: RunFacts, device_before: str, observers: Observers) -> RunFacts:
     """Record that a run is resumed, and report differences in the environment."""
     changed = provenance.differences(facts, provenance.environment())
+    if facts.device != device_before:
+        changed = {"device": (device_before, facts.device), **changed}
     for name, (then, found) in changed.items():
         observers.notify(
             Observer.remark, f"{name} was {then} and is {found}: the results may differ"

@@ -7,7 +7,7 @@ from reference_script import run
 from sinernn import engines
 from sinernn.config import load_config
 from sinernn.data.windows import contiguous_planner
-from sinernn.engines import EngineChoice, Objective, blank_after_divergence
+from sinernn.engines import Objective, blank_after_divergence
 from sinernn.engines.torch_engine import (
     CUBLAS_WORKSPACE,
     RecurrentNetwork,
@@ -310,16 +310,13 @@ def test_cublas_workspace():
     assert CUBLAS_WORKSPACE in (":4096:8", ":16:8")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")
-def test_cuda_agrees_with_the_cpu():
-    network = make_network("lstm")
-    objective = Objective(stream_of(network), LENGTH, 1, 0.5)
-    state = network.initial_state(0, batch_size=ROWS)
-    on_gpu = engines.build(EngineChoice("torch", "cuda"), network, state, objective)
-    on_cpu = engines.build(EngineChoice("torch", "cpu"), network, state, objective)
-    windows, rates = plan(0, 20), np.full(20, 0.01)
-    np.testing.assert_allclose(
-        on_gpu.advance(windows.starts, windows.resets, rates),
-        on_cpu.advance(windows.starts, windows.resets, rates),
-        rtol=1e-9,
-    )
+def test_a_full_device(monkeypatch: pytest.MonkeyPatch):
+    """What does not fit into its memory is named, with ways out."""
+    engine = make_engine(make_network())
+
+    def fill(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(RecurrentNetwork, "forward", fill)
+    with pytest.raises(DeviceError, match="has not enough free memory for batches of 2"):
+        advance(engine, 0, 1)

@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -112,21 +113,22 @@ class TorchEngine:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
         self._dtype = getattr(torch, network.dtype)
         self._network = network
-        self._module = RecurrentNetwork(network).to(self._device, self._dtype)
-        self._module.load_state_dict(
-            {name: torch.tensor(value) for name, value in state.params.items()}
-        )
-        self._hidden = self._tensor(state.hidden)
-        self._updates = state.updates
+        self._rows, self._updates = state.hidden.shape[2], state.updates
         self._objective = objective
-        self._samples = self._tensor(objective.samples) if objective else None
-        self._adam = torch.optim.Adam(self._module.parameters())
-        for name, parameter in self._module.named_parameters():
-            self._adam.state[parameter] = {
-                "step": torch.tensor(float(state.updates)),
-                "exp_avg": self._tensor(state.first_moment[name]),
-                "exp_avg_sq": self._tensor(state.second_moment[name]),
-            }
+        with self._computing():
+            self._module = RecurrentNetwork(network).to(self._device, self._dtype)
+            self._module.load_state_dict(
+                {name: torch.tensor(value) for name, value in state.params.items()}
+            )
+            self._hidden = self._tensor(state.hidden)
+            self._samples = self._tensor(objective.samples) if objective else None
+            self._adam = torch.optim.Adam(self._module.parameters())
+            for name, parameter in self._module.named_parameters():
+                self._adam.state[parameter] = {
+                    "step": torch.tensor(float(state.updates)),
+                    "exp_avg": self._tensor(state.first_moment[name]),
+                    "exp_avg_sq": self._tensor(state.second_moment[name]),
+                }
 
     def advance(
         self,
@@ -139,9 +141,9 @@ class TorchEngine:
         require_plan(objective, starts, resets, learning_rates, rows=self._hidden.shape[2])
         assert self._samples is not None
         steps = torch.arange(objective.length + 1)  # the window and its last target
-        positions = (torch.tensor(starts)[:, :, None] + steps).to(self._device)  # [n, B, T + 1]
         losses: list[Tensor] = []
-        with _reproducible:
+        with self._computing():
+            positions = (torch.tensor(starts)[:, :, None] + steps).to(self._device)  # [n, B, T + 1]
             for position, reset, rate in zip(positions, resets, learning_rates, strict=True):
                 losses.append(self._update(self._samples[position], reset, float(rate)))
         self._updates += len(losses)
@@ -178,7 +180,7 @@ class TorchEngine:
         self, samples: Float[np.ndarray, "B T D"], hidden: Hidden
     ) -> Float[np.ndarray, "B T O"]:
         """See `Engine.open_loop`."""
-        with torch.inference_mode(), _reproducible:
+        with torch.inference_mode(), self._computing():
             outputs, _ = self._module(self._tensor(samples), self._tensor(hidden))
         return outputs.cpu().numpy()
 
@@ -190,16 +192,16 @@ class TorchEngine:
         inputs: Float[np.ndarray, "B after I"] | None = None,
     ) -> Float[np.ndarray, "B steps O"]:
         """See `Engine.closed_loop`."""
-        samples = self._tensor(free_run_samples(self._network, warmup, steps, inputs))
-        forced = warmup.shape[1]
-        with torch.inference_mode(), _reproducible:
+        given, forced = free_run_samples(self._network, warmup, steps, inputs), warmup.shape[1]
+        with torch.inference_mode(), self._computing():
+            samples = self._tensor(given)
             outputs, state = self._module(samples[:, :forced], self._tensor(hidden))
             free_run = [outputs[:, -1:]]
             for step in range(forced, forced + steps - 1):
                 sample = free_run[-1]
                 if inputs is not None:
-                    given = samples[:, step : step + 1, self._network.outputs :]
-                    sample = torch.cat([sample, given], dim=2)
+                    known = samples[:, step : step + 1, self._network.outputs :]
+                    sample = torch.cat([sample, known], dim=2)
                 output, state = self._module(sample, state)
                 free_run.append(output)
         return blank_after_divergence(torch.cat(free_run, dim=1).cpu().numpy())
@@ -220,6 +222,24 @@ class TorchEngine:
     def kernel_calls(self) -> list[KernelCall]:
         """See `Engine.kernel_calls`; there is nothing to compile."""
         return []
+
+    @contextmanager
+    def _computing(self) -> Generator[None]:
+        """Compute with the same bits each time; report what does not fit into the device.
+
+        Raises:
+            DeviceError: The device's memory is full.
+        """
+        with _reproducible:
+            try:
+                yield
+            except torch.OutOfMemoryError as error:
+                raise DeviceError(
+                    f"device: {self._device} has not enough free memory for batches of "
+                    f"{self._rows} with {self._network.hidden_size} hidden units; "
+                    "set device=cpu, or reduce windows.batch_size, windows.length or "
+                    "model.hidden_size"
+                ) from error
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.tensor(array, dtype=self._dtype, device=self._device)
