@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from examples import TINY, Watching, tiny
-from sinernn import DeviceError, InterruptedRunError, engines, experiment, verification
+from sinernn import DeviceError, engines, experiment, verification
 from sinernn.config import Config
 from sinernn.data.windows import random_planner
 from sinernn.engines import Engine, EngineChoice, Objective
@@ -25,6 +25,10 @@ DEVICES = [
 TOLERANCES = {"float32": 2e-4, "float64": 1e-10}
 
 pytestmark = pytest.mark.parametrize("device", DEVICES)
+
+
+class Died(BaseException):
+    """The end of a process."""
 
 
 def dtypes_of(device: str) -> list[str]:
@@ -92,11 +96,11 @@ def test_resume_across_devices(here: Path, device: str, direction: tuple[str | N
     begun, continued = (name or device for name in direction)
     whole = experiment.train(on(begun), figures=False)
 
-    def interrupt(record: object) -> None:
-        raise InterruptedRunError("stopped")
+    def die(record: object) -> None:
+        raise Died
 
-    with pytest.raises(InterruptedRunError):
-        experiment.train(on(begun), figures=False, observers=[Watching(record=interrupt)])
+    with pytest.raises(Died):
+        experiment.train(on(begun), figures=False, observers=[Watching(record=die)])
     resumed = experiment.resume("latest", [f"device={continued}"], figures=False)
     assert resumed.facts.device.startswith(continued)
     assert resumed.facts.resumed[-1].changed["device"] == (whole.facts.device, resumed.facts.device)

@@ -267,14 +267,15 @@ def present_device(device: str, dtype: str) -> str:
 
 
 class _Reproducible:
-    """Same bits in every run, for any number of threads.
+    """Same bits in every run, for any number of threads, and float32 that is float32.
 
     The number of threads is a setting of each Python thread. Deterministic algorithms are a setting
-    of the process: on while any engine computes, and restored after the last one.
+    of the process, as is TF32, with 10 bits of precision, which cuDNN's recurrent layers would use:
+    set while any engine computes, and restored after the last one.
     """
 
     def __init__(self) -> None:
-        self._lock, self._users, self._before = threading.Lock(), 0, (False, False)
+        self._lock, self._users, self._before = threading.Lock(), 0, (False, False, True)
         self._own = threading.local()
 
     def __enter__(self) -> None:
@@ -285,15 +286,18 @@ class _Reproducible:
                 self._before = (
                     torch.are_deterministic_algorithms_enabled(),
                     torch.is_deterministic_algorithms_warn_only_enabled(),
+                    torch.backends.cudnn.allow_tf32,
                 )
                 torch.use_deterministic_algorithms(True)
+                torch.backends.cudnn.allow_tf32 = False
             self._users += 1
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                torch.use_deterministic_algorithms(self._before[0], warn_only=self._before[1])
+                is_deterministic, only_warns, torch.backends.cudnn.allow_tf32 = self._before
+                torch.use_deterministic_algorithms(is_deterministic, warn_only=only_warns)
         torch.set_num_threads(self._own.threads)
 
 
