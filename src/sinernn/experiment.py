@@ -85,7 +85,7 @@ def train(
         config = experiment.config
         recorded = data_facts(config)
     start, origin = _starting_checkpoint(experiment, start_from, runs_dir)
-    choice = engines.choose(config.engine, config.device, experiment.network)
+    choice = _choice(experiment)
     engine = engines.build(choice, experiment.network, start.state, experiment.objective)
     facts = _facts(experiment, choice, origin, recorded)
     files = {
@@ -144,7 +144,7 @@ def resume(
         experiment = prepare(config)
         start, _ = _starting_checkpoint(experiment, recorded_start(run, facts), runs_dir)
         position = find_position(experiment, run, start)
-        choice = engines.choose(config.engine, config.device, experiment.network)
+        choice = _choice(experiment)
         state, device_before = position.checkpoint.state, facts.device
         facts = facts.model_copy(
             update={
@@ -191,6 +191,11 @@ def _data_file(config: Config, copy: bytes | None) -> Generator[Config]:
         )
     with temporary_npz(copy) as path:
         yield with_data_path(config, str(path))
+
+
+def _choice(experiment: Experiment) -> EngineChoice:
+    config, network = experiment.config, experiment.network
+    return engines.choose(config.engine, config.device, network, rows=config.windows.batch_size)
 
 
 def _facts(

@@ -7,7 +7,7 @@ from reference_script import run
 from sinernn import engines
 from sinernn.config import load_config
 from sinernn.data.windows import contiguous_planner
-from sinernn.engines import Objective, blank_after_divergence
+from sinernn.engines import EngineChoice, Objective, blank_after_divergence
 from sinernn.engines.torch_engine import (
     CUBLAS_WORKSPACE,
     RecurrentNetwork,
@@ -281,6 +281,30 @@ def test_auto_takes_the_best_device_present(cuda_and_mps: None, monkeypatch: pyt
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1", "mps"])
 def test_a_present_device_is_taken_as_asked(cuda_and_mps: None, device: str):
     assert present_device(device, "float32") == device
+
+
+@pytest.mark.parametrize(
+    ("device", "rows", "dtype", "expected"),
+    [
+        ("auto", 512, "float32", EngineChoice("torch", "cuda:0")),
+        ("auto", 64, "float32", EngineChoice("fused", "cpu")),
+        ("auto", 512, "float64", EngineChoice("fused", "cpu")),
+        ("cpu", 512, "float32", EngineChoice("fused", "cpu")),
+    ],
+)
+def test_auto_engine(
+    cuda_and_mps: None, device: str, rows: int, dtype: str, expected: EngineChoice
+):
+    """CUDA computes large batches, as far as `auto` leaves the choice."""
+    network = Network("rnn_tanh", 1, 64, 1, dtype)
+    assert engines.choose("auto", device, network, rows=rows) == expected
+
+
+def test_auto_engine_without_cuda(cuda_and_mps: None, monkeypatch: pytest.MonkeyPatch):
+    """MPS was not measured: what is fast on the CPU stays there."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    network = Network("rnn_tanh", 1, 64, 1, "float32")
+    assert engines.choose("auto", "auto", network, rows=512) == EngineChoice("fused", "cpu")
 
 
 def test_absent_device(cuda_and_mps: None):

@@ -222,7 +222,8 @@ class Config(Section):
     """Seed of the initial weights and of random windows."""
 
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d{1,3})?|mps)$")] = "auto"
-    """auto (the best available one that the engine supports), cpu, cuda, cuda:N or mps."""
+    """auto (cpu, or CUDA where it is faster; with the torch engine the best one present), cpu, cuda,
+    cuda:N or mps."""
 
     engine: Literal["auto", "fused", "torch"] = "auto"
     """fused (compiled loops on the CPU), torch, or auto (the faster of the two)."""

@@ -118,32 +118,39 @@ class EngineChoice:
     """A device that is present; never `auto`."""
 
 
-FUSED_LIMIT = 1_000_000  # recurrent weights of a layer, at which torch becomes as fast
+FUSED_LIMIT = 1_000_000
+"""Recurrent weights of a layer at which torch becomes as fast on the CPU; and these times the rows
+of a batch, at which it does on CUDA."""
 
 
-def choose(engine: str, device: str, network: Network) -> EngineChoice:
+def choose(engine: str, device: str, network: Network, *, rows: int = 1) -> EngineChoice:
     """Resolve `auto` to an available engine and device.
 
     The engine is chosen first: the fused one runs on the CPU, and torch, which takes a second to
-    load, is loaded only for a named accelerator or for networks on which it is faster.
+    load, is loaded only for a named accelerator or for work on which it may be faster.
 
     Args:
         engine: `auto`, `fused` or `torch`.
         device: `auto` or a device.
         network: The architecture.
+        rows: Sequences that are computed at once.
 
     Raises:
         DeviceError: The device is not present, or cannot compute in the network's dtype.
         ValueError: The fused engine is asked for an accelerator, which the config forbids.
     """
-    on_processor = device in ("auto", "cpu")
+    fused, on_processor = EngineChoice("fused", "cpu"), device in ("auto", "cpu")
     if engine == "fused" and not on_processor:
         raise ValueError(f"the fused engine computes on the CPU, not on {device}")
-    if engine == "fused" or (engine == "auto" and on_processor and is_faster_fused(network)):
-        return EngineChoice("fused", "cpu")
+    prefers_fused = engine == "auto" and on_processor and is_faster_fused(network)
+    if engine == "fused" or (
+        prefers_fused and (device == "cpu" or not is_faster_on_cuda(network, rows))
+    ):
+        return fused
     from sinernn.engines.torch_engine import present_device
 
-    return EngineChoice("torch", present_device(device, network.dtype))
+    choice = EngineChoice("torch", present_device(device, network.dtype))
+    return fused if prefers_fused and not choice.device.startswith("cuda") else choice
 
 
 def is_faster_fused(network: Network) -> bool:
@@ -153,7 +160,21 @@ def is_faster_fused(network: Network) -> bool:
     except for the LSTM of 512, where both are about equal. This was measured in float32, with one
     layer, batches up to 64 and windows of 49 (and 490 at batch 1); elsewhere it is a guess.
     """
-    return CELLS[network.cell].gates * network.hidden_size**2 < FUSED_LIMIT
+    return _recurrent_weights(network) < FUSED_LIMIT
+
+
+def is_faster_on_cuda(network: Network, rows: int) -> bool:
+    """Whether training is assumed to be faster on CUDA than with the fused engine.
+
+    Measured on an H200 for rnn_tanh and lstm in float32 (benchmarks/engines.md): as fast at half a
+    million to two million products of a step's rows and recurrent weights, and faster beyond. Many
+    devices compute float64 slowly, which therefore stays on the CPU.
+    """
+    return network.dtype == "float32" and rows * _recurrent_weights(network) >= FUSED_LIMIT
+
+
+def _recurrent_weights(network: Network) -> int:
+    return CELLS[network.cell].gates * network.hidden_size**2
 
 
 def build(
