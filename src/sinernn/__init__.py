@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from sinernn.evaluating import evaluate
     from sinernn.evaluation.predictions import Prediction
     from sinernn.experiment import resume, train
+    from sinernn.exporters import export
     from sinernn.observers import Observer
     from sinernn.plot_run import plot
     from sinernn.predicting import predict
@@ -81,6 +82,7 @@ _MODULES = {
     "evaluate": "sinernn.evaluating",
     "plot": "sinernn.plot_run",
     "predict": "sinernn.predicting",
+    "export": "sinernn.exporters",
     "Prediction": "sinernn.evaluation.predictions",
     "verify": "sinernn.verification",
 }
@@ -89,7 +91,7 @@ __all__ = [
     "MackeyGlass", "Model", "Observer", "Prediction", "Refine", "Run", "RunBusyError",
     "RunFileError", "RunNotFoundError", "Series", "Sine", "SinernnError", "Split", "SumOfSines",
     "Training", "TrainingDivergedError", "UsageError", "Windows", "__version__", "evaluate",
-    "load_config", "plot", "predict", "resume", "train", "verify",
+    "export", "load_config", "plot", "predict", "resume", "train", "verify",
 ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import typer
 
 from sinernn.cli.config import config_app
 from sinernn.cli.eval import eval_command
+from sinernn.cli.export import export_command
 from sinernn.cli.init import init_command
 from sinernn.cli.output import print_prose, silence_output
 from sinernn.cli.parsing import Command, Group
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "eval": eval_command,
     "plot": plot_command,
     "predict": predict_command,
+    "export": export_command,
 }
 """Every command, by its name, in the order of `--help`."""
 

@@ -26,6 +26,7 @@ SYNONYMS = {
     "resume": ("continue", "restart"),
     "verify": ("check", "reproduce"),
     "eval": ("evaluate", "score", "test"),
+    "export": ("convert", "save"),
     "predict": ("extrapolate", "forecast"),
     "plot": ("draw", "figure", "figures", "graph"),
     "config": ("settings",),

@@ -119,18 +119,14 @@ def _check_outputs(
     to: Path | None, figure: Path | None, *, sources: Sequence[object], runs: Sequence[Path] = ()
 ) -> None:
     """Check where the forecast is written before anything is computed."""
+    from sinernn.runs.files import check_output
+
     formats = [f".{each}" for each in FigureFormat]
     if figure is not None and figure.suffix.lower() not in formats:
         raise UsageError(f"--figure {figure}: must end in {' or '.join(formats)}")
     for path in filter(None, (to, figure)):
-        if not path.parent.is_dir():
-            raise UsageError(f"{path}: there is no folder {path.parent}; create it first")
-        if path.exists() and not path.is_file():
-            way_out = "leave out --to to print to standard output" if path == to else "use another"
-            raise UsageError(f"{path}: is not a regular file; {way_out}")
-        for run in runs:
-            if path.resolve().is_relative_to(run.resolve()):
-                raise UsageError(f"{path}: is in the folder of a run; choose another place")
+        way_out = "leave out --to to print to standard output" if path == to else "use another"
+        check_output(path, runs, otherwise=way_out)
         for source in sources:
             if source is not None and _is_same(path, Path(str(source))):
                 raise UsageError(f"{path}: is the file that is read; choose another name")

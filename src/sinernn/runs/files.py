@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 
-from sinernn.errors import RunFileError, printable
+from sinernn.errors import RunFileError, UsageError, printable
 
 MAX_HEADER_BYTES = 1_000_000  # of a safetensors file; the largest network has some 30,000
 MAX_FILE_NAME = 80  # bytes
@@ -34,6 +34,21 @@ def write_atomically(path: Path, content: bytes) -> None:
         _write_new(temporary, content)
         temporary.replace(path)
         sync_directory(path.parent)
+
+
+def check_output(path: Path, runs: Sequence[Path] = (), *, otherwise: str = "use another") -> None:
+    """Check that a file can be written where a user asks for it, outside the folders of runs.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}; create it first")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: is not a regular file; {otherwise}")
+    for run in runs:
+        if path.resolve().is_relative_to(run.resolve()):
+            raise UsageError(f"{path}: is in the folder of a run; choose another place")
 
 
 def _write_new(path: Path, content: bytes) -> None:
