@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import shutil
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -9,13 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import commands
 import sinernn as library
 from exported import (
     CASES,
     HOSTILE,
+    ROWS,
+    SAMPLES,
+    STEPS,
     check_case,
     make_portable,
     run_without_sinernn,
+    signals,
     write_cases,
 )
 from sinernn.exporters import EXPORTERS
@@ -40,23 +46,28 @@ for path in folder.glob("*.npz"):
 """
 
 
-def found(folder: Path, case: str) -> dict[str, np.ndarray]:
-    return dict(np.load(folder / f"{case}.found.npz"))
+EXTENTS = pytest.mark.parametrize(
+    "cases",
+    [
+        pytest.param([case for case in CASES if "_2_2_1_" in case], id="driven"),
+        pytest.param(list(CASES), id="all", marks=pytest.mark.campaign),
+    ],
+)
+"""Two layers, two outputs and an input of every cell and type; or everything."""
 
 
-@pytest.fixture(scope="module")
-def in_numpy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All networks, run by one process."""
-    folder = tmp_path_factory.mktemp("numpy")
-    write_cases(folder, "numpy", list(CASES))
-    run_without_sinernn(NUMPY, folder)
-    return folder
+def run_cases(folder: Path, format: str, cases: list[str], code: str) -> None:
+    """Export networks, run them in one process that has no sinernn, and check what they predict."""
+    write_cases(folder, format, cases)
+    run_without_sinernn(code, folder)
+    for case in cases:
+        check_case(case, dict(np.load(folder / f"{case}.found.npz")))
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_numpy_export(in_numpy: Path, case: str):
+@EXTENTS
+def test_numpy_export(here: Path, cases: list[str]):
     """Steps and free runs are those of the engine."""
-    check_case(case, found(in_numpy, case))
+    run_cases(here, "numpy", cases, NUMPY)
 
 
 def test_numpy_file_is_short():
@@ -126,3 +137,77 @@ def test_where_an_export_goes(sinernn, trained: Run, arguments: list[str], messa
         assert outcome.code == (2 if message else 0)
         assert (message or "") in outcome.err
     assert Path("mine.py").read_text(encoding="utf-8") == "print('mine')\n"
+
+
+WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Wshadow",
+    "-Wdouble-promotion",
+    "-Werror",
+    "-std=c99",
+    "-pedantic",
+]
+
+MAIN = """
+static void run_{name}(void)
+{{
+    static const {name}_real samples[] = {{{samples}}}, inputs[] = {{{inputs}}};
+    {name}_real predictions[12 * {NAME}_OUTPUTS];
+    (void)inputs;
+    for (size_t row = 0; row < 2; row++) {{
+        const {name}_real *first = samples + 9 * row * {NAME}_CHANNELS;
+        {name}_state state = {name}_start;
+        for (size_t t = 0; t < 9; t++) {{
+            {name}_step(&state, first + t * {NAME}_CHANNELS, predictions);
+            for (size_t i = 0; i < {NAME}_OUTPUTS; i++) printf("%.17g\\n", (double)predictions[i]);
+        }}
+        state = {name}_start;
+        {name}_free_run(&state, first, 9, {inputs_argument}12, predictions);
+        for (size_t i = 0; i < 12 * {NAME}_OUTPUTS; i++) printf("%.17g\\n", (double)predictions[i]);
+    }}
+}}
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+@pytest.mark.parametrize("real", ["double", "float"])
+@EXTENTS
+def test_c_export(here: Path, cases: list[str], real: str):
+    """One program of all cases compiles without a warning, and steps and runs as the engine."""
+    write_cases(here, "c", cases)
+    text = "#include <stdio.h>\n" + "".join(f'#include "{case}.h"\n' for case in cases)
+    for case in cases:
+        samples, inputs = (each.swapaxes(0, 1).ravel() for each in signals(make_portable(case)))
+        text += MAIN.format(
+            name=case,
+            NAME=case.upper(),
+            samples=", ".join(map(repr, samples.tolist())),
+            inputs=", ".join(map(repr, inputs.tolist())) or "0",
+            inputs_argument="inputs + 12 * row, " if inputs.size else "",
+        )
+    text += f"int main(void) {{ {' '.join(f'run_{case}();' for case in cases)} return 0; }}\n"
+    Path("main.c").write_text(text, encoding="utf-8")
+    reals = [f"-D{case.upper()}_REAL={real}" for case in cases]
+    compiled = commands.run("cc", *WARNINGS, *reals, "main.c", "-lm", "-o", "main")
+    assert (compiled.code, compiled.err) == (0, "")
+    numbers = np.array(commands.run("./main").out.split(), float)
+    for case in cases:
+        outputs = CASES[case][2]
+        now, numbers = np.split(numbers, [ROWS * (SAMPLES + STEPS) * outputs])
+        runs = now.reshape(ROWS, SAMPLES + STEPS, outputs).swapaxes(0, 1)
+        found = {"steps": runs[:SAMPLES], "free_run": runs[SAMPLES:]}
+        check_case(case, found, single=real == "float")
+    assert not numbers.size
+
+
+def test_bytes_of_c(here: Path):
+    """The header states the bytes of state and weights that the compiler finds."""
+    text = EXPORTERS["c"](make_portable("lstm_2_2_1_float32"))[".h"].decode()
+    (here / "a.h").write_text(text, encoding="utf-8")
+    main = '#include <stdio.h>\n#include "a.h"\nint main(void) {'
+    main += 'printf("%zu", sizeof(lstm_2_2_1_float32_state)); return 0; }'
+    (here / "main.c").write_text(main, encoding="utf-8")
+    assert commands.run("cc", "main.c", "-lm", "-o", "main").code == 0
+    assert commands.run("./main").out == "48"  # h and c, 2 layers, 3 units, 4 bytes
+    assert "Bytes in float: 48 of state, " in text

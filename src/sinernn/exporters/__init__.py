@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sinernn.errors import UsageError, nearest
+from sinernn.exporters.c import c_files
 from sinernn.exporters.numpy import numpy_files
 from sinernn.exporters.portable import MARK, Portable, read_portable
 from sinernn.runs import Run
@@ -16,6 +17,7 @@ from sinernn.runs.files import check_output, reporting_errors, write_atomically
 
 EXPORTERS: dict[str, Callable[[Portable], Mapping[str, bytes]]] = {
     "numpy": numpy_files,
+    "c": c_files,
 }
 """Every format, by its name on the command line."""
 
