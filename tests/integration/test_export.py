@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import commands
 import sinernn as library
@@ -25,6 +26,7 @@ from exported import (
     write_cases,
 )
 from sinernn.exporters import EXPORTERS
+from sinernn.model.cells import CELLS
 from sinernn.runs import Run
 
 NAME = "tiny_device_cpu_dtype_float32_refine_null"
@@ -68,6 +70,66 @@ def run_cases(folder: Path, format: str, cases: list[str], code: str) -> None:
 def test_numpy_export(here: Path, cases: list[str]):
     """Steps and free runs are those of the engine."""
     run_cases(here, "numpy", cases, NUMPY)
+
+
+TORCH = """
+from importlib import import_module
+from pathlib import Path
+import torch
+import numpy as np
+torch.set_num_threads(1)
+folder = Path(sys.argv[1])
+sys.path.append(str(folder))
+for path in folder.glob("*.npz"):
+    network = import_module(path.stem).load()
+    assert network.metadata["run"].startswith("*/")
+    dtype = network.mean.dtype
+    samples, inputs = (torch.tensor(a, dtype=dtype).transpose(0, 1) for a in np.load(path).values())
+    steps, state = [], None
+    for t in range(samples.shape[1]):
+        prediction, state = network(samples[:, t : t + 1], state)
+        steps.append(prediction[:, 0])
+    whole, last = network(samples)
+    np.testing.assert_allclose(whole.detach(), torch.stack(steps, 1).detach(), rtol=1e-5)
+    np.testing.assert_allclose(last.detach(), state.detach(), rtol=1e-4, atol=1e-6)
+    free_run = network.free_run(samples, 12, *[inputs][: inputs.shape[2]])
+    arrays = {"steps": torch.stack(steps).detach(), "free_run": free_run.transpose(0, 1)}
+    np.savez(path.with_suffix(".found.npz"), **{name: a.numpy() for name, a in arrays.items()})
+assert not {"safetensors", "sinernn"} & {name for name in sys.modules if sys.modules[name]}
+"""
+
+
+@pytest.mark.campaign
+def test_torch_export(here: Path):
+    """Steps and free runs are those of the engine, by torch alone."""
+    run_cases(here, "torch", list(CASES), TORCH)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_torch_module(here: Path, cell: str):
+    """A batch of sequences and free runs of it are those of the engine."""
+    case = f"{cell}_2_2_1_float64"
+    write_cases(here, "torch", [case])
+    network = runpy.run_path(f"{case}.py")["load"]()
+    samples, inputs = (torch.tensor(a).transpose(0, 1) for a in signals(make_portable(case)))
+    found = {"steps": network(samples)[0], "free_run": network.free_run(samples, STEPS, inputs)}
+    check_case(case, {name: run.transpose(0, 1).detach().numpy() for name, run in found.items()})
+
+
+@pytest.mark.campaign
+@pytest.mark.filterwarnings("ignore:The tensor attributes self.rnn._flat_weights")  # torch's layers
+@pytest.mark.parametrize("cell", CELLS)
+def test_torch_export_of_torch_export(here: Path, cell: str):
+    """The module is one that torch.export can take, for any batch; torch fixes the time."""
+    case = f"{cell}_2_2_1_float64"
+    write_cases(here, "torch", [case])
+    network = runpy.run_path(f"{case}.py")["load"]()
+    samples = torch.randn(3, 7, 3, dtype=torch.float64)
+    dynamic = {"samples": {0: torch.export.Dim("batch")}}
+    program = torch.export.export(network, (samples,), dynamic_shapes=dynamic)
+    other = torch.randn(2, 7, 3, dtype=torch.float64)
+    for actual, expected in zip(program.module()(other), network(other), strict=True):
+        torch.testing.assert_close(actual, expected)
 
 
 def test_numpy_file_is_short():

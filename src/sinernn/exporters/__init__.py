@@ -11,6 +11,7 @@ from sinernn.errors import UsageError, nearest
 from sinernn.exporters.c import c_files
 from sinernn.exporters.numpy import numpy_files
 from sinernn.exporters.portable import MARK, Portable, read_portable
+from sinernn.exporters.torch import torch_files
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
 from sinernn.runs.files import check_output, reporting_errors, write_atomically
@@ -18,6 +19,7 @@ from sinernn.runs.files import check_output, reporting_errors, write_atomically
 EXPORTERS: dict[str, Callable[[Portable], Mapping[str, bytes]]] = {
     "numpy": numpy_files,
     "c": c_files,
+    "torch": torch_files,
 }
 """Every format, by its name on the command line."""
 

@@ -14,7 +14,7 @@ from sinernn.exporters.formulas import Formula, read_formula, slot_texts
 from sinernn.exporters.portable import MARK, Portable
 
 TEMPLATE = """\
-/* A recurrent network in C99: $cell, $layers x $units units; $mark.
+/* A recurrent network in C99: $cell, $layers x $units units; written by $mark.
 
    It allocates nothing, and needs the C library alone (-lm). Samples are in signal units, the
    outputs first, then the inputs:

@@ -13,7 +13,7 @@ FUNCTIONS = {
     "relu": "def relu(x): return np.maximum(x, 0)",
 }
 
-TEMPLATE = '''"""A recurrent network in numpy alone: {cell}, {layers} x {units} units; {mark}.
+TEMPLATE = '''"""A network in numpy alone: {cell}, {layers} x {units} units; written by {mark}.
 
 Samples [..., channel] are in signal units, the outputs first, then the inputs; see METADATA below.
 """

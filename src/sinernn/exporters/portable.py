@@ -17,7 +17,7 @@ from sinernn.preparation import require_data
 from sinernn.runs import Run
 from sinernn.runs.files import is_there, read_bytes
 
-MARK = "written by sinernn export"
+MARK = "sinernn export"
 """Text at the beginning of every exported file, by which a later export knows it may replace it."""
 
 SCORES = {"part", "open_loop", "closed_loop_rmse", "valid_time"}
