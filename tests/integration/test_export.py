@@ -3,11 +3,13 @@
 import re
 import runpy
 import shutil
+import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -130,6 +132,70 @@ def test_torch_export_of_torch_export(here: Path, cell: str):
     other = torch.randn(2, 7, 3, dtype=torch.float64)
     for actual, expected in zip(program.module()(other), network(other), strict=True):
         torch.testing.assert_close(actual, expected)
+
+
+ONNX = """
+from pathlib import Path
+import numpy as np
+from onnxruntime import InferenceSession
+for path in Path(sys.argv[1]).glob("*.npz"):
+    samples, inputs = np.load(path).values()
+    network = InferenceSession(path.with_suffix(".onnx"))
+    metadata = network.get_modelmeta().custom_metadata_map
+    assert metadata["run"].startswith("*/")
+    states, layers, _, units = network.get_inputs()[1].shape
+    start = np.zeros((states, layers, 2, units))
+    if "start" in metadata:
+        start = np.repeat(eval(metadata["start"]), 2, axis=2)
+    steps, state, free_run = [], start, []
+    for sample in samples:
+        prediction, state = network.run(None, {"sample": sample, "state": state})
+        steps.append(prediction)
+    for given in inputs:
+        free_run.append(prediction)
+        sample = np.concatenate([prediction, given], axis=1)
+        prediction, state = network.run(None, {"sample": sample, "state": state})
+    np.savez(path.with_suffix(".found.npz"), steps=steps, free_run=free_run)
+
+    network = InferenceSession(path.with_suffix(".sequence.onnx"))
+    run, state = [], start.astype("float32")
+    for part in np.split(samples, [5]):
+        read = {"samples": part.swapaxes(0, 1).astype("float32"), "state": state}
+        predictions, state = network.run(["predictions", "next_state"], read)
+        run += [*predictions.swapaxes(0, 1)]
+    np.savez(path.with_suffix(".sequence.npy"), steps=run)
+assert not {"onnx", "sinernn"} & {name for name in sys.modules if sys.modules[name]}
+"""
+
+
+@EXTENTS
+def test_onnx_export(here: Path, cases: list[str]):
+    """Both graphs are valid, and compute in ONNX Runtime what the engine does, step by step."""
+    run_cases(here, "onnx", cases, ONNX)
+    for case in cases:
+        check_case(case, dict(np.load(f"{case}.sequence.npy.npz")), single=True)
+        for end in (".onnx", ".sequence.onnx"):
+            onnx.checker.check_model(f"{case}{end}", full_check=True)
+
+
+def test_onnx_step_of_float32(here: Path):
+    """It computes in float64 with the float32 weights."""
+    case = "gru_1_2_1_float64"
+    double = make_portable(case)
+    params = {name: each.astype(np.float32) for name, each in double.params.items()}
+    single = replace(double, network=replace(double.network, dtype="float32"), params=params)
+    exact = replace(double, params={name: each.astype(float) for name, each in params.items()})
+    assert EXPORTERS["onnx"](single)[".onnx"] == EXPORTERS["onnx"](exact)[".onnx"]
+
+
+def test_onnx_that_is_not_installed(sinernn, trained: Run, monkeypatch: pytest.MonkeyPatch):
+    """The message says how to install it."""
+    monkeypatch.setitem(sys.modules, "sinernn.exporters.graph", None)
+    outcome = sinernn("export", "latest", "--format", "onnx")
+    assert outcome.code == 2
+    assert (
+        "--format onnx needs an extra; install it with: pip install 'sinernn[onnx]'" in outcome.err
+    )
 
 
 def test_numpy_file_is_short():

@@ -29,7 +29,7 @@ MODULES_IN_ORDER = (
     "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting.predictions", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs",
     "runs.directory", "preparation", "forecasting", "evaluating", "ensemble", "predicting",
-    "exporters.portable", "exporters.formulas", "exporters.numpy", "exporters.c", "exporters.torch", "exporters", "checkpointing", "observers",
+    "exporters.portable", "exporters.formulas", "exporters.numpy", "exporters.c", "exporters.torch", "exporters.graph", "exporters.onnx", "exporters", "checkpointing", "observers",
     "plot_run", "experiment", "verification",
     *(f"cli.{name}" for name in ("output", "parsing", "progress", "terminal", "init", "config", "eval", "export", "plot", "predict", "resume", "train", "verify")),
     "cli",

@@ -10,6 +10,7 @@ from pathlib import Path
 from sinernn.errors import UsageError, nearest
 from sinernn.exporters.c import c_files
 from sinernn.exporters.numpy import numpy_files
+from sinernn.exporters.onnx import onnx_files
 from sinernn.exporters.portable import MARK, Portable, read_portable
 from sinernn.exporters.torch import torch_files
 from sinernn.runs import Run
@@ -20,6 +21,7 @@ EXPORTERS: dict[str, Callable[[Portable], Mapping[str, bytes]]] = {
     "numpy": numpy_files,
     "c": c_files,
     "torch": torch_files,
+    "onnx": onnx_files,
 }
 """Every format, by its name on the command line."""
 
