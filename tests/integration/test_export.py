@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,7 +15,10 @@ import pytest
 import torch
 
 import commands
+import pages
 import sinernn as library
+from driven import write_driven_series
+from examples import tiny
 from exported import (
     CASES,
     HOSTILE,
@@ -27,10 +31,15 @@ from exported import (
     signals,
     write_cases,
 )
+from sinernn.errors import UsageError
 from sinernn.exporters import EXPORTERS
-from sinernn.model.cells import CELLS
+from sinernn.exporters.formulas import read_formula
+from sinernn.exporters.portable import read_portable, to_identifier
+from sinernn.model.cells import CELLS, Cell
+from sinernn.model.functions import sqrt
 from sinernn.runs import Run
 
+PAGE = pages.PAGES["export"].read_text(encoding="utf-8")
 NAME = "tiny_device_cpu_dtype_float32_refine_null"
 
 NUMPY = """
@@ -339,3 +348,113 @@ def test_bytes_of_c(here: Path):
     assert commands.run("cc", "main.c", "-lm", "-o", "main").code == 0
     assert commands.run("./main").out == "48"  # h and c, 2 layers, 3 units, 4 bytes
     assert "Bytes in float: 48 of state, " in text
+
+
+def test_metadata_of_data(here: Path):
+    """It states licence and hash; what only the data file tells is left out once it is gone."""
+    signal, *settings = write_driven_series(here / "data.csv")
+    signal = signal.removesuffix("}") + ", licence: CC BY 4.0, units: {speed: mm/s}}"
+    run = library.train(tiny(signal, *settings), figures=False).run
+    facts, metadata = run.read_facts().data, read_portable(run).metadata
+    assert (metadata["data_licence"], metadata["data_sha256"]) == ("CC BY 4.0", facts.sha256)
+    assert metadata["output_channels"] == ["position", "speed (mm/s)"]
+    assert (metadata["input_channels"], metadata["time_step"]) == (["force"], 0.1)
+    Path("data.csv").unlink()
+    metadata = read_portable(run).metadata
+    assert metadata["output_channels"] == ["position", "speed"]
+    assert (metadata["input_channels"], metadata["time_step"]) == (["force"], None)
+
+
+def test_export_of_an_interrupted_run(trained: Run):
+    """A run without scores is exported without them."""
+    (trained.path / "evaluation.json").unlink()
+    assert read_portable(trained).metadata["scores"] is None
+
+
+def test_carried_state(trained: Run):
+    """An export starts from the state that forecasts start from."""
+    text = trained.config_path.read_text(encoding="utf-8")
+    carried = text.replace("initial_state: zero", "initial_state: carried")
+    trained.config_path.write_text(carried, encoding="utf-8")
+    _, checkpoint = trained.best_checkpoint()
+    start = read_portable(trained).start
+    np.testing.assert_array_equal(start, checkpoint.state.hidden[:, :, :1])
+    assert start.any()
+
+
+@pytest.mark.parametrize(
+    ("format", "message"),
+    [
+        ("torch", "torch has no layer of the cell strange, only of rnn_tanh, rnn_relu, gru, lstm"),
+        ("onnx", "onnx has no operator of the cell strange, only of rnn_tanh"),
+        ("c", "forward of the cell strange has 'slots[0] ** 3', which is not written alike in C"),
+        ("numpy", None),
+    ],
+)
+def test_cell_that_a_format_lacks(
+    monkeypatch: pytest.MonkeyPatch, format: str, message: str | None
+):
+    """It is refused by its name, with the reason and a way out."""
+
+    class Strange(Cell):
+        @staticmethod
+        def forward(slots, h, c):
+            return (), slots[0] ** 3, c
+
+    monkeypatch.setitem(CELLS, "strange", Strange())
+    portable = make_portable("rnn_tanh_1_1_0_float64")
+    portable = replace(portable, network=replace(portable.network, cell="strange"))
+    if message is None:
+        assert b"return slots[0] ** 3, c" in EXPORTERS[format](portable)[".py"]
+        return
+    with pytest.raises(UsageError, match=re.escape(message)):
+        EXPORTERS[format](portable)
+
+
+def test_cell_with_other_functions(monkeypatch: pytest.MonkeyPatch):
+    """A formula that calls what exported code lacks is refused."""
+
+    class Other(Cell):
+        @staticmethod
+        def forward(slots, h, c):
+            return (), sqrt(slots[0]), c
+
+    monkeypatch.setitem(CELLS, "other", Other())
+    with pytest.raises(UsageError, match="forward of the cell other uses sqrt, which exported"):
+        read_formula("other")
+
+
+@pytest.fixture
+def forecast(trained: Run) -> np.ndarray:
+    """What `predict` forecasts from the samples of docs/export.md, whose files are written."""
+    files = {"numpy": "wave_numpy.py", "c": "wave.h", "torch": "wave_torch.py", "onnx": "wave.onnx"}
+    for format, to in files.items():
+        library.export(trained, format=format, to=to)
+    samples = {"signal": np.sin(10 / 49 * np.arange(60))}
+    return library.predict(trained, samples, steps=100).values[:, 0]
+
+
+@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL))
+def test_examples_of_the_page(forecast: np.ndarray, monkeypatch: pytest.MonkeyPatch, example: str):
+    """The Python of docs/export.md forecasts what `predict` does."""
+    monkeypatch.syspath_prepend(".")
+    names: dict[str, Any] = {}
+    exec(example, names)
+    np.testing.assert_allclose(np.ravel(names["forecast"]), forecast, atol=1e-5)  # float32
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_the_c_of_the_page(forecast: np.ndarray):
+    """It compiles by the command of the page, and prints the end of that forecast."""
+    (code,) = re.findall(r"```c\n(.*?)```", PAGE, flags=re.DOTALL)
+    Path("main.c").write_text(code, encoding="utf-8")
+    (line,) = re.findall(r"`(cc .*?)`", PAGE)
+    assert commands.run(*line.split(), *WARNINGS) == commands.Outcome(0, "", "")
+    assert float(commands.run("./a.out").out) == pytest.approx(forecast[-1], abs=1e-4)
+
+
+def test_names_of_exported_code():
+    """They are identifiers of Python and of C."""
+    names = ["default, hidden_size=24", "3 tanks", "Größe", "", "a-b"]
+    found = ["default_hidden_size_24", "n3_tanks", "Gr_e", "network", "a_b"]
+    assert [to_identifier(name) for name in names] == found

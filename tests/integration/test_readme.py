@@ -16,7 +16,17 @@ from sinernn.engines.fused.cache import cache_folder
 DOCS = sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md"))
 COMMANDS = [
     line
-    for name in ("README", "runs", "data", "signals", "quality", "speed", "lesson", "gallery")
+    for name in (
+        "README",
+        "runs",
+        "data",
+        "signals",
+        "quality",
+        "speed",
+        "lesson",
+        "gallery",
+        "export",
+    )
     for line in pages.commands(pages.PAGES[name])
 ]
 ELSEWHERE = ("python -m pip install", "python -m venv", ". .venv")
@@ -33,7 +43,12 @@ def test_make_targets_of_the_readme_are_there():
 @pytest.mark.campaign
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "names", [("README", "runs", "data", "signals", "quality", "speed"), ("lesson",), ("gallery",)]
+    "names",
+    [
+        ("README", "runs", "data", "signals", "quality", "speed", "export"),
+        ("lesson",),
+        ("gallery",),
+    ],
 )
 def test_commands_of_pages_run(here: Path, names: tuple[str, ...]):
     """They run one after the other, and draw the figures that the pages show.

@@ -120,6 +120,10 @@ class File(Section):
     units: dict[str, Unit] = Field(default={}, max_length=1000)
     """Units of columns, for figures, as in `{flow: l/s}`."""
 
+    licence: Annotated[str, Field(max_length=200)] = ""
+    """Licence of the data, as in `CC BY 4.0`, which `sinernn export` passes on; no more than its
+    name."""
+
     delimiter: Literal["auto", "comma", "semicolon", "tab"] = "auto"
     """What separates the cells of a text file; auto: the first of tab, semicolon and comma that its
     first line contains."""

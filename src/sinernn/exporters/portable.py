@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from sinernn.config import Config, load_config
+from sinernn.data.files import File
 from sinernn.data.series import Extent
 from sinernn.data.windows import Scale
 from sinernn.errors import UsageError
@@ -15,6 +16,7 @@ from sinernn.model.cells import CELLS, Cell
 from sinernn.model.network import Hidden, Network, Params
 from sinernn.preparation import require_data
 from sinernn.runs import Run
+from sinernn.runs.facts import DataFacts
 from sinernn.runs.files import is_there, read_bytes
 
 MARK = "sinernn export"
@@ -58,13 +60,9 @@ def read_portable(run: Run, name: str | None = None) -> Portable:
     Raises:
         SinernnError: A file of the run is missing or damaged, or no network is saved.
     """
-    config, facts, (which, checkpoint) = (
-        load_config(run.config_path),
-        run.read_facts(),
-        run.best_checkpoint(),
-    )
+    config, facts = load_config(run.config_path), run.read_facts()
+    which, checkpoint = run.best_checkpoint()
     network, state = checkpoint.network, checkpoint.state
-    data = facts.data
     title = facts.name or run.path.name
     metadata = {
         "run": title,
@@ -76,9 +74,7 @@ def read_portable(run: Run, name: str | None = None) -> Portable:
         **asdict(network),
         **_channels(run, config, network),
         "warmup": config.evaluation.warmup,
-        "signal": config.signal.kind,
-        "data_sha256": data.sha256 if data else None,
-        "data_licence": getattr(config.signal, "licence", None) or None,
+        **_data(config, facts.data),
         "scores": _scores(run),
     }
     return Portable(
@@ -116,6 +112,19 @@ def _channels(run: Run, config: Config, network: Network) -> dict[str, Any]:
         "input_channels": labels[outputs:],
         "time_step": extent.time_step if extent else None,
         "time_unit": extent.time_unit if extent else None,
+    }
+
+
+def _data(config: Config, facts: DataFacts | None) -> dict[str, Any]:
+    """Return what the network was trained on."""
+    signal = config.signal
+    if not isinstance(signal, File):
+        return {"signal": signal.kind}
+    return {
+        "signal": signal.kind,
+        "data_sha256": facts.sha256 if facts else None,
+        "data_licence": signal.licence or None,
+        "downsample": signal.downsample.model_dump() if signal.downsample else None,
     }
 
 

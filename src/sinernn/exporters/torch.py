@@ -52,7 +52,8 @@ class Network(nn.Module):
         """
         if state is None:
             state = self.start.repeat(1, 1, samples.shape[0], 1)
-        units, after = self.rnn((samples - self.mean) / self.std, $unpacked)
+        scaled = (samples.to(self.mean) - self.mean) / self.std
+        units, after = self.rnn(scaled, $unpacked)
         predictions = self.readout(units) * self.std[:$outputs] + self.mean[:$outputs]
         return predictions, $packed
 
@@ -98,7 +99,7 @@ INPUTS = {
             inputs: Inputs of the predicted samples but the last: [batch, steps - 1, input].
 """,
     "step": "t",
-    "sample": "torch.cat([run[-1], inputs[:, t : t + 1]], dim=2)",
+    "sample": "torch.cat([run[-1], inputs[:, t : t + 1].to(self.mean)], dim=2)",
 }
 """What a network with inputs has in addition."""
 
