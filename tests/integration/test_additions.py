@@ -1,9 +1,10 @@
-"""A new signal, figure, metric, baseline or command shows up where a user would see it.
+"""A new signal, figure, metric, baseline, export format or command shows up where a user would see it.
 
 A new cell is added in tests/unit/test_cells.py.
 """
 
 import json
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 from pydantic import Field, create_model
 
-from sinernn import cli, plotting
+from sinernn import cli, exporters, plotting
 from sinernn.config import Config
 from sinernn.config.load import validate
 from sinernn.config.places import Document, Places
@@ -99,6 +100,19 @@ def test_new_baseline(sinernn, trained: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(baselines, "BASELINES", (*baselines.BASELINES, zero))
     assert " zero" in sinernn("eval", "latest").out
     assert sinernn("plot", "latest", "--figure", "horizon").code == 0
+
+
+def test_new_export_format(sinernn, trained: Run, monkeypatch: pytest.MonkeyPatch):
+    """`export` writes it, and lists it."""
+
+    def cell_files(portable):
+        return {".txt": f"{portable.network.cell}: {exporters.MARK}".encode()}
+
+    monkeypatch.setitem(exporters.EXPORTERS, "cell", cell_files)
+    for _ in range(2):  # the first is replaced
+        assert sinernn("export", "latest", "--format", "cell", "--to", "a.txt").out == "a.txt\n"
+    assert Path("a.txt").read_text(encoding="utf-8") == "rnn_tanh: sinernn export"
+    assert "onnx, cell" in sinernn("export", "latest", "--format", "x").err
 
 
 def test_new_command(sinernn, monkeypatch: pytest.MonkeyPatch):

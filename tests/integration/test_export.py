@@ -238,8 +238,8 @@ def test_metadata_of_numpy(here: Path):
 
 def test_export_of_a_run(sinernn, trained: Run):
     """The file continues the series as `predict` does, and states what it was made from."""
-    assert sinernn("export", "latest", "--format", "numpy").out == f"{NAME}.py\n"
-    network, run = runpy.run_path(f"{NAME}.py"), trained.read_facts()
+    assert sinernn("export", "latest", "--format", "numpy").out == f"{NAME}_numpy.py\n"
+    network, run = runpy.run_path(f"{NAME}_numpy.py"), trained.read_facts()
     forecast = library.predict(trained, steps=20, warmup=30)
     actual = network["free_run"](forecast.history, 20)
     np.testing.assert_allclose(actual, forecast.values, atol=1e-5)  # float32

@@ -14,7 +14,7 @@ def export_command(
     run: RunArgument = "latest",
     to: Annotated[
         Path | None,
-        typer.Option(help="File to write; default: in this folder, called as the run."),
+        typer.Option(help="File to write; default: in this folder, called as run and format."),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,

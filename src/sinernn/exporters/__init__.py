@@ -1,7 +1,8 @@
 """Export the network of a run for programs without sinernn.
 
 An exporter is a function of a `Portable` that returns the content of its files by the ends of their
-names, in a module of its own; it is registered in `EXPORTERS`.
+names, in a module of its own; it is registered in `EXPORTERS`. `MARK`, in the first bytes of every
+file, lets a later export replace it.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,8 +41,8 @@ def export(
     Args:
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
         format: `numpy`, `c`, `torch` or `onnx`.
-        to: The file to write; default: in the working folder, called as the run. Formats of two
-            files write the second beside it, under the same name with another end.
+        to: The file to write; default: in the working folder, called as run and format. The second
+            file of a format is beside it, under the same name with another end.
         runs_dir: Folder of the run directories.
 
     Returns:
@@ -63,7 +64,7 @@ def export(
     portable = read_portable(run, None if to is None else Path(to).stem)
     contents = EXPORTERS[format](portable)
     suffix = next(iter(contents))
-    path = Path(f"{portable.name}{suffix}" if to is None else to)
+    path = Path(f"{portable.name}_{format}{suffix}" if to is None else to)
     if path.suffix != suffix:
         raise UsageError(f"{path}: the name of this file must end in {suffix}, as in wave{suffix}")
     files = {path.with_suffix(end): content for end, content in contents.items()}

@@ -17,7 +17,7 @@ from sinernn.model.network import Hidden, Network, Params
 from sinernn.preparation import require_data
 from sinernn.runs import Run
 from sinernn.runs.facts import DataFacts
-from sinernn.runs.files import is_there, read_bytes
+from sinernn.runs.files import is_there, read_bytes, safe_name
 
 MARK = "sinernn export"
 """Text at the beginning of every exported file, by which a later export knows it may replace it."""
@@ -78,7 +78,7 @@ def read_portable(run: Run, name: str | None = None) -> Portable:
         "scores": _scores(run),
     }
     return Portable(
-        name=to_identifier(name or title),
+        name=to_identifier(name or safe_name(title)),
         network=network,
         params=state.params,
         scale=checkpoint.scale,
