@@ -10,7 +10,7 @@ CAMPAIGN_LENGTH ?= 1
 # Else each of the tests' processes would compile all modules to bytecode again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: train test campaign test-device coverage docs lint types bench quality clean
+.PHONY: train test campaign test-device coverage docs lint types bench quality dist clean
 
 train: $(INSTALLED)
 	$(VENV)/bin/sinernn train configs/default.yaml
@@ -49,6 +49,10 @@ bench: $(INSTALLED)
 quality: $(INSTALLED)
 	$(VENV)/bin/pip install --constraint constraints.txt --editable '.[peers]'
 	$(VENV)/bin/python benchmarks/quality.py --peers
+
+# Wheel and sdist in dist/, the same bits from the same files.
+dist: $(INSTALLED)
+	$(VENV)/bin/python -m hatchling build --clean
 
 clean:
 	rm -rf $(VENV)
