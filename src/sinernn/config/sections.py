@@ -222,7 +222,7 @@ class Config(Section):
     """Seed of the initial weights and of random windows."""
 
     device: Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda(:\d{1,3})?|mps)$")] = "auto"
-    """auto (cpu, or CUDA where it is faster; with the torch engine the best one present), cpu, cuda,
+    """auto (cpu, or CUDA where it is faster; for the torch engine the best present), cpu, cuda,
     cuda:N or mps."""
 
     engine: Literal["auto", "fused", "torch"] = "auto"
