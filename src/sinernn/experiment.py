@@ -87,10 +87,11 @@ def train(
     start, origin = _starting_checkpoint(experiment, start_from, runs_dir)
     choice = _choice(experiment)
     engine = engines.build(choice, experiment.network, start.state, experiment.objective)
-    facts = _facts(experiment, choice, origin, recorded)
+    resolved = _resolved(config.model_copy(update=asdict(choice)), copied=copy is not None)
+    facts = _facts(experiment, choice, origin, recorded, resolved)
     files = {
         **({} if copy is None else {DATA: copy}),
-        "config.yaml": _resolved(config.model_copy(update=asdict(choice)), copied=copy is not None),
+        "config.yaml": _content(resolved),
         "run.json": to_json(facts.model_dump()).encode(),
     }
     if origin is not None:
@@ -146,26 +147,28 @@ def resume(
         position = find_position(experiment, run, start)
         choice = _choice(experiment)
         state, device_before = position.checkpoint.state, facts.device
+        copied = isinstance(config.signal, File) and config.signal.file == run.data_path
+        resolved = _resolved(config, copied=copied)
         facts = facts.model_copy(
             update={
                 **asdict(choice),
                 "name": config.name,
+                "settings": resolved.flat(),
                 "steps": config.training.steps,
                 "updates": state.updates,
                 "refine_iterations": state.refine.step if state.refine else 0,
             }
         )
-        copied = isinstance(config.signal, File) and config.signal.file == run.data_path
-        resolved = _resolved(config, copied=copied)
         if facts.status == "finished" and position.is_done(config):
             if overrides:  # its data file is elsewhere
-                run.write("config.yaml", resolved)
+                run.write("config.yaml", _content(resolved))
+                run.write_facts(facts)
             return _evaluate_and_draw(run, facts, config, stop, figures=figures)
         engine = engines.build(choice, experiment.network, state, experiment.objective)
         all_observers = Observers(observers)
         run.remove_evaluations()
         plot_run.erase(run)
-        run.write("config.yaml", resolved)
+        run.write("config.yaml", _content(resolved))
         facts = _note_resumption(facts, device_before, all_observers)
         run.write_facts(facts)
         checkpointer = Checkpointer(run, experiment, engine, position, facts)
@@ -199,7 +202,11 @@ def _choice(experiment: Experiment) -> EngineChoice:
 
 
 def _facts(
-    experiment: Experiment, choice: EngineChoice, origin: Origin | None, data: DataFacts | None
+    experiment: Experiment,
+    choice: EngineChoice,
+    origin: Origin | None,
+    data: DataFacts | None,
+    resolved: Config,
 ) -> RunFacts:
     """Return the facts of a run before its first update."""
     return RunFacts(
@@ -208,6 +215,7 @@ def _facts(
         seed=experiment.config.seed,
         start=origin,
         data=data,
+        settings=resolved.flat(),
         parameters=experiment.network.parameter_count,
         steps=experiment.config.training.steps,
         started=now(),
@@ -382,7 +390,11 @@ def _interrupted(run: Run, place: str, stop: StopSignals) -> InterruptedRunError
     return InterruptedRunError(message, signal_number=stop.signal_number or 0)
 
 
-def _resolved(config: Config, *, copied: bool) -> bytes:
-    """Return the content of config.yaml; a copy of the data is found next to it."""
-    config = with_data_path(config, DATA) if copied else config
-    return ("# Resolved: training it again gives the same bits.\n" + to_yaml(config)).encode()
+def _resolved(config: Config, *, copied: bool) -> Config:
+    """Return the config that is written: a copy of the data is found next to it."""
+    return with_data_path(config, DATA) if copied else config
+
+
+def _content(resolved: Config) -> bytes:
+    """Return the content of config.yaml."""
+    return ("# Resolved: training it again gives the same bits.\n" + to_yaml(resolved)).encode()

@@ -296,6 +296,16 @@ def test_more_steps_show_in_the_name(here: Path):
         assert run.read_facts().name == run.read_scores().config == facts.name
 
 
+def test_settings_in_run_json(here: Path):
+    """They are those of config.yaml, after the training and after it was continued."""
+    run = experiment.train(tiny("training.schedule=constant"), figures=False).run
+    for steps in (20, 30):
+        experiment.resume(run, [f"training.steps={steps}"], figures=False)
+        settings = run.read_facts().settings
+        assert settings == load_config(run.config_path).flat()
+        assert settings["training.steps"] == steps
+
+
 def test_run_held_by_another_process(here: Path):
     """A run that another process trains is left alone."""
     run = experiment.train(tiny(), figures=False).run
