@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from sinernn.predicting import predict
     from sinernn.refine.stages import Refine
     from sinernn.runs import Run
+    from sinernn.runs.listing import RunRow, runs_table
     from sinernn.verification import verify
 
     __version__: str
@@ -76,6 +77,8 @@ _MODULES = {
     "Refine": "sinernn.refine.stages",
     "Series": "sinernn.data.series",
     "Run": "sinernn.runs",
+    "RunRow": "sinernn.runs.listing",
+    "runs_table": "sinernn.runs.listing",
     "load_config": "sinernn.config",
     "train": "sinernn.experiment",
     "resume": "sinernn.experiment",
@@ -89,9 +92,9 @@ _MODULES = {
 __all__ = [
     "Config", "ConfigError", "DeviceError", "Evaluation", "File", "InterruptedRunError", "Limits",
     "MackeyGlass", "Model", "Observer", "Prediction", "Refine", "Run", "RunBusyError",
-    "RunFileError", "RunNotFoundError", "Series", "Sine", "SinernnError", "Split", "SumOfSines",
-    "Training", "TrainingDivergedError", "UsageError", "Windows", "__version__", "evaluate",
-    "export", "load_config", "plot", "predict", "resume", "train", "verify",
+    "RunFileError", "RunNotFoundError", "RunRow", "Series", "Sine", "SinernnError", "Split",
+    "SumOfSines", "Training", "TrainingDivergedError", "UsageError", "Windows", "__version__",
+    "evaluate", "export", "load_config", "plot", "predict", "resume", "runs_table", "train", "verify",
 ]  # fmt: skip
 
 

@@ -28,10 +28,10 @@ MODULES_IN_ORDER = (
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation.scores",
     "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting.predictions", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs",
-    "runs.directory", "preparation", "forecasting", "evaluating", "ensemble", "predicting",
+    "runs.directory", "runs.listing", "preparation", "forecasting", "evaluating", "ensemble", "predicting",
     "exporters.portable", "exporters.formulas", "exporters.numpy", "exporters.c", "exporters.torch", "exporters.graph", "exporters.onnx", "exporters", "checkpointing", "observers",
     "plot_run", "experiment", "verification",
-    *(f"cli.{name}" for name in ("output", "parsing", "progress", "terminal", "init", "config", "eval", "export", "plot", "predict", "resume", "train", "verify")),
+    *(f"cli.{name}" for name in ("output", "parsing", "progress", "tables", "terminal", "init", "config", "eval", "export", "plot", "writing", "predict", "resume", "rm", "run_table", "runs", "train", "verify")),
     "cli",
     "__main__",
 )  # fmt: skip

@@ -21,6 +21,8 @@ from sinernn.cli.parsing import Command, Group
 from sinernn.cli.plot import plot_command
 from sinernn.cli.predict import predict_command
 from sinernn.cli.resume import resume_command
+from sinernn.cli.rm import rm_command
+from sinernn.cli.runs import runs_command
 from sinernn.cli.train import train_command
 from sinernn.cli.verify import verify_command
 from sinernn.errors import ConfigError, SinernnError, printable
@@ -34,6 +36,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "plot": plot_command,
     "predict": predict_command,
     "export": export_command,
+    "runs": runs_command,
+    "rm": rm_command,
 }
 """Every command, by its name, in the order of `--help`."""
 

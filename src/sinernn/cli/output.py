@@ -1,11 +1,15 @@
-"""Lines and JSON on stdout; lines of prose are wrapped on a terminal."""
+"""Lines, JSON and CSV for stdout; lines of prose are wrapped on a terminal."""
 
+import csv
+import io
 import json
 import os
 import re
 import sys
 import textwrap
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import typer
 
@@ -55,6 +59,17 @@ def wrapped(line: str, width: int | None, *, indent: str = "  ") -> str:
 def print_json(value: object) -> None:
     """Print a value as JSON."""
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def csv_text(columns: Mapping[str, Sequence[Any]], *, header: bool = True) -> str:
+    """Return a table as CSV; a missing value is an empty cell, floats are exact when read."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header:
+        writer.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow("" if value != value else value for value in row)
+    return text.getvalue()
 
 
 def silence_output(message: str) -> None:

@@ -12,6 +12,14 @@ from sinernn.errors import ConfigError, Place, Problem, UsageError, nearest
 
 ConfigArgument = Annotated[Path, typer.Argument(help="YAML file of the experiment.")]
 RunArgument = Annotated[str, typer.Argument(help="Run directory, its name, or latest.")]
+RunWords = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Run directories, their names, latest, folders of runs such as sweeps, or quoted "
+        "patterns.",
+        metavar="RUN...",
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(help="Settings to change, as in model.hidden_size=32.", metavar="KEY=VALUE"),
@@ -29,6 +37,8 @@ SYNONYMS = {
     "export": ("convert", "save"),
     "predict": ("extrapolate", "forecast"),
     "plot": ("draw", "figure", "figures", "graph"),
+    "runs": ("list", "ls"),
+    "rm": ("delete", "remove"),
     "config": ("settings",),
     "init": ("create", "initialise", "initialize", "new"),
     "show": ("print", "view"),

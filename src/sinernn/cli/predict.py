@@ -1,7 +1,5 @@
 """`sinernn predict`."""
 
-import csv
-import io
 import json
 import os
 import shlex
@@ -13,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sinernn.cli.output import print_json, print_line, print_prose
+from sinernn.cli.output import csv_text, print_json, print_line, print_prose
 from sinernn.cli.parsing import AsJson, RunsDir
-from sinernn.cli.plot import FigureFormat
+from sinernn.cli.writing import check_outputs
 from sinernn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,11 +74,11 @@ def predict_command(
         advice = f"sinernn predict RUN --data {shlex.quote(word)} --steps {steps}"
         raise UsageError(f"{word}: is a file, not a run; to continue its series use {advice}")
     opened = [open_run(word, runs_dir=runs_dir) for word in words]
-    _check_outputs(to, figure, sources=[data, inputs], runs=[run.path for run in opened])
+    check_outputs(to, figure, sources=[data, inputs], runs=[run.path for run in opened])
     forecaster = predicting.Forecaster(
         opened, steps, levels=levels, overrides=settings, on_compile=compiling
     )
-    _check_outputs(to, figure, sources=forecaster.data_files)
+    check_outputs(to, figure, sources=forecaster.data_files)
     if data == "-":
         options = {"--inputs": inputs, "--warmup": warmup, "--to": to, "--figure": figure}
         if unused := [name for name, value in options.items() if value is not None]:
@@ -89,7 +87,7 @@ def predict_command(
         return
     prediction = forecaster.predict(data, inputs=inputs, warmup=warmup)
     if to is not None:
-        write_atomically(to.resolve(), _csv(prediction.columns()).encode())
+        write_atomically(to.resolve(), csv_text(prediction.columns()).encode())
     if figure is not None:
         from sinernn.plot_run import draw_forecast
 
@@ -99,7 +97,7 @@ def predict_command(
     if as_json:
         print_json({"notes": prediction.notes, "columns": _plain(prediction.columns())})
     elif to is None:
-        typer.echo(_csv(prediction.columns()), nl=False)
+        typer.echo(csv_text(prediction.columns()), nl=False)
     for note in prediction.notes:
         print_prose(note, err=as_json or to is None)
     for path in filter(None, (to, figure)):
@@ -113,41 +111,6 @@ def _levels(text: str) -> list[float]:
     except ValueError as error:
         message = f"--interval {text}: must be numbers between 0 and 1, as in 0.8,0.95"
         raise UsageError(message) from error
-
-
-def _check_outputs(
-    to: Path | None, figure: Path | None, *, sources: Sequence[object], runs: Sequence[Path] = ()
-) -> None:
-    """Check where the forecast is written before anything is computed."""
-    from sinernn.runs.files import check_output
-
-    formats = [f".{each}" for each in FigureFormat]
-    if figure is not None and figure.suffix.lower() not in formats:
-        raise UsageError(f"--figure {figure}: must end in {' or '.join(formats)}")
-    for path in filter(None, (to, figure)):
-        way_out = "leave out --to to print to standard output" if path == to else "use another"
-        check_output(path, runs, otherwise=way_out)
-        for source in sources:
-            if source is not None and _is_same(path, Path(str(source))):
-                raise UsageError(f"{path}: is the file that is read; choose another name")
-
-    if to is not None and figure is not None and to.resolve() == figure.resolve():
-        raise UsageError(f"{figure}: is both --to and --figure; choose another name for one")
-
-
-def _is_same(path: Path, other: Path) -> bool:
-    return path.exists() and other.exists() and path.samefile(other)
-
-
-def _csv(columns: Mapping[str, Sequence[Any]], *, header: bool = True) -> str:
-    """Return a table as CSV; a missing value is an empty cell, floats are exact when read."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if header:
-        writer.writerow(columns)
-    for row in zip(*columns.values(), strict=True):
-        writer.writerow("" if value != value else value for value in row)
-    return text.getvalue()
 
 
 def _plain(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
@@ -174,6 +137,6 @@ def _follow(forecaster: "Forecaster", *, as_json: bool) -> None:
             typer.echo(json.dumps({"origin": origin, "columns": _plain(columns)}, allow_nan=False))
         else:
             table = {"origin": [origin] * forecaster.steps, **columns}
-            typer.echo(_csv(table, header=is_first), nl=False)
+            typer.echo(csv_text(table, header=is_first), nl=False)
         sys.stdout.flush()
         is_first = False

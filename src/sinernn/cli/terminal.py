@@ -1,12 +1,12 @@
 """Results of commands on stdout, as text and tables."""
 
 import json
+from typing import Literal
 
-from rich import box
-from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from sinernn.cli.output import print_json, print_line, print_prose
+from sinernn.cli.tables import error_text, plain_table, print_table
 from sinernn.errors import printable
 from sinernn.evaluation.metrics import counted
 from sinernn.evaluation.results import Scores
@@ -27,18 +27,16 @@ def print_scores(run: Run, scores: Scores) -> None:
         trained += f" and {scores.refine_iterations} iterations of refinement"
     print_prose(
         f"evaluated on {scores.config}, {scores.part} part: {scores.checkpoint} checkpoint, "
-        f"after {trained}; errors in {_error_units(scores)}"
+        f"after {trained}; errors in {scores.error_unit or 'signal units'}"
     )
     open_loop = scores.open_loop
     print_prose(
-        f"one step ahead: RMSE {_error(open_loop.rmse)}, "
+        f"one step ahead: RMSE {error_text(open_loop.rmse)}, "
         f"NRMSE {_number(open_loop.nrmse, '.2e')}, R² {_number(open_loop.r2, '.6g')}"
     )
-    # Wider than any table: on the terminal's width values would be cut.
-    console = Console(highlight=False, markup=False, emoji=False, width=500)
-    console.print(_closed_loop_table(scores), "")
+    print_table(_closed_loop_table(scores), "")
     if any(channel.closed_loop_rmse for channel in scores.channels):
-        console.print(_channel_table(scores), "")
+        print_table(_channel_table(scores), "")
     for line in (_valid_time(scores), _oscillation(scores), _dynamics(scores)):
         if line:
             print_prose(line)
@@ -87,32 +85,12 @@ def print_verification(verification: Verification) -> None:
         print_prose("the environment is unchanged; were files of the run or this package edited?")
 
 
-def _error_units(scores: Scores) -> str:
-    units = [channel.unit for channel in scores.channels if not channel.is_input]
-    if len(units) > 1:
-        return "standard deviations of each output"
-    return "".join(units) or "signal units"
-
-
-def _table(title: str, *names: str) -> Table:
-    return Table(
-        *(Column(name, justify="right") for name in names),
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-        show_edge=False,
-        title=title,
-        title_justify="left",
-        title_style="",
-    )
-
-
 def _channel_table(scores: Scores) -> Table:
     """Return a table of the errors of each output, up to the longest horizon."""
     title = f"of each output in its unit, up to {counted(scores.closed_loop_rmse[-1].horizon)}"
     worst = f"worst of\n{counted(len(scores.origins), 'origin')}"
     names = ("output", "one step\nahead", "R²", "network", worst, "best\nbaseline")
-    table = _table(title, *names)
+    table = plain_table(title, *names)
     for channel in scores.channels:
         if channel.open_loop and channel.closed_loop_rmse:
             one_step, last = channel.open_loop, channel.closed_loop_rmse[-1]
@@ -121,11 +99,11 @@ def _channel_table(scores: Scores) -> Table:
             unit = f" ({channel.unit})" if channel.unit else ""
             table.add_row(
                 printable(channel.name + unit, 30),
-                _error(one_step.rmse),
+                error_text(one_step.rmse),
                 _number(one_step.r2, ".4g"),
-                _error(last.median),
-                _error(last.worst),
-                f"{_error(error)} {best}",
+                error_text(last.median),
+                error_text(last.worst),
+                f"{error_text(error)} {best}",
             )
     return table
 
@@ -136,11 +114,11 @@ def _closed_loop_table(scores: Scores) -> Table:
     worst = f"worst of\n{counted(count, 'origin')}"
     names = ["steps", "network", worst]
     names += [baseline.name.replace(" ", "\n") for baseline in baselines]
-    table = _table("closed loop: median RMSE up to a horizon", *names)
+    table = plain_table("closed loop: median RMSE up to a horizon", *names)
     ladders = [baseline.closed_loop_rmse for baseline in baselines]
     for row, *others in zip(scores.closed_loop_rmse, *ladders, strict=True):
-        medians = [_error(other.median) for other in others]
-        table.add_row(str(row.horizon), _error(row.median), _error(row.worst), *medians)
+        medians = [error_text(other.median) for other in others]
+        table.add_row(str(row.horizon), error_text(row.median), error_text(row.worst), *medians)
     return table
 
 
@@ -148,9 +126,9 @@ def _valid_time(scores: Scores) -> str | None:
     valid = scores.valid_time
     if valid is None:
         return None
-    horizon, count = scores.closed_loop_rmse[-1].horizon, len(scores.origins)
+    count = len(scores.origins)
 
-    def duration(which: str) -> str:
+    def duration(which: Literal["median", "worst"]) -> str:
         steps, units = getattr(valid.steps, which), getattr(valid.time_units, which)
         periods = ""
         if valid.periods:
@@ -161,8 +139,7 @@ def _valid_time(scores: Scores) -> str | None:
             periods += f", {about}{counted(number, 'Lyapunov time')}"
         time = f"{units:.4g}"
         time = f"{time} {scores.time_unit}" if scores.time_unit else counted(time, "time unit")
-        is_bound = valid.outlasted > (count // 2 if which == "median" else count - 1)
-        beyond = "more than " if steps == horizon and is_bound else ""
+        beyond = "more than " if scores.outlasts_horizon(which) else ""
         duration = counted(int(steps) if steps == int(steps) else steps)
         return f"{beyond}{duration} ({time}{periods})"
 
@@ -207,10 +184,6 @@ def _dynamics(scores: Scores) -> str:
         f"long-term behaviour: {places}; largest Lyapunov exponent {exponent:+.1e} per step "
         f"({meaning})"
     )
-
-
-def _error(value: float | None) -> str:
-    return "diverged" if value is None else f"{value:.2e}"
 
 
 def _number(value: float | None, form: str) -> str:

@@ -216,3 +216,19 @@ class Scores(JsonModel):
     dynamics: DynamicsScore = DynamicsScore()
     hints: list[Hint] = Field(default=[])
     origins: list[ForecastOrigin] = Field(default=[])
+
+    @property
+    def error_unit(self) -> str:
+        """Unit of the errors of all outputs together; empty if the series has none."""
+        units = [channel.unit for channel in self.channels if not channel.is_input]
+        return "standard deviations of each output" if len(units) > 1 else "".join(units)
+
+    def outlasts_horizon(self, which: Literal["median", "worst"]) -> bool:
+        """Whether the median or worst valid time is at least the horizon, which is all of it."""
+        if self.valid_time is None:
+            return False
+        count, outlasted = len(self.origins), self.valid_time.outlasted
+        is_bound = outlasted > (count // 2 if which == "median" else count - 1)
+        return (
+            is_bound and getattr(self.valid_time.steps, which) == self.closed_loop_rmse[-1].horizon
+        )

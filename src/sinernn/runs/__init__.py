@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from pydantic_core import from_json
+import pydantic_core
 from safetensors.numpy import save
 
 from sinernn.arrays import Float
@@ -52,6 +52,7 @@ from sinernn.runs.files import (
 from sinernn.schema import JsonModel
 
 MAX_JSON_BYTES = 4_000_000  # 10,000 origins, the maximum, take a quarter of it
+LOCK_SECONDS = 0.2  # to wait for the lock of a run, which `is_held` takes for an instant
 MAX_LINE = 1000  # characters in a row of the metrics, which has at most 7 numbers
 METRICS_COLUMNS = (
     "phase", "step", "loss", "learning_rate", "closed_loop_rmse", "stage", "damping",
@@ -72,7 +73,6 @@ DATA = "data.npz"
 
 EVALUATIONS = "evaluations"
 """Folder of the evaluations that are not the run's own, each in one of its name."""
-
 
 JsonModelT = TypeVar("JsonModelT", bound=JsonModel)
 
@@ -112,7 +112,7 @@ class Run:
 
         for name in ("checkpoints", "figures", EVALUATIONS, ".lock"):
             self._require_own(self.path / name)
-        lock = FileLock(self.path / ".lock", timeout=0)
+        lock = FileLock(self.path / ".lock", timeout=LOCK_SECONDS)
         with reporting_errors(self.path / ".lock", "cannot be locked"):
             try:
                 held = lock.acquire()
@@ -123,6 +123,19 @@ class Run:
         with held:
             self._sweep()
             yield
+
+    def is_held(self) -> bool:
+        """Whether another process is training this run; true if the system does not say."""
+        from filelock import FileLock
+
+        lock = self.path / ".lock"
+        try:
+            if lock.is_file() and not lock.is_symlink():
+                with FileLock(lock, timeout=0):
+                    pass
+        except OSError:  # of which filelock's Timeout is one
+            return True
+        return False
 
     def _sweep(self) -> None:
         """Remove temporary files left behind by a training that was killed."""
@@ -177,10 +190,8 @@ class Run:
 
     def evaluation_folders(self) -> list[str]:
         """Return where evaluations may be, the run's own first, whatever they contain."""
-        return [
-            "",
-            *(f"{EVALUATIONS}/{path.name}/" for path in self.path.glob(f"{EVALUATIONS}/*/")),
-        ]
+        folders = self.path.glob(f"{EVALUATIONS}/*/")
+        return ["", *(f"{EVALUATIONS}/{each.name}/" for each in folders)]
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -227,8 +238,11 @@ class Run:
         path = self.path / name
         content = read_bytes(path, most=MAX_JSON_BYTES)
         try:
-            value = from_json(content, allow_inf_nan=False)  # nor surrogates, nor deep nesting
-            json.dumps(value, allow_nan=False)  # 1e999 is JSON, and infinite
+            value = pydantic_core.from_json(
+                content, allow_inf_nan=False
+            )  # nor surrogates, nor deep nesting
+            if b"Infinity" in pydantic_core.to_json(value, inf_nan_mode="constants"):
+                json.dumps(value, allow_nan=False)  # 1e999 is JSON, and infinite
         except ValueError as error:
             raise damaged(path, f"not JSON: {error}") from error
         if not isinstance(value, dict):

@@ -70,10 +70,10 @@ def open_run(run: Run | Path | str, *, runs_dir: Path | str = "runs") -> Run:
     if isinstance(run, Run):
         return run
     path = Path(run)
-    if len(path.parts) == 1 and not _is_run(path):
+    if len(path.parts) == 1 and not is_run(path):
         path = Path(runs_dir) / path
     found = _latest(path) if path.name == LATEST else path
-    if found is not None and _is_run(found):
+    if found is not None and is_run(found):
         return Run(found)
     what = "no such run"
     with contextlib.suppress(OSError):  # an impossible file name
@@ -84,6 +84,29 @@ def open_run(run: Run | Path | str, *, runs_dir: Path | str = "runs") -> Run:
         f"the newest in {runs_dir} is {newest.name}" if newest else f"there are none in {runs_dir}"
     )
     raise RunNotFoundError(f"{path}: {what}; {way_out}")
+
+
+def remove_run(run: Run) -> None:
+    """Remove a run directory; `latest` next to it then leads to the newest run left, if any.
+
+    Without its run.json, which is removed first, no other process takes the folder for a run.
+
+    Raises:
+        RunBusyError: Another process is training it.
+        RunFileError: It is a link, or cannot be removed.
+    """
+    if run.path.is_symlink():
+        raise RunFileError(f"{run.path}: is a link; remove the link itself, or name its target")
+    with run.held():
+        run.remove("run.json")
+    with reporting_errors(run.path, "cannot be removed completely"):
+        shutil.rmtree(run.path)
+        latest = run.path.with_name(LATEST)
+        if _named_by(latest) == run.path.name:
+            if newest := _newest(latest.parent):
+                _point_latest(latest.parent, newest.name)
+            else:
+                latest.unlink()
 
 
 def _publish(made: Path, path: Path) -> Path:
@@ -114,22 +137,28 @@ def _point_latest(runs_dir: Path, name: str) -> None:
 
 def _latest(path: Path) -> Path | None:
     """Return the run that the link or text file `path` names, or the newest if there is none."""
-    if path.is_symlink():
-        name = path.readlink().name
-    elif path.is_file():
-        name = Path(read_bytes(path, most=MAX_NAME).decode(errors="replace").strip()).name
-    else:
-        return path if _is_run(path) else _newest(path.parent)
-    named = path.with_name(name) if name not in ("", "..", LATEST) else None
-    return named if named and _is_run(named) else _newest(path.parent)
+    if (name := _named_by(path)) is None and is_run(path):
+        return path
+    named = path.with_name(name) if name not in (None, "", "..", LATEST) else None
+    return named if named and is_run(named) else _newest(path.parent)
+
+
+def _named_by(latest: Path) -> str | None:
+    """Return the name in a link or text file; None if there is neither."""
+    if latest.is_symlink():
+        return latest.readlink().name
+    if latest.is_file():
+        return Path(read_bytes(latest, most=MAX_NAME).decode(errors="replace").strip()).name
+    return None
 
 
 def _newest(runs_dir: Path) -> Path | None:
-    known = [path for path in runs_dir.glob("[!.]*") if path.name != LATEST and _is_run(path)]
+    known = [path for path in runs_dir.glob("[!.]*") if path.name != LATEST and is_run(path)]
     return max(known, default=None, key=lambda path: path.name)
 
 
-def _is_run(path: Path) -> bool:
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run directory."""
     try:
         return (path / "run.json").is_file()
     except OSError:  # an impossible file name
