@@ -45,6 +45,7 @@ bench: $(INSTALLED)
 	$(VENV)/bin/pip install --constraint constraints.txt --editable '.[bench]'
 	$(VENV)/bin/python benchmarks/speed.py
 	$(VENV)/bin/python benchmarks/commands.py
+	$(VENV)/bin/python benchmarks/listing.py
 
 quality: $(INSTALLED)
 	$(VENV)/bin/pip install --constraint constraints.txt --editable '.[peers]'

@@ -22,6 +22,7 @@ TYPE_CHECKING = False  # type checkers take it for true; `typing` itself is slow
 if TYPE_CHECKING:
     from typing import Any
 
+    from sinernn.comparing import ComparedRuns, Comparison, compare_runs
     from sinernn.config import load_config
     from sinernn.config.sections import Config, Evaluation, Limits, Model, Split, Training, Windows
     from sinernn.data.files import File
@@ -80,6 +81,7 @@ _MODULES = {
     "RunRow": "sinernn.runs.listing",
     "runs_table": "sinernn.runs.listing",
     "load_config": "sinernn.config",
+    **dict.fromkeys(("ComparedRuns", "Comparison", "compare_runs"), "sinernn.comparing"),
     "train": "sinernn.experiment",
     "resume": "sinernn.experiment",
     "evaluate": "sinernn.evaluating",
@@ -90,11 +92,12 @@ _MODULES = {
     "verify": "sinernn.verification",
 }
 __all__ = [
-    "Config", "ConfigError", "DeviceError", "Evaluation", "File", "InterruptedRunError", "Limits",
-    "MackeyGlass", "Model", "Observer", "Prediction", "Refine", "Run", "RunBusyError",
-    "RunFileError", "RunNotFoundError", "RunRow", "Series", "Sine", "SinernnError", "Split",
-    "SumOfSines", "Training", "TrainingDivergedError", "UsageError", "Windows", "__version__",
-    "evaluate", "export", "load_config", "plot", "predict", "resume", "runs_table", "train", "verify",
+    "ComparedRuns", "Comparison", "Config", "ConfigError", "DeviceError", "Evaluation", "File",
+    "InterruptedRunError", "Limits", "MackeyGlass", "Model", "Observer", "Prediction", "Refine",
+    "Run", "RunBusyError", "RunFileError", "RunNotFoundError", "RunRow", "Series", "Sine",
+    "SinernnError", "Split", "SumOfSines", "Training", "TrainingDivergedError", "UsageError",
+    "Windows", "__version__", "compare_runs", "evaluate", "export", "load_config", "plot",
+    "predict", "resume", "runs_table", "train", "verify",
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, cast
 
+from sinernn.comparing import Comparison
 from sinernn.config import Config, load_config
 from sinernn.cores import compute
 from sinernn.data.series import Channel
@@ -134,6 +135,32 @@ def draw_forecast(prediction: Prediction, title: str, format: str) -> bytes:
         format,
         title=_plain(title, 400),
         note=_plain("; ".join(prediction.notes), 600),
+    )
+
+
+def draw_comparison(comparison: Comparison, format: str) -> bytes:
+    """Return the figure of a comparison of runs: error against horizon, a line each.
+
+    Args:
+        comparison: The comparison.
+        format: png, svg or pdf.
+
+    Raises:
+        UsageError: Matplotlib cannot be imported.
+    """
+    preload()
+    from sinernn import plotting
+
+    lines = {
+        _plain(f"{number}: {line.label}", 100): line.closed_loop_rmse
+        for number, line in enumerate(comparison.lines, start=1)
+    }
+    return plotting.render(
+        lambda: plotting.comparison_figure(lines, _plain(comparison.unit, 40)),
+        "the comparison",
+        format,
+        title=_plain(comparison.title, 400),
+        note=_plain("; ".join(comparison.notes), 600),
     )
 
 

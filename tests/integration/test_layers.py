@@ -30,8 +30,8 @@ MODULES_IN_ORDER = (
     "plotting.dynamics", "plotting.predictions", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs",
     "runs.directory", "runs.listing", "preparation", "forecasting", "evaluating", "ensemble", "predicting",
     "exporters.portable", "exporters.formulas", "exporters.numpy", "exporters.c", "exporters.torch", "exporters.graph", "exporters.onnx", "exporters", "checkpointing", "observers",
-    "plot_run", "experiment", "verification",
-    *(f"cli.{name}" for name in ("output", "parsing", "progress", "tables", "terminal", "init", "config", "eval", "export", "plot", "writing", "predict", "resume", "rm", "run_table", "runs", "train", "verify")),
+    "comparing", "plot_run", "experiment", "verification",
+    *(f"cli.{name}" for name in ("output", "parsing", "progress", "tables", "terminal", "init", "config", "eval", "export", "plot", "writing", "comparison_table", "compare", "predict", "resume", "rm", "run_table", "runs", "train", "verify")),
     "cli",
     "__main__",
 )  # fmt: skip

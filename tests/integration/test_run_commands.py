@@ -137,3 +137,57 @@ def test_rm_of_a_held_run(sinernn, two: list[Run]):
         done = sinernn("rm", "runs/*", "--yes")
     assert (done.code, len(runs_table())) == (1, 2)
     assert f"{two[1].path}: another process is training this run; wait" in done.err
+
+
+def test_compare(sinernn, two: list[Run]):
+    """A column for each line; the table and the figure are written where they are asked for."""
+    done = sinernn("compare", "runs/*", "--to", "a.csv", "--figure", "a.svg")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[0] == "2 runs"
+    assert lines[1:3] == [f"{number}: {run.path}" for number, run in enumerate(two, start=1)]
+    error = f"{two[0].read_scores().closed_loop_rmse[-1].median:.2e}"
+    assert f"60 steps      {error}  {error}" in done.out
+    assert lines[-2:] == ["a.csv", "a.svg"]
+    rows = list(csv.DictReader(Path("a.csv").read_text().splitlines()))
+    assert [row["horizon"] for row in rows] == ["1", "2", "5", "10", "20", "49", "60"] * 2
+    assert Path("a.svg").read_text().startswith("<?xml")
+
+
+def test_compare_as_json(sinernn, two: list[Run]):
+    told = json.loads(sinernn("compare", "runs/*", "--json").out)
+    assert [line["runs"] for line in told["lines"]] == [[str(run.path)] for run in two]
+    scores = two[0].read_scores().model_dump()
+    assert told["lines"][0]["closed_loop_rmse"] == scores["closed_loop_rmse"]
+
+
+def test_compare_fits_the_terminal(sinernn, two: list[Run], monkeypatch: pytest.MonkeyPatch):
+    """Columns go on in a table below; many lines are rows instead."""
+    for number in range(6):
+        shutil.copytree(two[0].path, f"runs/a{number}")
+    monkeypatch.setattr("sinernn.cli.comparison_table.terminal_width", lambda: 45)
+    done = sinernn("compare", "runs/*").out.splitlines()
+    tables = [line.split() for line in done if line.split() and line.split()[0].isdigit()]
+    assert [row for row in tables if all(map(str.isdigit, row))] == [
+        ["1", "2", "3"], ["4", "5", "6"], ["7", "8"],
+    ]  # fmt: skip
+    shutil.copytree(two[0].path, "runs/b")
+    lines = sinernn("compare", "runs/*").out.splitlines()
+    rows = [line for line in lines if line.strip()[:1].isdigit() and ": " not in line]
+    assert [row.split()[0] for row in rows if row.split()[-1] != "steps"][-9:] == list("123456789")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["latest"], "a comparison needs two runs or more, got 1"),
+        ([], "Missing argument 'RUN...', as in sinernn compare latest '*-tiny-*'"),
+        (["runs/*", "--figure", "a.jpg"], "--figure a.jpg: must end in .png or .svg or .pdf"),
+        (["runs/*", "--to", "runs/latest/a.csv"], "is in the folder of a run; choose another"),
+        (["x*", "latest"], "x*: matches no run, neither here nor in runs; see: sinernn runs"),
+    ],
+)
+def test_wrong_comparisons(sinernn, two: list[Run], words: list[str], message: str):
+    done = sinernn("compare", *words)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from sinernn.cli.compare import compare_command
 from sinernn.cli.config import config_app
 from sinernn.cli.eval import eval_command
 from sinernn.cli.export import export_command
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict_command,
     "export": export_command,
     "runs": runs_command,
+    "compare": compare_command,
     "rm": rm_command,
 }
 """Every command, by its name, in the order of `--help`."""

@@ -61,6 +61,11 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
+def error_text(value: float | None) -> str:
+    """Return an error as tables show it."""
+    return "diverged" if value is None else f"{value:.2e}"
+
+
 def csv_text(columns: Mapping[str, Sequence[Any]], *, header: bool = True) -> str:
     """Return a table as CSV; a missing value is an empty cell, floats are exact when read."""
     text = io.StringIO()

@@ -38,6 +38,7 @@ SYNONYMS = {
     "predict": ("extrapolate", "forecast"),
     "plot": ("draw", "figure", "figures", "graph"),
     "runs": ("list", "ls"),
+    "compare": ("diff",),
     "rm": ("delete", "remove"),
     "config": ("settings",),
     "init": ("create", "initialise", "initialize", "new"),

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sinernn.cli.output import print_prose, terminal_width
-from sinernn.cli.tables import error_text, plain_table, print_table
+from sinernn.cli.output import error_text, print_prose, terminal_width
+from sinernn.cli.tables import print_columns
 from sinernn.errors import printable
 from sinernn.runs.listing import RunRow
 
@@ -20,10 +20,7 @@ def print_runs(rows: Sequence[RunRow], runs_dir: Path) -> None:
         if width and _width(cells) > width:
             del cells[heading]
             missing.append(heading)
-    table = plain_table("", *cells, left=("run", "changed", "cell", "status"))
-    for row in zip(*cells.values(), strict=True):
-        table.add_row(*row)
-    print_table(table)
+    print_columns(cells, left=("run", "changed", "cell", "status"))
     print_prose("RMSE: of the free run up to the horizon, median of the origins; times in steps")
     if missing:
         print_prose(f"not shown, since the terminal is narrow: {', '.join(missing)}; see --csv")

@@ -3,10 +3,11 @@
 import json
 from typing import Literal
 
-from rich.table import Table
+from rich import box
+from rich.console import Console
+from rich.table import Column, Table
 
-from sinernn.cli.output import print_json, print_line, print_prose
-from sinernn.cli.tables import error_text, plain_table, print_table
+from sinernn.cli.output import error_text, print_json, print_line, print_prose
 from sinernn.errors import printable
 from sinernn.evaluation.metrics import counted
 from sinernn.evaluation.results import Scores
@@ -34,9 +35,11 @@ def print_scores(run: Run, scores: Scores) -> None:
         f"one step ahead: RMSE {error_text(open_loop.rmse)}, "
         f"NRMSE {_number(open_loop.nrmse, '.2e')}, R² {_number(open_loop.r2, '.6g')}"
     )
-    print_table(_closed_loop_table(scores), "")
+    # Wider than any table: on the terminal's width values would be cut.
+    console = Console(highlight=False, markup=False, emoji=False, width=500)
+    console.print(_closed_loop_table(scores), "")
     if any(channel.closed_loop_rmse for channel in scores.channels):
-        print_table(_channel_table(scores), "")
+        console.print(_channel_table(scores), "")
     for line in (_valid_time(scores), _oscillation(scores), _dynamics(scores)):
         if line:
             print_prose(line)
@@ -85,12 +88,25 @@ def print_verification(verification: Verification) -> None:
         print_prose("the environment is unchanged; were files of the run or this package edited?")
 
 
+def _table(title: str, *names: str) -> Table:
+    return Table(
+        *(Column(name, justify="right") for name in names),
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        show_edge=False,
+        title=title,
+        title_justify="left",
+        title_style="",
+    )
+
+
 def _channel_table(scores: Scores) -> Table:
     """Return a table of the errors of each output, up to the longest horizon."""
     title = f"of each output in its unit, up to {counted(scores.closed_loop_rmse[-1].horizon)}"
     worst = f"worst of\n{counted(len(scores.origins), 'origin')}"
     names = ("output", "one step\nahead", "R²", "network", worst, "best\nbaseline")
-    table = plain_table(title, *names)
+    table = _table(title, *names)
     for channel in scores.channels:
         if channel.open_loop and channel.closed_loop_rmse:
             one_step, last = channel.open_loop, channel.closed_loop_rmse[-1]
@@ -114,7 +130,7 @@ def _closed_loop_table(scores: Scores) -> Table:
     worst = f"worst of\n{counted(count, 'origin')}"
     names = ["steps", "network", worst]
     names += [baseline.name.replace(" ", "\n") for baseline in baselines]
-    table = plain_table("closed loop: median RMSE up to a horizon", *names)
+    table = _table("closed loop: median RMSE up to a horizon", *names)
     ladders = [baseline.closed_loop_rmse for baseline in baselines]
     for row, *others in zip(scores.closed_loop_rmse, *ladders, strict=True):
         medians = [error_text(other.median) for other in others]

@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sinernn.errors import UsageError
-from sinernn.plotting.comparisons import horizon, spectra
+from sinernn.plotting.comparisons import comparison_figure, horizon, spectra
 from sinernn.plotting.dynamics import eigenvalues, orbit
 from sinernn.plotting.layout import arrange
 from sinernn.plotting.predictions import forecast_figure
@@ -22,8 +22,8 @@ from sinernn.plotting.training import loss_curve
 from sinernn.plotting.waveforms import closed_loop, open_loop, overview, tutorial
 
 __all__ = [
-    "FIGURES", "FORMATS", "WITHOUT_EVIDENCE", "Story", "draw", "figure_descriptions",
-    "forecast_figure", "render",
+    "FIGURES", "FORMATS", "WITHOUT_EVIDENCE", "Story", "comparison_figure", "draw",
+    "figure_descriptions", "forecast_figure", "render",
 ]  # fmt: skip
 
 FIGURES: dict[str, Callable[[Story], Figure]] = {

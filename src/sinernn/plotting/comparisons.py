@@ -1,4 +1,7 @@
-"""Figures that compare the free run with the baselines, and its spectrum with the truth's."""
+"""Figures that compare free runs: with baselines, with other runs, with the truth's spectrum."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -6,10 +9,15 @@ from matplotlib.figure import Figure
 
 from sinernn.arrays import Float
 from sinernn.evaluation.metrics import counted
+from sinernn.evaluation.results import HorizonScore
 from sinernn.plotting.style import (
+    ACCENT,
     BASELINE_LINES,
     FAINT,
+    GREEN,
     MODEL,
+    ORANGE,
+    PURPLE,
     TRUTH,
     Story,
     add_legend,
@@ -57,6 +65,65 @@ def horizon(story: Story) -> Figure:
     axes.set_title("error against horizon, median over the origins")
     add_legend(figure, axes)
     return figure
+
+
+def comparison_figure(lines: Mapping[str, Sequence[HorizonScore]], unit: str) -> Figure:
+    """RMSE up to a horizon, a line each; a few lines are shaded up to their worst origin.
+
+    Of many lines the best at their longest common horizon are named, and the others grey.
+
+    Args:
+        lines: Errors by label, at growing horizons; None where a free run diverged.
+        unit: Of the errors; empty if they have none.
+    """
+    figure = Figure(figsize=(7.5, 5))
+    axes = figure.subplots()
+    drawn = {label: errors for label, errors in lines.items() if errors}
+    shortest = min(errors[-1].horizon for errors in drawn.values())
+
+    def error_at_shortest(label: str) -> float:
+        reached = [each for each in drawn[label] if each.horizon <= shortest]
+        return _number(reached[-1].median) if reached else np.inf
+
+    named = sorted(drawn, key=error_at_shortest)[: len(_LINES)]
+    looks, others = iter(_LINES), f"{len(drawn) - len(named)} others"
+    is_shaded, shown = len(drawn) <= _SHADED, list[Float[np.ndarray, " horizon"]]()
+    for label, errors in drawn.items():
+        ahead = [each.horizon for each in errors]
+        ours, worst = (
+            np.array([_number(getattr(each, which)) for each in errors])
+            for which in ("median", "worst")
+        )
+        shown.append(ours)
+        if label not in named:
+            axes.plot(ahead, ours, color=FAINT, linewidth=0.8, zorder=1, label=others)
+            continue
+        dashes, color = next(looks)
+        if not np.isfinite(ours).all():
+            label += f" (diverged within {counted(ahead[int(ours.argmax())])})"
+        axes.plot(ahead, ours, color=color, linestyle=dashes, marker=".", label=label)
+        if is_shaded:
+            shown.append(worst)
+            ends = np.isfinite(worst)
+            axes.fill_between(ahead, ours, worst, where=ends, color=color, alpha=0.12, linewidth=0)
+    use_log(axes.xaxis)
+    label = f"RMSE up to it ({unit})" if unit else "RMSE up to it"
+    axes.set(xlabel="horizon (steps)", ylabel=label)
+    fit_log(axes, np.concatenate(shown))
+    shade = ", shaded up to the worst" if is_shaded else ""
+    axes.set_title(f"error against horizon, median over the origins{shade}")
+    add_legend(figure, axes)
+    return figure
+
+
+_LINES = tuple(product(("-", (0, (5, 2)), (0, (1, 1))), (MODEL, ACCENT, GREEN, PURPLE, ORANGE)))
+"""Dashes and colour of each named line."""
+
+_SHADED = 4  # lines: of more, the shades would hide each other
+
+
+def _number(error: float | None) -> float:
+    return np.inf if error is None else error
 
 
 def spectra(story: Story) -> Figure:
