@@ -1,15 +1,13 @@
 """Measure how long many runs take to list and to compare, as whole commands.
 
-Prints a Markdown table of medians, beside the shortest command there is: importing Python's modules
-for it is most of the time of a short listing.
+Prints a Markdown table of medians: wall-clock and processor seconds, and peak memory. The first row
+is the shortest command there is; on a busy machine processor seconds vary less.
 
     python benchmarks/listing.py --runs 1000
 """
 
 import contextlib
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +17,7 @@ from typing import Annotated
 import typer
 
 import sinernn
+from commands import Cost, run
 from sinernn import provenance
 
 REPOSITORY = Path(__file__).parents[1]
@@ -34,19 +33,12 @@ COMMANDS = (
 
 def make_runs(count: int) -> None:
     """Train one run in the working folder, and copy it under other seeds."""
-    run = sinernn.train(REPOSITORY / "configs" / "tiny.yaml", figures=False).run
-    facts = run.read_json("run.json")
+    trained = sinernn.train(REPOSITORY / "configs" / "tiny.yaml", figures=False).run
+    facts = trained.read_json("run.json")
     for seed in range(1, count):
-        copy = sinernn.Run(run.path.with_name(f"{run.path.name}-seed={seed}"))
-        shutil.copytree(run.path, copy.path, ignore=shutil.ignore_patterns("*.safetensors"))
+        copy = sinernn.Run(trained.path.with_name(f"{trained.path.name}-seed={seed}"))
+        shutil.copytree(trained.path, copy.path, ignore=shutil.ignore_patterns("*.safetensors"))
         copy.write_json("run.json", facts | {"settings": facts["settings"] | {"seed": seed}})
-
-
-def seconds(words: tuple[str, ...]) -> float:
-    """Return how long a command takes."""
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "sinernn", *words], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
 
 
 def main(
@@ -59,15 +51,16 @@ def main(
         small = Path("runs/latest/run.json"), Path("runs/latest/evaluation.json")
         size = sum(path.stat().st_size for path in small)
         print(f"{provenance.environment().processor}; {runs} runs, {size} bytes read of each\n")
-        found = {words: [seconds(words) for _ in range(rounds)] for words in COMMANDS}
-        table = sinernn.runs_table()
-        began = time.perf_counter()
-        assert len(sinernn.runs_table()) == len(table) == runs
-        inside = time.perf_counter() - began
-    print("| command | s |\n| --- | --- |")
-    for words, times in found.items():
-        print(f"| `sinernn {' '.join(words)}` | {statistics.median(times):.2f} |")
-    print(f"| `sinernn.runs_table()` in a process that has called it | {inside:.2f} |")
+        print("| command | s | processor s | MiB |\n| --- | --- | --- | --- |")
+        for words in COMMANDS:
+            command = [sys.executable, "-m", "sinernn", *words]
+            cost = Cost.median([run(command, Path(folder), {}) for _ in range(rounds)])
+            print(f"| `sinernn {' '.join(words)}` | {cost.cells()} |", flush=True)
+        sinernn.runs_table()
+        began = time.process_time()
+        assert len(sinernn.runs_table()) == runs
+        inside = time.process_time() - began
+    print(f"\nThe call `sinernn.runs_table()`, not its first: {inside:.2f} processor seconds")
 
 
 if __name__ == "__main__":

@@ -246,24 +246,51 @@ in_files = st.one_of(
 def test_command_on_a_mutated_run(where: tuple, command: list[str]):
     """It succeeds, or ends in a message."""
     name, change = where
+    code, out, told = outcome(name, change, command)
+    assert "\x1b" not in out + told
+    if code and (told or command[0] != "verify"):  # which tells on stdout that bits differ
+        assert told.strip()
+        assert len(told.splitlines()) == 1 or name == "config.yaml"
+
+
+LISTINGS = [
+    ["runs"], ["runs", "--json"], ["runs", "--csv", "--sort", "model.hidden_size"],
+    ["runs", "--sort", "started", "--where", "seed=0"], ["compare", "UNCHANGED"],
+    ["compare", "UNCHANGED", "--json"], ["compare", "UNCHANGED", "--figure", "a.svg"],
+]  # fmt: skip
+
+
+@settings(fuzzed, max_examples=times(60))
+@given(
+    st.sampled_from(["run.json", "evaluation.json"]),
+    st.builds(in_json_file, changes),
+    st.sampled_from(LISTINGS),
+)
+def test_listing_of_a_mutated_run(name: str, change: Mutation, command: list[str]):
+    """It is a row like others, or is said to be broken."""
+    code, out, told = outcome(name, change, command)
+    assert code == 0
+    assert "\x1b" not in out + told
+    assert len(told.splitlines()) <= 1
+
+
+def outcome(name: str, change: Mutation, command: list[str]) -> tuple[int, str, str]:
+    """Run a command on a run of which one file was changed."""
     run = RUN.path / "run"
     shutil.rmtree(run, ignore_errors=True)
     shutil.copytree(trained(), run)
     (run / name).write_bytes(change((run / name).read_bytes()))
     out, err = io.StringIO(), io.StringIO()
-    arguments = ["sinernn", command[0], str(run), *command[1:]]
+    words = [str(trained()) if word == "UNCHANGED" else word for word in command[1:]]
+    words = [str(RUN.path / word) if word == "a.svg" else word for word in words]
     with (
-        patch.object(sys, "argv", arguments),
+        patch.object(sys, "argv", ["sinernn", command[0], str(run), *words]),
         redirect_stdout(out),
         redirect_stderr(err),
         pytest.raises(SystemExit, match=r"^\d?$") as ended,
     ):
         cli.main()
-    code, told = ended.value.code, err.getvalue()
-    assert "\x1b" not in out.getvalue() + told
-    if code and (told or command[0] != "verify"):  # which tells on stdout that bits differ
-        assert told.strip()
-        assert len(told.splitlines()) == 1 or name == "config.yaml"
+    return int(ended.value.code or 0), out.getvalue(), err.getvalue()
 
 
 @pytest.mark.parametrize("data", CHECKPOINTS)

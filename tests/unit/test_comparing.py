@@ -175,9 +175,9 @@ def test_figure_of_many_lines():
     lines = {str(number): ladder(40.0 - number) for number in range(40)}
     figure = plotting.comparison_figure(lines, "")
     labels = [line.get_label() for line in figure.axes[0].lines]
-    assert labels == ["25 others"] * 25 + [str(number) for number in range(25, 40)]
+    assert labels == ["30 others"] * 30 + [str(number) for number in range(30, 40)]
     (legend,) = figure.legends
-    assert len(legend.texts) == 16
+    assert len(legend.texts) == 11
 
 
 @pytest.mark.parametrize("format", ["png", "svg", "pdf"])

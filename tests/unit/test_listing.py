@@ -2,10 +2,14 @@
 
 import io
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from counting import counted
 from examples import REPOSITORY, make_run, tiny
@@ -219,6 +223,24 @@ def test_held_run_is_not_removed(here: Path):
     with run.held(), pytest.raises(RunBusyError, match="another process is training this run"):
         remove_run(run)
     assert run.read_facts().name
+
+
+def test_listing_beside_a_start(here: Path):
+    """Asking whether a run is held takes its lock for an instant, for which a training waits."""
+    run = listed("a")
+    lock, is_taken = FileLock(run.path / ".lock"), threading.Event()
+
+    def ask() -> None:
+        with lock:
+            is_taken.set()
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(ask)
+        is_taken.wait()
+        with run.held():
+            assert run.is_held()
+    assert not run.is_held()
 
 
 def test_link_is_not_removed(here: Path):

@@ -4,7 +4,7 @@ Errors are in the series' own units; those of several outputs together are in st
 each (`metrics.error_unit`). None stands for a value that is infinite or does not exist.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -31,7 +31,7 @@ class OneStepScore(JsonModel):
 class HorizonScore(JsonModel):
     """Closed-loop RMSE over the first `horizon` steps."""
 
-    horizon: int = 0
+    horizon: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     median: float | None = None
     worst: float | None = None
 

@@ -76,8 +76,6 @@ def comparison_figure(lines: Mapping[str, Sequence[HorizonScore]], unit: str) ->
         lines: Errors by label, at growing horizons; None where a free run diverged.
         unit: Of the errors; empty if they have none.
     """
-    figure = Figure(figsize=(7.5, 5))
-    axes = figure.subplots()
     drawn = {label: errors for label, errors in lines.items() if errors}
     shortest = min(errors[-1].horizon for errors in drawn.values())
 
@@ -86,6 +84,8 @@ def comparison_figure(lines: Mapping[str, Sequence[HorizonScore]], unit: str) ->
         return _number(reached[-1].median) if reached else np.inf
 
     named = sorted(drawn, key=error_at_shortest)[: len(_LINES)]
+    figure = Figure(figsize=(7.5, 4.2 + 0.2 * len(named)))
+    axes = figure.subplots()
     looks, others = iter(_LINES), f"{len(drawn) - len(named)} others"
     is_shaded, shown = len(drawn) <= _SHADED, list[Float[np.ndarray, " horizon"]]()
     for label, errors in drawn.items():
@@ -103,22 +103,23 @@ def comparison_figure(lines: Mapping[str, Sequence[HorizonScore]], unit: str) ->
             label += f" (diverged within {counted(ahead[int(ours.argmax())])})"
         axes.plot(ahead, ours, color=color, linestyle=dashes, marker=".", label=label)
         if is_shaded:
-            shown.append(worst)
+            shown.append(worst[worst <= 1000 * ours])
             ends = np.isfinite(worst)
             axes.fill_between(ahead, ours, worst, where=ends, color=color, alpha=0.12, linewidth=0)
     use_log(axes.xaxis)
     label = f"RMSE up to it ({unit})" if unit else "RMSE up to it"
     axes.set(xlabel="horizon (steps)", ylabel=label)
-    fit_log(axes, np.concatenate(shown))
+    fit_log(axes, np.concatenate(shown), top=_LARGEST)
     shade = ", shaded up to the worst" if is_shaded else ""
     axes.set_title(f"error against horizon, median over the origins{shade}")
     add_legend(figure, axes)
     return figure
 
 
-_LINES = tuple(product(("-", (0, (5, 2)), (0, (1, 1))), (MODEL, ACCENT, GREEN, PURPLE, ORANGE)))
+_LINES = tuple(product(("-", (0, (2, 1))), (MODEL, ACCENT, GREEN, PURPLE, ORANGE)))
 """Dashes and colour of each named line."""
 
+_LARGEST = 1e100  # error that an axis has room for: matplotlib's ticks overflow near 1e308
 _SHADED = 4  # lines: of more, the shades would hide each other
 
 
