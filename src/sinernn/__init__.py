@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from sinernn.refine.stages import Refine
     from sinernn.runs import Run
     from sinernn.runs.listing import RunRow, runs_table
+    from sinernn.sweeps.driver import resume_sweep, sweep
     from sinernn.verification import verify
 
     __version__: str
@@ -89,6 +90,8 @@ _MODULES = {
     "predict": "sinernn.predicting",
     "export": "sinernn.exporters",
     "Prediction": "sinernn.evaluation.predictions",
+    "sweep": "sinernn.sweeps.driver",
+    "resume_sweep": "sinernn.sweeps.driver",
     "verify": "sinernn.verification",
 }
 __all__ = [
@@ -97,7 +100,7 @@ __all__ = [
     "Run", "RunBusyError", "RunFileError", "RunNotFoundError", "RunRow", "Series", "Sine",
     "SinernnError", "Split", "SumOfSines", "Training", "TrainingDivergedError", "UsageError",
     "Windows", "__version__", "compare_runs", "evaluate", "export", "load_config", "plot",
-    "predict", "resume", "runs_table", "train", "verify",
+    "predict", "resume", "resume_sweep", "runs_table", "sweep", "train", "verify",
 ]  # fmt: skip
 
 

@@ -15,8 +15,20 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
+_LIMITS: list[int] = []
+
+
+def use_at_most(count: int) -> None:
+    """Leave the other cores to other processes from now on."""
+    _LIMITS[:] = [count]
+
+
 def usable_cores() -> int:
     """Return the number of cores that this process may use."""
+    return min([_available_cores(), *_LIMITS])
+
+
+def _available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

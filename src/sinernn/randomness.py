@@ -13,6 +13,8 @@ class Purpose(IntEnum):
     NOISE = 2
     WARMUP_NOISE = 3
     TRAINING_NOISE = 4
+    SWEEP = 5
+    RESAMPLING = 6
 
 
 def stream(seed: int, purpose: Purpose, block: int = 0) -> np.random.Generator:

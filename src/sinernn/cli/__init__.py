@@ -24,6 +24,7 @@ from sinernn.cli.predict import predict_command
 from sinernn.cli.resume import resume_command
 from sinernn.cli.rm import rm_command
 from sinernn.cli.runs import runs_command
+from sinernn.cli.sweep import sweep_command
 from sinernn.cli.train import train_command
 from sinernn.cli.verify import verify_command
 from sinernn.errors import ConfigError, SinernnError, printable
@@ -31,6 +32,7 @@ from sinernn.errors import ConfigError, SinernnError, printable
 COMMANDS: dict[str, Callable[..., None]] = {
     "init": init_command,
     "train": train_command,
+    "sweep": sweep_command,
     "resume": resume_command,
     "verify": verify_command,
     "eval": eval_command,

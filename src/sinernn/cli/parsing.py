@@ -32,6 +32,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other prog
 SYNONYMS = {
     "train": ("fit", "learn", "run", "start"),
     "resume": ("continue", "restart"),
+    "sweep": ("grid", "search", "tune"),
     "verify": ("check", "reproduce"),
     "eval": ("evaluate", "score", "test"),
     "export": ("convert", "save"),

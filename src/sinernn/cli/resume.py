@@ -1,19 +1,26 @@
 """`sinernn resume`."""
 
 from pathlib import Path
+from typing import Annotated
 
-from sinernn.cli.parsing import AsJson, Figures, Overrides, Quiet, RunArgument, RunsDir
+import typer
+
+from sinernn.cli.parsing import AsJson, Figures, Overrides, Quiet, RunsDir
+from sinernn.cli.sweep import Jobs, resume_and_print
 
 
 def resume_command(
-    run: RunArgument,
+    run: Annotated[
+        str, typer.Argument(help="Run directory, its name, or latest; or a sweep's folder.")
+    ],
     overrides: Overrides = None,
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,
     figures: Figures = True,
+    jobs: Jobs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Continue a run from its last checkpoint, as if it had never stopped.
+    """Continue a run from its last checkpoint, or a sweep, as if it had never stopped.
 
     Example: sinernn resume latest training.steps=40000
     """
@@ -22,7 +29,11 @@ def resume_command(
     from sinernn.cli.terminal import print_summary
     from sinernn.config import load_config
     from sinernn.runs.directory import open_run
+    from sinernn.sweeps.driver import find_sweep
 
+    if (sweep := find_sweep(run, runs_dir)) is not None:
+        resume_and_print(sweep, overrides or [], jobs=jobs, quiet=quiet, as_json=as_json)
+        return
     opened = open_run(run, runs_dir=runs_dir)
     settings = load_config(opened.config_path, overrides or [])
     with training_progress(settings, quiet=quiet) as observers:

@@ -88,7 +88,8 @@ def print_verification(verification: Verification) -> None:
         print_prose("the environment is unchanged; were files of the run or this package edited?")
 
 
-def _table(title: str, *names: str) -> Table:
+def make_table(title: str, *names: str) -> Table:
+    """Return an empty table of columns that are aligned at the right."""
     return Table(
         *(Column(name, justify="right") for name in names),
         box=box.SIMPLE_HEAD,
@@ -106,7 +107,7 @@ def _channel_table(scores: Scores) -> Table:
     title = f"of each output in its unit, up to {counted(scores.closed_loop_rmse[-1].horizon)}"
     worst = f"worst of\n{counted(len(scores.origins), 'origin')}"
     names = ("output", "one step\nahead", "R²", "network", worst, "best\nbaseline")
-    table = _table(title, *names)
+    table = make_table(title, *names)
     for channel in scores.channels:
         if channel.open_loop and channel.closed_loop_rmse:
             one_step, last = channel.open_loop, channel.closed_loop_rmse[-1]
@@ -130,7 +131,7 @@ def _closed_loop_table(scores: Scores) -> Table:
     worst = f"worst of\n{counted(count, 'origin')}"
     names = ["steps", "network", worst]
     names += [baseline.name.replace(" ", "\n") for baseline in baselines]
-    table = _table("closed loop: median RMSE up to a horizon", *names)
+    table = make_table("closed loop: median RMSE up to a horizon", *names)
     ladders = [baseline.closed_loop_rmse for baseline in baselines]
     for row, *others in zip(scores.closed_loop_rmse, *ladders, strict=True):
         medians = [error_text(other.median) for other in others]

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from sinernn.config.messages import to_error, to_problem
 from sinernn.config.overrides import apply_overrides, parse_overrides
 from sinernn.config.places import Document, Places
-from sinernn.config.sections import REMOVED, Config
+from sinernn.config.sections import REMOVED, Config, Root
 from sinernn.config.yaml import dump_yaml, read_yaml
 from sinernn.data.files import ARRAYS, TEXT
 from sinernn.errors import (
@@ -30,7 +30,7 @@ from sinernn.errors import (
     printable,
 )
 
-ConfigT = TypeVar("ConfigT", bound=Config)
+RootT = TypeVar("RootT", bound=Root)
 
 
 def load_config(source: Path | str | Mapping[str, Any], overrides: Sequence[str] = ()) -> Config:
@@ -50,20 +50,45 @@ def load_config(source: Path | str | Mapping[str, Any], overrides: Sequence[str]
         >>> sinernn.load_config({"model": {"hidden_size": 8}}).model.hidden_size
         8
     """
+    return validate(read_document(source, overrides), Config)
+
+
+def read_document(
+    source: Path | str | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    allow_sweep: bool = False,
+) -> Document:
+    """Read a config and apply overrides, without checking keys, types and bounds.
+
+    Args:
+        source: YAML file, or a mapping.
+        overrides: `key=value` texts.
+        allow_sweep: Whether it may be a sweep's file, which has the key `base`.
+
+    Raises:
+        ConfigError: With every problem of the text.
+    """
     problems: list[Problem] = []
     with collect_problems(problems):
         document = _read(source)
+        if "base" in document.tree and not allow_sweep:
+            way_out = "use sinernn sweep"
+            if not isinstance(source, Mapping):
+                way_out = f"train its runs with: {command_line('sweep', Path(source))}"
+            place = document.places.find(("base",), of_key=True)
+            problems.append(Problem(place, ("base",), f"is a key of sweeps; {way_out}"))
     with collect_problems(problems):
         parsed = parse_overrides(overrides)
     if problems:
         raise to_error(problems)
     apply_overrides(document, parsed)
-    _locate_data(document, Path() if isinstance(source, Mapping) else Path(source).parent)
-    return validate(document, Config)
+    locate_data(document, Path() if isinstance(source, Mapping) else Path(source).parent)
+    return document
 
 
-def validate(document: Document, kind: type[ConfigT]) -> ConfigT:
-    """Turn a document into a config.
+def validate(document: Document, kind: type[RootT]) -> RootT:
+    """Turn a document into settings.
 
     Raises:
         ConfigError: With every wrong key and value, and its place.
@@ -123,7 +148,7 @@ def _read(source: Path | str | Mapping[str, Any]) -> Document:
     return document
 
 
-def _locate_data(document: Document, folder: Path) -> None:
+def locate_data(document: Document, folder: Path) -> None:
     """Make the path of a data file absolute: from the config's folder, or from here in an override.
 
     So it can be found from any folder.

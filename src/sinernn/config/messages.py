@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from sinernn.config.overrides import split_values
 from sinernn.config.places import Places
 from sinernn.config.sections import REMOVED
 from sinernn.config.yaml import describe
-from sinernn.errors import MAX_PROBLEMS, ConfigError, KeyPath, Problem, nearest
+from sinernn.errors import MAX_PROBLEMS, ConfigError, KeyPath, Place, Problem, nearest
 from sinernn.schema import Section, descriptions, kinds_of, sections_in
 
 
@@ -60,6 +61,7 @@ def to_problem(details: Any, places: Places, config: type[Section]) -> Problem:
             expected, advice = _about_section(location, given)
         case _:
             expected, advice = _about_value(details, location)
+            advice += _about_several(given, places.find(path))
     return Problem(places.find(path), path, f"{expected}, got {describe(given)}{advice}")
 
 
@@ -214,6 +216,12 @@ def _about_bool(given: Any) -> str:
     if isinstance(given, str) and word in ("true", "false"):
         return "; remove the quotes"
     return f"; write {words[word]}" if word in words else ""
+
+
+def _about_several(given: Any, place: Place) -> str:
+    if place.line is None and isinstance(given, str) and len(split_values(given)) > 1:
+        return f"; to train a run for each value: sinernn sweep CONFIG {place}"
+    return ""
 
 
 def _guess(given: Any, known: list[str]) -> str:

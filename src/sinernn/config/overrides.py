@@ -71,6 +71,32 @@ def apply_overrides(document: Document, overrides: Sequence[Override]) -> None:
         raise ConfigError(problems)
 
 
+def split_values(text: str) -> list[str]:
+    """Split a text at its commas outside brackets and quotes, as in `8,16` but not in `[0, 1]`."""
+    parts, depth, quote = [""], 0, ""
+    for char in text:
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char in "[{":
+            depth += 1
+        elif char in "]}":
+            depth -= 1
+        elif char == "," and depth == 0:
+            parts.append("")
+            continue
+        parts[-1] += char
+    return parts
+
+
+def short_names(known: Iterable[str]) -> dict[str, str]:
+    """Return each setting's last part, or its whole name where another setting has the same."""
+    names = set(known)
+    lasts = Counter(key.split(".")[-1] for key in names)
+    return {key: last if lasts[last := key.split(".")[-1]] == 1 else key for key in names}
+
+
 def add_to_name(name: str, overrides: Sequence[str], known: Iterable[str]) -> str:
     """Return a name with overrides in it, as in `default, hidden_size=24, seed=3`.
 
@@ -83,13 +109,13 @@ def add_to_name(name: str, overrides: Sequence[str], known: Iterable[str]) -> st
         known: Dotted names of all settings; a key is shortened to its last part if no other
             setting has it.
     """
-    parts, lasts = name.split(", "), Counter(key.split(".")[-1] for key in set(known))
+    parts, short_of = name.split(", "), short_names(known)
     settings = {part.split("=")[0]: part for part in parts if "=" in part}
     for text in overrides:
         key, _, value = text.partition("=")
-        key, last = key.strip(), key.strip().split(".")[-1]
+        key = key.strip()
         if key.split(".")[0] not in ("limits", "name"):
-            short = last if lasts[last] == 1 else key
+            short = short_of.get(key, key)
             value = printable(re.sub(NOT_IN_NAMES, "", value), len(value) * 10)
             if len(value) > MAX_VALUE:
                 value = f"{value[: MAX_VALUE - 9]}-{sha256(value.encode()).hexdigest()[:8]}"

@@ -206,7 +206,26 @@ class Limits(Section):
     """Memory in GB, estimated to a factor of about three; no machine has more than the bound."""
 
 
-class Config(Section):
+class Root(Section):
+    """The settings of a whole file, with the places where they are written."""
+
+    _places: Places = PrivateAttr(default_factory=lambda: Places(Place("config")))
+
+    @property
+    def places(self) -> Places:
+        """Where each setting was written."""
+        return self._places
+
+    def problem(self, conflict: Conflict) -> Problem:
+        """Return a conflict with its place: that of an override, if one is involved."""
+        paths: list[KeyPath] = [
+            tuple(int(part) if part.isdecimal() else part for part in name.split("."))
+            for name in conflict.settings
+        ]
+        return Problem(self.places.find_first(paths), paths[0], conflict.message)
+
+
+class Config(Root):
     """One experiment.
 
     Example:
@@ -244,8 +263,6 @@ class Config(Section):
     evaluation: Evaluation = Evaluation()
     limits: Limits = Limits()
 
-    _places: Places = PrivateAttr(default_factory=lambda: Places(Place("config")))
-
     def network(self, extent: Extent) -> Network:
         """Return the architecture for the channels of a series."""
         outputs, inputs = len(extent.outputs), len(extent.inputs)
@@ -267,16 +284,3 @@ class Config(Section):
                     yield f"{prefix}{key}", value
 
         return dict(walk(self.model_dump(mode="json"), ""))
-
-    @property
-    def places(self) -> Places:
-        """Where each setting was written."""
-        return self._places
-
-    def problem(self, conflict: Conflict) -> Problem:
-        """Return a conflict with its place: that of an override, if one is involved."""
-        paths: list[KeyPath] = [
-            tuple(int(part) if part.isdecimal() else part for part in name.split("."))
-            for name in conflict.settings
-        ]
-        return Problem(self.places.find_first(paths), paths[0], conflict.message)

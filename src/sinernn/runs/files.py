@@ -7,6 +7,8 @@ import re
 import secrets
 import stat
 from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -22,6 +24,47 @@ MAX_FILE_NAME = 80  # bytes
 FORMAT = 1  # of JSON files and checkpoints
 DTYPES = {"F32": "float32", "F64": "float64"}
 """Types of stored arrays, by safetensors' names."""
+
+
+_IS_FLUSHING = ContextVar("is_flushing", default=True)
+
+
+@contextlib.contextmanager
+def unflushed() -> Generator[None]:
+    """Let writes in the body return before they are on the disk: `flush_tree` follows them."""
+    token = _IS_FLUSHING.set(False)
+    try:
+        yield
+    finally:
+        _IS_FLUSHING.reset(token)
+
+
+def flush_tree(folder: Path) -> None:
+    """Flush all files in a folder to the disk, and its subfolders.
+
+    Several at once: a journaling file system then writes them together.
+
+    Raises:
+        RunFileError: A file cannot be flushed.
+    """
+    paths = [folder, *folder.rglob("*")]
+    with (
+        reporting_errors(folder, "cannot be flushed to the disk"),
+        ThreadPoolExecutor(len(paths)) as threads,
+    ):
+        for _ in threads.map(_flush, paths):
+            pass
+
+
+def _flush(path: Path) -> None:
+    if path.is_dir():
+        sync_directory(path)
+        return
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -59,7 +102,8 @@ def _write_new(path: Path, content: bytes) -> None:
         left = memoryview(content)
         while left:
             left = left[os.write(descriptor, left) :]  # a nearly full disk writes only a part
-        os.fsync(descriptor)
+        if _IS_FLUSHING.get():
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -238,7 +282,8 @@ def reporting_errors(path: Path, what: str, way_out: str = "") -> Generator[None
 
 def sync_directory(path: Path) -> None:
     """Flush a folder's entries to the disk."""
-    if os.name == "nt":  # Windows cannot open a directory, and needs no sync of one
+    # Windows cannot open a directory, and needs no sync of one.
+    if os.name == "nt" or not _IS_FLUSHING.get():
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:

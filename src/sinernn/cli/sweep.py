@@ -1,0 +1,64 @@
+"""`sinernn sweep`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sinernn.cli.parsing import AsJson, Overrides, Quiet, RunsDir
+
+Jobs = Annotated[int | None, typer.Option(help="Runs at once; default: one for each core.", min=1)]
+
+
+def sweep_command(
+    config: Annotated[
+        Path, typer.Argument(help="YAML file of a sweep, with the key base; or of an experiment.")
+    ],
+    overrides: Overrides = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Train each point with the seeds 0 to N - 1.", min=1)
+    ] = None,
+    jobs: Jobs = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(help="Runs that keep their networks: all, best (of each point) or scores."),
+    ] = None,
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Leave out points that cannot be trained.")
+    ] = False,
+    runs_dir: RunsDir = Path("runs"),
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train every combination of some settings, or draws of them, with several seeds each.
+
+    Several values of a setting are separated by commas, as in model.hidden_size=8,16,32.
+
+    Example: sinernn sweep configs/default.yaml model.hidden_size=8,16,32 --seeds 20
+    """
+    from sinernn.cli.sweeping import print_sweep, sweep_progress
+    from sinernn.sweeps.driver import sweep
+
+    given = {"seeds": seeds, "keep": keep, "skip_invalid": "true" if skip_invalid else None}
+    options = [f"{name}={value}" for name, value in given.items() if value is not None]
+    with sweep_progress(quiet=quiet) as observer:
+        table = sweep(
+            config, [*(overrides or []), *options], runs_dir=runs_dir, jobs=jobs, observer=observer
+        )
+    print_sweep(table, as_json=as_json)
+    if table.failed:
+        raise typer.Exit(1)
+
+
+def resume_and_print(
+    path: Path, overrides: list[str], *, jobs: int | None, quiet: bool, as_json: bool
+) -> None:
+    """Continue a sweep for `sinernn resume`."""
+    from sinernn.cli.sweeping import print_sweep, sweep_progress
+    from sinernn.sweeps.driver import resume_sweep
+
+    with sweep_progress(quiet=quiet) as observer:
+        table = resume_sweep(path, overrides, jobs=jobs, observer=observer)
+    print_sweep(table, as_json=as_json)
+    if table.failed:
+        raise typer.Exit(1)

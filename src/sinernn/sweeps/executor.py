@@ -1,0 +1,226 @@
+"""Who trains the runs of a sweep: the seam between the driver and what it computes on."""
+
+import json
+import os
+import queue
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from sinernn.config import load_config
+from sinernn.cores import usable_cores
+from sinernn.errors import RunFileError, printable
+from sinernn.runs.files import unflushed
+from sinernn.sweeps.results import RunResult
+from sinernn.sweeps.worker import Task, write_result
+
+TRIES = 3
+"""A run that ends so many workers has failed: the next would run out of memory, too."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that has ended, well or not, but is not published yet."""
+
+    task: Task
+    result: RunResult
+    folder: Path
+    """A hidden folder in the sweep's, which contains its run directory and nothing else."""
+
+
+class Executor(Protocol):
+    """Trains runs, several at once; which worker does, and in what order, changes no bit of them.
+
+    An executor is a context manager: at the end it stops, whatever is still trained.
+    """
+
+    def __enter__(self) -> "Executor": ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def train(self, tasks: Iterable[Task]) -> Iterator[Trained]:
+        """Yield runs as they end, in any order; a task is taken when a worker has time for it."""
+        ...
+
+
+class LocalExecutor:
+    """Trains in processes of this machine.
+
+    Processes, since the part of a run that is not a kernel holds the interpreter's lock. Each has
+    a thread here, which waits for it, and starts another one if it is killed.
+    """
+
+    def __init__(self, folder: Path, jobs: int | None = None) -> None:
+        """Prepare; the first process starts with the first task.
+
+        Args:
+            folder: Of the sweep.
+            jobs: Processes; default: one for each core.
+        """
+        self._folder = folder
+        self.jobs = jobs or usable_cores()
+        self._workers: list[_Worker] = []
+        self._ended: queue.SimpleQueue[Trained | BaseException | None] = queue.SimpleQueue()
+        self._is_stopping = False
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> "LocalExecutor":
+        self._workers = [_Worker(max(1, usable_cores() // self.jobs)) for _ in range(self.jobs)]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._is_stopping = True
+        for worker in self._workers:
+            worker.stop()
+        for thread in self._threads:
+            thread.join()
+        for worker in self._workers:
+            worker.close()
+
+    def train(self, tasks: Iterable[Task]) -> Iterator[Trained]:
+        """Yield runs as they end.
+
+        Raises:
+            RunFileError: No process can be started, or a file cannot be written.
+        """
+        source, lock = iter(tasks), threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._serve, args=(worker, source, lock), daemon=True)
+            for worker in self._workers
+        ]
+        for thread in self._threads:
+            thread.start()
+        left = len(self._threads)
+        while left:
+            match self._ended.get():
+                case None:
+                    left -= 1
+                case BaseException() as error:
+                    raise error
+                case trained:
+                    yield trained
+
+    def _serve(self, worker: "_Worker", source: Iterator[Task], lock: threading.Lock) -> None:
+        """Let a worker train tasks until none is left."""
+        try:
+            while not self._is_stopping:
+                with lock:
+                    task = next(source, None)
+                if task is None:
+                    break
+                if trained := self._train(worker, task):
+                    self._ended.put(trained)
+        except BaseException as error:  # raised again by the thread that waits
+            self._ended.put(error)
+        self._ended.put(None)
+
+    def _train(self, worker: "_Worker", task: Task) -> Trained | None:
+        """Let a worker train a task, more than once if it is killed; None if all are to stop."""
+        reason = ""
+        for _ in range(TRIES):
+            folder = self._folder / f".{task.run}.{secrets.token_hex(4)}"
+            answer = worker.ask({"task": asdict(task), "folder": str(folder)})
+            if answer is not None:
+                return Trained(task, RunResult.model_validate(answer), folder)
+            reason = worker.epitaph()
+            shutil.rmtree(folder, ignore_errors=True)
+            if self._is_stopping:
+                return None
+        config = load_config(task.config)
+        reason = f"ended {TRIES} worker processes: {reason}"
+        result = RunResult(run=task.run, seed=config.seed, reason=reason)
+        with unflushed():
+            folder = self._folder / f".{task.run}.{secrets.token_hex(4)}"
+            write_result(folder, config, result)
+        return Trained(task, result, folder)
+
+
+class _Worker:
+    """A process that trains, which is started when it is needed, and again if it was killed."""
+
+    def __init__(self, cores: int) -> None:
+        self._cores = cores
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: Any = None
+        self._is_stopped = False
+        self._lock = threading.Lock()  # no process is started after `stop`
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the answer to a request; None if the process ended first."""
+        process = self._started()
+        if process is None or process.stdin is None or process.stdout is None:
+            return None
+        with suppress(OSError):  # of a pipe whose reader is dead
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        line = process.stdout.readline()
+        return json.loads(line) if line.endswith(b"\n") else None
+
+    def _started(self) -> "subprocess.Popen[bytes] | None":
+        with self._lock:
+            if self._is_stopped:
+                return None
+            if self._process is None or self._process.poll() is not None:
+                self.close()
+                self._start()
+            return self._process
+
+    def _start(self) -> None:
+        """Start a process, which keeps what it prints for `epitaph`.
+
+        Raises:
+            RunFileError: None can be started.
+        """
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        try:
+            self._process = subprocess.Popen(
+                # -P: never import from the working folder, which may contain untrusted files.
+                [sys.executable, "-P", "-m", "sinernn.sweeps.worker"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+                start_new_session=True,  # Ctrl-C reaches only this process, which then ends it
+                env=os.environ | {"PYDANTIC_DISABLE_PLUGINS": "__all__"},
+            )  # fmt: skip
+        except OSError as error:
+            raise RunFileError(f"{sys.executable}: cannot be started: {error.strerror}") from error
+        if self._process.stdin:
+            with suppress(OSError):
+                self._process.stdin.write(json.dumps({"cores": self._cores}).encode() + b"\n")
+
+    def epitaph(self) -> str:
+        """Return in words how the process ended."""
+        if self._process is None:
+            return "none could be started"
+        code = self._process.wait()
+        self._errors.seek(0, os.SEEK_SET)
+        lines = self._errors.read()[-4000:].decode(errors="replace").strip().splitlines()
+        said = f": {printable(lines[-1], 300)}" if lines else ""
+        if code == -9:
+            return f"killed by signal 9, as the system does when memory runs out{said}"
+        return (f"killed by signal {-code}" if code < 0 else f"exit code {code}") + said
+
+    def stop(self) -> None:
+        """End the process, whatever it trains."""
+        with self._lock:
+            self._is_stopped = True
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait()
+
+    def close(self) -> None:
+        """Close the files of a process that has ended."""
+        if self._process is not None:
+            files: tuple[Any, ...] = (self._process.stdin, self._process.stdout, self._errors)
+            for file in files:
+                with suppress(OSError):  # of a pipe whose reader is dead
+                    file.close()

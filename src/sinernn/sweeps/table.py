@@ -1,0 +1,140 @@
+"""The table of a sweep's results, by run and by point."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sinernn.arrays import Bool, Float
+from sinernn.errors import UsageError
+from sinernn.runs import Run
+from sinernn.runs.files import validated
+from sinernn.sweeps.points import Point, Points
+from sinernn.sweeps.results import RESULT, SCORES, PointResult, RunResult, csv_table, summarize
+
+
+def read_result(path: Path) -> RunResult | None:
+    """Return what a run came to; None if it left nothing.
+
+    Raises:
+        RunFileError: It cannot be read, or is damaged.
+    """
+    if not (path / RESULT).exists():
+        return None
+    return validated(path / RESULT, RunResult, Run(path).read_json(RESULT))
+
+
+class SweepTable(Sequence[dict[str, Any]]):
+    """The results of a sweep: a row for each run, as a dictionary."""
+
+    def __init__(
+        self,
+        path: Path,
+        points: Points,
+        losses: Float[np.ndarray, "point seed"],
+        ended: Bool[np.ndarray, "point seed"],
+        has_failed: Bool[np.ndarray, "point seed"],
+    ) -> None:
+        """Describe the results; rows are read from the runs when they are asked for.
+
+        Args:
+            path: The sweep's folder.
+            points: Its points.
+            losses: The metric of each run, of which less is better; infinite where there is none.
+            ended: Whether a run has ended.
+            has_failed: Whether it failed or diverged.
+        """
+        self.path, self.metric = path, points.metric
+        self._points, self._seeds = points, points.sweep.seeds
+        self._losses, self._ended, self._has_failed = losses, ended, has_failed & ended
+
+    def __len__(self) -> int:
+        return int(self._ended.sum())
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return list(self)[index]
+        flat = np.flatnonzero(self._ended)[index]
+        at, row = divmod(int(flat), len(self._seeds))
+        return self._row(self._points[at], self._seeds[row])
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for at, row in np.argwhere(self._ended):
+            yield self._row(self._points[int(at)], self._seeds[int(row)])
+
+    def _row(self, point: Point, seed: int) -> dict[str, Any]:
+        name = point.run_name(seed)
+        result = read_result(self.path / name) or RunResult(run=name, seed=seed)
+        return {
+            "run": name,
+            **point.values,
+            "seed": seed,
+            "status": result.status,
+            self.metric.label: result.metric,
+            **{score: result.scores.get(score) for score in SCORES},
+            "reason": result.reason,
+        }
+
+    def points(self) -> Iterator[PointResult]:
+        """Yield the results of each point over its seeds."""
+        return summarize(
+            self._losses,
+            self._ended,
+            self._has_failed,
+            points=self._points.__getitem__,
+            sign=self.metric.sign,
+            is_ratio=self.metric.name != "valid_time",
+        )
+
+    def failures(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of runs that failed or diverged."""
+        for at, row in np.argwhere(self._has_failed):
+            yield self._row(self._points[int(at)], self._seeds[int(row)])
+
+    @property
+    def failed(self) -> int:
+        """Number of runs that failed or diverged."""
+        return int((self._has_failed).sum())
+
+    def loss(self, value: float | None) -> float:
+        """Return a value of the metric as one of which less is better; infinite for none."""
+        return float("inf") if value is None else self.metric.sign * value
+
+    def report(self) -> dict[str, Any]:
+        """Return the results as JSON-compatible values."""
+        return {
+            "sweep": str(self.path),
+            "metric": self.metric.model_dump(),
+            "points": [asdict(point) for point in self.points()],
+            "failed": self.failed,
+            "runs": list(self),
+        }
+
+    def to_frame(self) -> Any:
+        """Return the rows as a frame of pandas, or of polars if only that is installed.
+
+        Raises:
+            UsageError: Neither is.
+        """
+        for name in ("pandas", "polars"):
+            with suppress(ImportError):
+                return __import__(name).DataFrame(list(self))
+        raise UsageError("to_frame needs pandas or polars; install one, or use the rows themselves")
+
+    def write(self) -> None:
+        """Write results.csv, a row for each run, and points.csv, a row for each point."""
+        folder, parameters = (
+            Run(self.path),
+            [each.key for each in self._points.sweep.parameters],
+        )
+        header = ["run", *parameters, "seed", "status", self.metric.label, *SCORES, "reason"]
+        folder.write("results.csv", csv_table(header, (list(row.values()) for row in self)))
+        names = ("n", "failed", "median", "worst", "low", "high", "p_value", "is_best")
+        rows = (
+            [*point.values.values(), *(getattr(point, name) for name in names)]
+            for point in self.points()
+        )
+        folder.write("points.csv", csv_table([*parameters, *names], rows))
