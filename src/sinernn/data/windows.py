@@ -6,6 +6,7 @@ end, are one array of samples; a window is named by the row of its first input s
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -207,6 +208,7 @@ def random_planner(
     begins = first_rows(segments)
     updates = max(1, _RANDOM_BLOCK // batch_size)  # in a block
 
+    @lru_cache(maxsize=2)  # of a block, training takes a few windows at a time
     def draw(block: int) -> Int[np.ndarray, "updates B"]:
         generator = stream(seed, Purpose.WINDOWS, block)
         size = (updates, batch_size)
