@@ -89,8 +89,8 @@ def plot(
     if facts.diverged_at is not None:
         heading += f", diverged at update {facts.diverged_at}"
     story = plotting.Story(
-        title=_plain(heading, 400) if title else "",
-        note=_plain(note, 400) if title else "",
+        title=plain_text(heading, 400) if title else "",
+        note=plain_text(note, 400) if title else "",
         metrics=run.read_metrics(),
         evidence=evidence,
         refinement=run.read_metrics("refine"),
@@ -133,8 +133,8 @@ def draw_forecast(prediction: Prediction, title: str, format: str) -> bytes:
         lambda: plotting.forecast_figure(prediction),
         "the forecast",
         format,
-        title=_plain(title, 400),
-        note=_plain("; ".join(prediction.notes), 600),
+        title=plain_text(title, 400),
+        note=plain_text("; ".join(prediction.notes), 600),
     )
 
 
@@ -207,7 +207,7 @@ def _units(signal: object) -> dict[str, str]:
     """Return the units that a signal's settings name."""
     given = cast("dict[str, object]", signal) if isinstance(signal, dict) else {}
     texts = {name: given.get(name, "") for name in ("unit", "time_unit")}
-    return {name: _plain(str(text), 20) for name, text in texts.items()}
+    return {name: plain_text(str(text), 20) for name, text in texts.items()}
 
 
 def _channels(scores: Scores) -> dict[str, Any]:
@@ -216,19 +216,19 @@ def _channels(scores: Scores) -> dict[str, Any]:
         return {}
     outputs, inputs = (
         tuple(
-            Channel(_plain(each.name, 30), _plain(each.unit, 20))
+            Channel(plain_text(each.name, 30), plain_text(each.unit, 20))
             for each in scores.channels
             if each.is_input is is_input
         )
         for is_input in (False, True)
     )
-    found = {"outputs": outputs, "inputs": inputs, "time_unit": _plain(scores.time_unit, 20)}
+    found = {"outputs": outputs, "inputs": inputs, "time_unit": plain_text(scores.time_unit, 20)}
     if len(outputs) == 1:
         return {**found, "signal": outputs[0].name, "unit": outputs[0].unit}
     return {**found, "unit": "standard deviations"}
 
 
-def _plain(text: str, limit: int) -> str:
+def plain_text(text: str, limit: int) -> str:
     """Return a text as one line that matplotlib draws as it is."""
     return printable(text, limit).replace("$", r"\$")
 

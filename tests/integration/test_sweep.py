@@ -24,7 +24,9 @@ DIVERGING = ("signal.amplitude=1e6", "windows.normalize=false", "model.cell=rnn_
 
 
 def tiny_sweep(*overrides: str, runs_dir: str = "runs", **options):
-    return sweep(TINY, [*FEW, *overrides], runs_dir=runs_dir, executor=InProcess, **options)
+    return sweep(
+        TINY, [*FEW, *overrides], runs_dir=runs_dir, executor=InProcess, figures=False, **options
+    )
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -86,9 +88,9 @@ def test_stopped_and_resumed(here: Path, keep: str):
     words = ("model.hidden_size=2,3", "seeds=2", f"keep={keep}")
     whole = tiny_sweep(*words)
     with pytest.raises(KeyboardInterrupt):
-        sweep(TINY, [*FEW, *words], runs_dir="other", executor=Stopping)
+        sweep(TINY, [*FEW, *words], runs_dir="other", executor=Stopping, figures=False)
     (stopped,) = Path("other").iterdir()
-    table = resume_sweep(stopped, executor=InProcess)
+    table = resume_sweep(stopped, executor=InProcess, figures=False)
     assert contents(table.path) == contents(whole.path)
     files = [
         sorted(str(path.relative_to(each)) for path in each.rglob("*") if path.name != ".lock")
@@ -103,7 +105,9 @@ def test_resume_trains_only_what_is_missing(here: Path):
     shutil.rmtree(table.path / "tiny-1")
     shutil.copytree(table.path / "tiny-2", table.path / ".tiny-1.0123abcd/x")
     made: list[InProcess] = []
-    resume_sweep(table.path, executor=lambda path: made.append(InProcess(path)) or made[0])
+    resume_sweep(
+        table.path, executor=lambda path: made.append(InProcess(path)) or made[0], figures=False
+    )
     assert made[0].trained == ["tiny-1"]
     assert not list(table.path.glob(".*/"))
 
@@ -112,11 +116,11 @@ def test_resume_adds_seeds_and_trials(here: Path):
     """The longer sweep has the bytes of one that was as long from the start."""
     words = ("model.hidden_size={min: 2, max: 4}", "method=random")
     short = tiny_sweep(*words, "trials=1", "seeds=1")
-    longer = resume_sweep(short.path, ["trials=2", "seeds=2"], executor=InProcess)
+    longer = resume_sweep(short.path, ["trials=2", "seeds=2"], executor=InProcess, figures=False)
     assert contents(longer.path) == contents(
         tiny_sweep(*words, "trials=2", "seeds=2", runs_dir="other").path
     )
-    assert len(resume_sweep(short.path, executor=InProcess)) == 4
+    assert len(resume_sweep(short.path, executor=InProcess, figures=False)) == 4
 
 
 @pytest.mark.parametrize(
@@ -129,7 +133,7 @@ def test_resume_adds_seeds_and_trials(here: Path):
 def test_resume_refuses_another_sweep(here: Path, override: str, message: str):
     table = tiny_sweep("seeds=2")
     with pytest.raises(UsageError, match=message):
-        resume_sweep(table.path, [override], executor=InProcess)
+        resume_sweep(table.path, [override], executor=InProcess, figures=False)
 
 
 def test_only_the_best_keeps_its_network(here: Path):
@@ -184,7 +188,7 @@ def test_failure_of_one_run_is_a_result(here: Path, monkeypatch: pytest.MonkeyPa
     assert [row["status"] for row in table] == ["finished", "failed", "finished"]
     assert table[1]["reason"] == "MemoryError: no memory"
     assert table.failed == 1
-    again = resume_sweep(table.path, executor=InProcess)
+    again = resume_sweep(table.path, executor=InProcess, figures=False)
     assert contents(again.path) == contents(tiny_sweep("seeds=3", runs_dir="other").path)
 
 
@@ -198,7 +202,7 @@ def test_sweep_of_a_file(here: Path):
                  "signal": {"kind": "file", "path": "wave.csv"}},
         "parameters": {"model.hidden_size": [2, 3]},
     }  # fmt: skip
-    table = sweep(tree, runs_dir="runs", executor=InProcess)
+    table = sweep(tree, runs_dir="runs", executor=InProcess, figures=False)
     assert [row["status"] for row in table] == ["finished"] * 2
 
 

@@ -69,6 +69,11 @@ def test_a_parameter_seed_means_seeds():
     assert (len(points), points.sweep.seeds) == (1, [5, 9])
 
 
+def test_seed_beside_seeds_is_refused():
+    with pytest.raises(ConfigError, match=r"^seed=5: is given beside seeds \(3\); keep one$"):
+        points_of("seed=5", "seeds=3")
+
+
 def test_a_mapping_merges_into_its_section():
     points = points_of("windows={length: 30, washout: 5},{length: 40}")
     configs = [points.config(point, 0) for point in points]

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,7 +49,7 @@ def plot_command(
     runs_dir: RunsDir = Path("runs"),
     as_json: AsJson = False,
 ) -> None:
-    """Draw a run's figures from its files.
+    """Draw a run's figures from its files, or the figure of a sweep.
 
     Example: sinernn plot runs/latest --format svg
     """
@@ -58,18 +58,23 @@ def plot_command(
         return
     from sinernn import plot_run
     from sinernn.runs.directory import open_run
+    from sinernn.sweeps.driver import find_sweep, read_sweep_table
 
-    opened = open_run(run, runs_dir=runs_dir)
-    paths = plot_run.plot(
-        opened,
-        format=format.value,
-        names=figure,
-        evaluation=evaluation,
-        width=width,
-        height=height,
-        dpi=dpi,
-        title=not no_title,
-    )
+    size: dict[str, Any] = {"width": width, "height": height, "dpi": dpi}
+    if (sweep := find_sweep(run, runs_dir)) is not None:
+        if figure or evaluation or no_title:
+            message = "a sweep has one figure, with a title, and no evaluation of its own"
+            raise UsageError(f"{sweep}: {message}; leave out --figure, --evaluation and --no-title")
+        paths = [read_sweep_table(sweep).draw(format.value, **size)]
+    else:
+        paths = plot_run.plot(
+            open_run(run, runs_dir=runs_dir),
+            format=format.value,
+            names=figure,
+            evaluation=evaluation,
+            title=not no_title,
+            **size,
+        )
     if as_json:
         print_json({"figures": [str(path) for path in paths]})
     else:

@@ -32,7 +32,9 @@ def resume_command(
     from sinernn.sweeps.driver import find_sweep
 
     if (sweep := find_sweep(run, runs_dir)) is not None:
-        resume_and_print(sweep, overrides or [], jobs=jobs, quiet=quiet, as_json=as_json)
+        resume_and_print(
+            sweep, overrides or [], jobs=jobs, figures=figures, quiet=quiet, as_json=as_json
+        )
         return
     opened = open_run(run, runs_dir=runs_dir)
     settings = load_config(opened.config_path, overrides or [])

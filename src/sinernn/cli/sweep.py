@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sinernn.cli.parsing import AsJson, Overrides, Quiet, RunsDir
+from sinernn.cli.parsing import AsJson, Figures, Overrides, Quiet, RunsDir
 
 Jobs = Annotated[int | None, typer.Option(help="Runs at once; default: one for each core.", min=1)]
 
@@ -28,6 +28,7 @@ def sweep_command(
     ] = False,
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,
+    figures: Figures = True,
     as_json: AsJson = False,
 ) -> None:
     """Train every combination of some settings, or draws of them, with several seeds each.
@@ -43,7 +44,12 @@ def sweep_command(
     options = [f"{name}={value}" for name, value in given.items() if value is not None]
     with sweep_progress(quiet=quiet) as observer:
         table = sweep(
-            config, [*(overrides or []), *options], runs_dir=runs_dir, jobs=jobs, observer=observer
+            config,
+            [*(overrides or []), *options],
+            runs_dir=runs_dir,
+            jobs=jobs,
+            figures=figures,
+            observer=observer,
         )
     print_sweep(table, as_json=as_json)
     if table.failed:
@@ -51,14 +57,20 @@ def sweep_command(
 
 
 def resume_and_print(
-    path: Path, overrides: list[str], *, jobs: int | None, quiet: bool, as_json: bool
+    path: Path,
+    overrides: list[str],
+    *,
+    jobs: int | None,
+    figures: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Continue a sweep for `sinernn resume`."""
     from sinernn.cli.sweeping import print_sweep, sweep_progress
     from sinernn.sweeps.driver import resume_sweep
 
     with sweep_progress(quiet=quiet) as observer:
-        table = resume_sweep(path, overrides, jobs=jobs, observer=observer)
+        table = resume_sweep(path, overrides, jobs=jobs, figures=figures, observer=observer)
     print_sweep(table, as_json=as_json)
     if table.failed:
         raise typer.Exit(1)

@@ -83,7 +83,7 @@ def print_sweep(table: SweepTable, *, as_json: bool) -> None:
         return
     points = sorted(table.points(), key=lambda point: table.loss(point.median))
     console = Console(highlight=False, markup=False, emoji=False, width=500)
-    title = f"{table.metric.label.replace('_', ' ', 1)}, over seeds"
+    title = f"median {table.metric.words} over seeds"
     columns = make_table(
         title, "point", "median", "95 %\ninterval", "worst", "runs", "failed", "against\nthe best"
     )
@@ -103,6 +103,8 @@ def print_sweep(table: SweepTable, *, as_json: bool) -> None:
         print_prose(f"{row['run']} {row['status']}: {row['reason']}; repeat it with: {again}")
     if table.failed:
         print_prose(f"{table.failed} of {counted(len(table), 'run')} failed or diverged")
+    for path in sorted((table.path / "figures").glob("*.png")):
+        print_line(path)
     print_line(table.path)
 
 

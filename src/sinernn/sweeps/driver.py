@@ -80,6 +80,7 @@ def sweep(
     *,
     runs_dir: Path | str = "runs",
     jobs: int | None = None,
+    figures: bool = True,
     observer: SweepObserver | None = None,
     executor: Callable[[Path], Executor] | None = None,
 ) -> SweepTable:
@@ -91,6 +92,7 @@ def sweep(
             setting; keys of the sweep, as in `seeds=20`, are its own.
         runs_dir: Folder in which the sweep's folder is made.
         jobs: Runs at once; default: one for each core.
+        figures: Whether to draw the results.
         observer: Receives the events.
         executor: Makes what trains the runs of the sweep in a folder; default: processes here.
 
@@ -121,7 +123,7 @@ def sweep(
     )
     train = executor or partial(LocalExecutor, jobs=jobs)
     with StopSignals() as stop, made.held():
-        return _Driver(made.path, points, invalid, observer, train).run(stop)
+        return _Driver(made.path, points, invalid, observer, train).run(stop, figures=figures)
 
 
 def resume_sweep(
@@ -129,6 +131,7 @@ def resume_sweep(
     overrides: Sequence[str] = (),
     *,
     jobs: int | None = None,
+    figures: bool = True,
     observer: SweepObserver | None = None,
     executor: Callable[[Path], Executor] | None = None,
 ) -> SweepTable:
@@ -140,6 +143,7 @@ def resume_sweep(
         path: The sweep's folder.
         overrides: `seeds=N` or `trials=N`, to add more.
         jobs: See `sweep`.
+        figures: See `sweep`.
         observer: See `sweep`.
         executor: See `sweep`.
 
@@ -164,7 +168,19 @@ def resume_sweep(
         then = provenance.Environment.model_validate(folder.read_json("sweep.json"))
         for name, (was, now) in provenance.differences(then, provenance.environment()).items():
             driver.observer.remark(f"{name} was {was} and is {now}: the results may differ")
-        return driver.run(stop)
+        return driver.run(stop, figures=figures)
+
+
+def read_sweep_table(path: Path | str) -> SweepTable:
+    """Return the results of a sweep so far, from the runs in its folder.
+
+    Raises:
+        SinernnError: A file of it is damaged.
+    """
+    points = Points(read_sweep(Path(path) / SWEEP))
+    driver = _Driver(Path(path), points, set(), None, LocalExecutor)
+    driver.read_ended()
+    return driver.table()
 
 
 def find_sweep(path: Path | str, runs_dir: Path | str = "runs") -> Path | None:
@@ -215,10 +231,10 @@ class _Driver:
         self.ended, self.has_failed = np.zeros(shape, bool), np.zeros(shape, bool)
         self._rows = {seed: row for row, seed in enumerate(self.seeds)}
 
-    def run(self, stop: StopSignals) -> SweepTable:
+    def run(self, stop: StopSignals, *, figures: bool) -> SweepTable:
         """Train what is missing, and write the results."""
         _remove_hidden(self.path)
-        self._read_ended()
+        self.read_ended()
         total = (len(self.points) - len(self.invalid)) * len(self.seeds)
         if self.invalid:
             count = f"{len(self.invalid)} of {len(self.points)} points"
@@ -235,9 +251,15 @@ class _Driver:
             raise InterruptedRunError(message, signal_number=stop.signal_number or 0) from None
         finally:
             _remove_hidden(self.path)
-        table = SweepTable(self.path, self.points, self.losses, self.ended, self.has_failed)
+        table = self.table()
         table.write()
+        if figures:
+            table.draw()
         return table
+
+    def table(self) -> SweepTable:
+        """Return the results so far."""
+        return SweepTable(self.path, self.points, self.losses, self.ended, self.has_failed)
 
     def _train(self) -> None:
         if self.ended.all(where=self._is_valid()[:, None]):
@@ -271,7 +293,7 @@ class _Driver:
         valid[list(self.invalid)] = False
         return valid
 
-    def _read_ended(self) -> None:
+    def read_ended(self) -> None:
         """Read what runs have left, and finish what a kill has left half done."""
         there = {entry.name for entry in os.scandir(self.path) if entry.is_dir()} - {"figures"}
         if not there:

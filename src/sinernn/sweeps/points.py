@@ -51,6 +51,15 @@ class Points:
         self.sweep = sweep
         self._short = short_names(setting_names(Config))
 
+    @property
+    def keys(self) -> list[str]:
+        """Dotted names of the parameters."""
+        return [each.key for each in self.sweep.parameters]
+
+    def short_name(self, key: str) -> str:
+        """Return the last part of a setting's name, or all of it if others end like it."""
+        return self._short.get(key, key)
+
     def __len__(self) -> int:
         settings = self.sweep.settings
         if settings.method == "grid":
@@ -77,7 +86,7 @@ class Points:
         """Return the point of a choice for each parameter."""
         parameters = self.sweep.parameters
         label = ", ".join(
-            f"{self._short.get(parameter.key, parameter.key)}={choice.text}"
+            f"{self.short_name(parameter.key)}={choice.text}"
             for parameter, choice in zip(parameters, choices, strict=True)
         )
         label = label or self.sweep.settings.name

@@ -23,6 +23,7 @@ from sinernn.config.places import Document, Places
 from sinernn.config.sections import Root
 from sinernn.config.yaml import dump_yaml
 from sinernn.errors import ConfigError, Place, Problem, collect_problems
+from sinernn.evaluation.metrics import counted
 from sinernn.schema import Section, Whole
 from sinernn.sweeps.parameters import Parameter, is_range, plain_values, read_parameters, text_of
 
@@ -65,6 +66,20 @@ class Metric(Section):
         """1 if less is better, -1 if more is."""
         goal = self.goal or ("maximize" if self.name == "valid_time" else "minimize")
         return 1 if goal == "minimize" else -1
+
+    @property
+    def words(self) -> str:
+        """The score in words, with its part and unit."""
+        names = {
+            "closed_loop_rmse": "closed-loop RMSE",
+            "open_loop_rmse": "one-step RMSE",
+            "valid_time": "valid time in steps",
+        }
+        horizon = ""
+        if self.horizon is not None and self.name == "closed_loop_rmse":
+            horizon = f" over {counted(self.horizon)}"
+        part = {"validation": "validation", "train": "training"}[self.part or "validation"]
+        return f"{names[self.name]}{horizon} ({part} part)"
 
     @property
     def label(self) -> str:
@@ -188,19 +203,23 @@ def read_sweep(
         )
     if problems:
         raise to_error(problems)
-    settings, parameters = _without_seed(settings, parameters)
+    settings, parameters = _without_seed(settings, parameters, config)
     _check_method(settings, parameters)
     return SweepFile(settings, parameters, config)
 
 
 def _without_seed(
-    settings: Sweep, parameters: tuple[Parameter, ...]
+    settings: Sweep, parameters: tuple[Parameter, ...], base: Document
 ) -> tuple[Sweep, tuple[Parameter, ...]]:
     """Return the settings with the values of a parameter `seed` as their seeds.
 
     Raises:
         ConfigError: There are seeds already.
     """
+    fixed = base.places.values.get(("seed",))
+    if settings.seeds is not None and fixed is not None and str(fixed).startswith("seed="):
+        message = f"is given beside seeds ({text_of(settings.seeds)}); keep one"
+        raise ConfigError([Problem(fixed, ("seed",), message)])
     found = next((each for each in parameters if each.path == ("seed",)), None)
     if found is None:
         return settings, parameters

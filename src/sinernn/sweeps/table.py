@@ -10,8 +10,11 @@ import numpy as np
 
 from sinernn.arrays import Bool, Float
 from sinernn.errors import UsageError
+from sinernn.evaluation.metrics import counted
+from sinernn.plot_run import plain_text, preload
 from sinernn.runs import Run
 from sinernn.runs.files import validated
+from sinernn.sweeps.parameters import text_of
 from sinernn.sweeps.points import Point, Points
 from sinernn.sweeps.results import RESULT, SCORES, PointResult, RunResult, csv_table, summarize
 
@@ -113,6 +116,62 @@ class SweepTable(Sequence[dict[str, Any]]):
             "runs": list(self),
         }
 
+    def draw(self, format: str = "png", **size: float | None) -> Path:
+        """Draw the figure that fits the sweep, into its folder.
+
+        Args:
+            format: png, svg or pdf.
+            size: See `plotting.render`.
+
+        Raises:
+            UsageError: Matplotlib cannot be imported, or the figure does not fit into the size.
+        """
+        preload()
+        from sinernn import plotting
+
+        scores = self._scores()
+        name, figure = plotting.sweep_figure(scores)
+        settings = self._points.sweep.settings
+        seeds = counted(len(self._seeds), "seed")
+        note = f"{settings.method} of {counted(len(self._points), 'point')}, {seeds} each"
+        if self.failed:
+            note += f"; {self.failed} of {counted(len(self), 'run')} failed or diverged"
+        title = f"sweep {plain_text(settings.name, 200)}"
+        content = plotting.render(figure, name, format, title=title, note=note, **size)
+        return Run(self.path).write(f"figures/{name}.{format}", content)
+
+    def _scores(self) -> Any:
+        """Return the data of the figure: points of which some run has ended."""
+        from sinernn.plotting import SweepScores, Varied
+
+        shown = np.flatnonzero(self._ended.any(axis=1))
+        results, sign = list(self.points()), self.metric.sign
+        columns = [[each.values[key] for each in results] for key in self._points.keys]
+        varied: list[Varied] = []
+        for parameter, column in zip(self._points.sweep.parameters, columns, strict=True):
+            name = self._points.short_name(parameter.key)
+            if all(type(value) in (int, float) for value in column):
+                places = np.array(column, float)
+                is_log = bool(places.min() > 0 and places.max() >= 8 * places.min())
+                varied.append(Varied(name, places, is_log=is_log))
+            else:
+                texts = list(dict.fromkeys(text_of(value) for value in column))
+                places = np.array([texts.index(text_of(value)) for value in column], float)
+                labels = tuple(plain_text(text, 40) for text in texts)
+                varied.append(Varied(name, places, labels))
+        losses = self._losses[shown]
+        has_score = np.isfinite(losses) & self._ended[shown]
+        best = next((at for at, each in enumerate(results) if each.is_best), None)
+        return SweepScores(
+            metric=self.metric.words,
+            values=np.where(has_score, sign * losses, np.nan),
+            failed=self._has_failed[shown],
+            medians=np.array([np.nan if p.median is None else p.median for p in results]),
+            varied=tuple(varied),
+            is_grid=self._points.sweep.settings.method == "grid",
+            best=best if len(results) > 1 else None,
+        )
+
     def to_frame(self) -> Any:
         """Return the rows as a frame of pandas, or of polars if only that is installed.
 
@@ -128,7 +187,7 @@ class SweepTable(Sequence[dict[str, Any]]):
         """Write results.csv, a row for each run, and points.csv, a row for each point."""
         folder, parameters = (
             Run(self.path),
-            [each.key for each in self._points.sweep.parameters],
+            self._points.keys,
         )
         header = ["run", *parameters, "seed", "status", self.metric.label, *SCORES, "reason"]
         folder.write("results.csv", csv_table(header, (list(row.values()) for row in self)))
