@@ -152,15 +152,15 @@ def draw_comparison(comparison: Comparison, format: str) -> bytes:
     from sinernn import plotting
 
     lines = {
-        _plain(f"{number}: {line.label}", 100): line.closed_loop_rmse
+        plain_text(f"{number}: {line.label}", 100): line.closed_loop_rmse
         for number, line in enumerate(comparison.lines, start=1)
     }
     return plotting.render(
-        lambda: plotting.comparison_figure(lines, _plain(comparison.unit, 40)),
+        lambda: plotting.comparison_figure(lines, plain_text(comparison.unit, 40)),
         "the comparison",
         format,
-        title=_plain(comparison.title, 400),
-        note=_plain("; ".join(comparison.notes), 600),
+        title=plain_text(comparison.title, 400),
+        note=plain_text("; ".join(comparison.notes), 600),
     )
 
 

@@ -26,6 +26,7 @@ COMMANDS = [
         "lesson",
         "gallery",
         "export",
+        "sweeps",
     )
     for line in pages.commands(pages.PAGES[name])
 ]
@@ -45,7 +46,7 @@ def test_make_targets_of_the_readme_are_there():
 @pytest.mark.parametrize(
     "names",
     [
-        ("README", "runs", "data", "signals", "quality", "speed", "export"),
+        ("README", "runs", "data", "signals", "quality", "speed", "export", "sweeps"),
         ("lesson",),
         ("gallery",),
     ],
@@ -56,8 +57,9 @@ def test_commands_of_pages_run(here: Path, names: tuple[str, ...]):
     With shorter trainings: other tests train shipped configs to the end.
     """
     shutil.copytree(REPOSITORY / "configs", here / "configs")
-    for path in (here / "configs").glob("*.yaml"):
+    for path in (here / "configs").rglob("*.yaml"):
         text = re.sub(r"(?<=\bsteps: )\d+", "100", path.read_text(encoding="utf-8"))
+        text = re.sub(r"(?<=\bseeds: )\d+", "1", text)
         path.write_text(re.sub(r"(?<=\biterations: )\d+", "5", text), encoding="utf-8")
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(here)}
     environment["SINERNN_CACHE_DIR"] = str(cache_folder() or here / "kernels")

@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from examples import TINY
+from examples import REPOSITORY, TINY
 from sinernn.config import load_config
 from sinernn.config.overrides import split_values
 from sinernn.errors import ConfigError
 from sinernn.sweeps.parameters import Range
 from sinernn.sweeps.points import Points, between
 from sinernn.sweeps.settings import read_sweep
+
+SWEEPS = sorted((REPOSITORY / "configs/sweeps").glob("*.yaml"))
 
 
 def points_of(*overrides: str, source: Path = TINY) -> Points:
@@ -114,9 +116,9 @@ def test_all_invalid_points_are_reported(here: Path):
     )
     assert problems_of(text, here) == [
         "s.yaml:3:26: model.hidden_size: must be at least 1, got 0 (in hidden_size=0, "
-        "windows={length: 30, washout: 40} and 1 more of 4 points)",
+        "length=30, washout=40 and 1 more of 4 points)",
         "s.yaml:4:35: windows.washout: must be less than windows.length (30), otherwise no step "
-        "counts, got 40 (in hidden_size=4, windows={length: 30, washout: 40})",
+        "counts, got 40 (in hidden_size=4, length=30, washout=40)",
     ]
 
 
@@ -212,3 +214,14 @@ def test_train_points_to_sweep(here: Path):
         ConfigError, match=r"a run for each value: sinernn sweep CONFIG model\.hidden_size=8,16"
     ):
         load_config(TINY, ["model.hidden_size=8,16"])
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_shipped_sweeps(path: Path):
+    """Each opens with what it shows, the command and what to expect, and can be trained."""
+    text = path.read_text(encoding="utf-8")
+    assert f"#   sinernn sweep configs/sweeps/{path.name}\n" in text
+    assert "# Expect " in text
+    points = Points(read_sweep(path))
+    assert len(points) > 1
+    assert not points.find_invalid()

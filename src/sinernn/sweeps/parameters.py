@@ -31,6 +31,9 @@ class Choice:
 
     overrides: tuple[Override, ...]
     text: str
+    """As in `16`, or `length=49, washout=30` of a mapping."""
+
+    is_mapping: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ class Parameter:
     place: Place
     choices: tuple[Choice, ...] = ()
     range: Range | None = None
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether a list has only one value, which all points have in common."""
+        return self.range is None and len(self.choices) == 1
 
     @property
     def key(self) -> str:
@@ -169,7 +177,13 @@ def _choice(override: Override, *, folder: Path) -> Choice:
         if leaf.path == ("signal", "path") and isinstance(value, str) and value:
             value = os.path.abspath(folder / value)  # noqa: PTH100
         located.append(Override(leaf.path, value, leaf.places))
-    return Choice(tuple(located), text_of(override.value))
+    if not isinstance(override.value, dict):
+        return Choice(tuple(located), text_of(override.value))
+    depth = len(override.path)
+    texts = [f"{'.'.join(map(str, o.path[depth:]))}={text_of(o.value)}" for o in located]
+    if not texts:  # {}: the base's own section
+        return Choice((), "unchanged")
+    return Choice(tuple(located), ", ".join(texts), is_mapping=True)
 
 
 def _leaves(path: KeyPath, value: Any, places: Places) -> Iterator[Override]:
@@ -184,9 +198,7 @@ def _leaves(path: KeyPath, value: Any, places: Places) -> Iterator[Override]:
 
 def text_of(value: Any) -> str:
     """Return a value as on the command line."""
-    text = dump_yaml({"v": value} if not isinstance(value, dict) else {"v": [value]})
-    text = " ".join(text.partition(":")[2].split()).removeprefix("- ")
-    return text
+    return " ".join(dump_yaml({"value": value}).partition(":")[2].split())
 
 
 def plain_values(parameter: Parameter) -> Any:

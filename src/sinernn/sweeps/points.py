@@ -53,8 +53,8 @@ class Points:
 
     @property
     def keys(self) -> list[str]:
-        """Dotted names of the parameters."""
-        return [each.key for each in self.sweep.parameters]
+        """Dotted names of the settings in which points differ."""
+        return [each.key for each in self.sweep.parameters if not each.is_fixed]
 
     def short_name(self, key: str) -> str:
         """Return the last part of a setting's name, or all of it if others end like it."""
@@ -84,10 +84,14 @@ class Points:
 
     def point_of(self, index: int, choices: Sequence[Choice]) -> Point:
         """Return the point of a choice for each parameter."""
-        parameters = self.sweep.parameters
+        differing = [
+            (parameter, choice)
+            for parameter, choice in zip(self.sweep.parameters, choices, strict=True)
+            if not parameter.is_fixed
+        ]
         label = ", ".join(
-            f"{self.short_name(parameter.key)}={choice.text}"
-            for parameter, choice in zip(parameters, choices, strict=True)
+            choice.text if choice.is_mapping else f"{self.short_name(parameter.key)}={choice.text}"
+            for parameter, choice in differing
         )
         label = label or self.sweep.settings.name
         is_grid = self.sweep.settings.method == "grid"
@@ -95,10 +99,7 @@ class Points:
             index,
             label,
             safe_name(label) if is_grid else f"trial-{index}",
-            {
-                parameter.key: _value(parameter, choice)
-                for parameter, choice in zip(parameters, choices, strict=True)
-            },
+            {parameter.key: _value(parameter, choice) for parameter, choice in differing},
             tuple(each for choice in choices for each in choice.overrides),
         )
 

@@ -148,8 +148,8 @@ class SweepTable(Sequence[dict[str, Any]]):
         results, sign = list(self.points()), self.metric.sign
         columns = [[each.values[key] for each in results] for key in self._points.keys]
         varied: list[Varied] = []
-        for parameter, column in zip(self._points.sweep.parameters, columns, strict=True):
-            name = self._points.short_name(parameter.key)
+        for key, column in zip(self._points.keys, columns, strict=True):
+            name = self._points.short_name(key)
             if all(type(value) in (int, float) for value in column):
                 places = np.array(column, float)
                 is_log = bool(places.min() > 0 and places.max() >= 8 * places.min())
