@@ -80,7 +80,7 @@ def against_kernels(seeds: int, folder: Path) -> None:
     sweep(source, settings, runs_dir=folder, jobs=2, figures=False)
     seconds, after = time.perf_counter() - began, os.times()
     used = sum(after[:4]) - sum(before[:4])
-    task = Task("x", load_config(source).model_dump(mode="json"), {"part": "train"})
+    task = Task("x", "x", load_config(source).model_dump(mode="json"), {"part": "train"})
     used_by_run = time.process_time()
     train_task(task, folder / "one")
     used_by_run = time.process_time() - used_by_run

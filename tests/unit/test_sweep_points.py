@@ -95,7 +95,7 @@ def test_draws_are_functions_of_seed_and_trial():
 def test_draws_cover_their_range(scale: str):
     bounds = Range(min=1e-4, max=1e-2, scale=scale)
     values = [between(bounds, share) for share in np.linspace(0, 1, 101)]
-    assert (min(values), max(values)) == (1e-4, 1e-2)
+    assert (min(values), max(values)) == pytest.approx((1e-4, 1e-2), rel=1e-12)
     assert values[50] == pytest.approx(1e-3 if scale == "log" else 5.05e-3, rel=1e-3)
 
 
@@ -143,7 +143,7 @@ def test_all_invalid_points_are_reported(here: Path):
          "s.yaml:2:14: model.hiden_size: unknown key; did you mean hidden_size?"),
         ("method: random\nparameters: {model.hidden_size: [8, 16]}",
          "s.yaml:2:9: trials: is required by method random, as in trials=20"),
-        ("method: gird", "s.yaml:2:9: method: must be grid or random, got 'gird'; did you mean grid?"),
+        ("method: gird", "s.yaml:2:9: method: must be grid, random or tpe, got 'gird'; did you mean grid?"),
         ("metric: {horizon: 9999}",
          "s.yaml:2:19: metric.horizon: the validation part leaves 70 steps after evaluation.warmup "
          "(20), got 9999; use at most 70"),

@@ -13,7 +13,7 @@ from sinernn.cli.progress import ProgressConsole
 from sinernn.cli.terminal import make_table
 from sinernn.errors import command_line, printable
 from sinernn.evaluation.metrics import counted
-from sinernn.sweeps.driver import SweepObserver, SweepState
+from sinernn.sweeps.observing import SweepObserver, SweepState
 from sinernn.sweeps.results import FEWEST_PAIRS, PointResult
 from sinernn.sweeps.table import SweepTable
 

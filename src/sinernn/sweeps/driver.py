@@ -4,74 +4,45 @@ The state of a sweep is what its runs have left in its folder: each is trained i
 and renamed when it is complete, so a kill at any instant costs what was in flight.
 """
 
-import os
-import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sinernn import provenance
 from sinernn.config import Config
-from sinernn.errors import InterruptedRunError, UsageError, command_line
+from sinernn.errors import InterruptedRunError, RunFileError, UsageError, command_line
 from sinernn.interrupts import Stopped, StopSignals
 from sinernn.runs import Run
 from sinernn.runs.directory import create_run
-from sinernn.runs.files import (
-    flush_tree,
-    reporting_errors,
-    sync_directory,
-    to_json,
-)
-from sinernn.sweeps.executor import Executor, LocalExecutor, Trained
+from sinernn.runs.files import to_json
+from sinernn.sweeps.executor import Executor, LocalExecutor
+from sinernn.sweeps.folders import publish, read_result, remove_hidden, trim
+from sinernn.sweeps.observing import SweepObserver, SweepState
+from sinernn.sweeps.parameters import Choice
 from sinernn.sweeps.points import Point, Points
-from sinernn.sweeps.results import RESULT, RunResult
+from sinernn.sweeps.results import RunResult, median
 from sinernn.sweeps.settings import BASE, SweepFile, read_sweep
-from sinernn.sweeps.table import SweepTable, read_result
+from sinernn.sweeps.table import SweepTable
 from sinernn.sweeps.worker import Task
 
 SWEEP = "sweep.yaml"
-KEPT = frozenset({"config.yaml", "run.json", "evaluation.json", RESULT})
-"""Files of a run that does not keep its network."""
-
+LEAST_SEEDS = 3  # of a point before it may be pruned
 AHEAD = 8  # runs that wait for the disk while others are trained
 
 
-@dataclass
-class SweepState:
-    """How far a sweep has come."""
+class Batch(NamedTuple):
+    """Runs of some points with some seeds."""
 
-    total: int
-    done: int
-    """Runs that have ended, well or not."""
-
-    failed: int
-    """Of these, runs that failed or diverged."""
-
-    best: float | None = None
-    """The best metric of a run that has ended since the start."""
-
-    best_run: str = ""
-
-
-class SweepObserver:
-    """Receives the events of a sweep; override what you need, the rest does nothing."""
-
-    def start(self, path: Path, state: SweepState) -> None:
-        """Training begins; some runs may be done already."""
-
-    def remark(self, text: str) -> None:
-        """There is a remark that may matter to the user."""
-
-    def ended(self, state: SweepState) -> None:
-        """A run has ended, well or not."""
+    points: Iterable[int]
+    rows: Sequence[int]
+    """Positions of the seeds."""
 
 
 def sweep(
@@ -179,7 +150,7 @@ def read_sweep_table(path: Path | str) -> SweepTable:
     """
     points = Points(read_sweep(Path(path) / SWEEP))
     driver = _Driver(Path(path), points, set(), None, LocalExecutor)
-    driver.read_ended()
+    driver.read_all()
     return driver.table()
 
 
@@ -204,6 +175,9 @@ def _require_same(path: Path, before: SweepFile, now: SweepFile, overrides: Sequ
     if wrong:
         message = f"{' '.join(wrong)}: would make {path} a different sweep"
         raise UsageError(f"{message}; only seeds=N and trials=N can be added to")
+    if before.settings.method == "tpe" and list(before.seeds) != list(now.seeds):
+        message = "its points follow from the results over all seeds, which cannot be changed"
+        raise UsageError(f"{path}: {message}; add trials=N")
     if missing := set(before.seeds) - set(now.seeds):
         some = ", ".join(map(str, sorted(missing)[:3]))
         raise UsageError(f"{path}: has runs of seeds that seeds would leave out, as {some}")
@@ -229,166 +203,170 @@ class _Driver:
         shape = len(points), len(self.seeds)
         self.losses = np.full(shape, np.inf)
         self.ended, self.has_failed = np.zeros(shape, bool), np.zeros(shape, bool)
-        self._rows = {seed: row for row, seed in enumerate(self.seeds)}
+        self.state = SweepState(total=0, done=0, failed=0)
 
     def run(self, stop: StopSignals, *, figures: bool) -> SweepTable:
         """Train what is missing, and write the results."""
-        _remove_hidden(self.path)
-        self.read_ended()
-        total = (len(self.points) - len(self.invalid)) * len(self.seeds)
+        remove_hidden(self.path)
         if self.invalid:
             count = f"{len(self.invalid)} of {len(self.points)} points"
             self.observer.remark(f"{count} are left out: their settings contradict each other")
-        self.state = SweepState(total, int(self.ended.sum()), int(self.has_failed.sum()))
-        self.observer.start(self.path, self.state)
+        self.state.total = (len(self.points) - len(self.invalid)) * len(self.seeds)
+        is_started = False
         try:
-            with stop.obeyed_at_once():
-                self._train()
+            with stop.obeyed_at_once(), self._executor(self.path) as executor:
+                for batch in self._batches():
+                    self.read_ended(batch)
+                    if not is_started:
+                        self.observer.start(self.path, self.state)
+                    is_started = True
+                    self._train(batch, executor)
         except Stopped:
-            done = f"{int(self.ended.sum())} of {total} runs are done"
+            done = f"{self.state.done} of {self.state.total} runs are done"
             way_out = f"continue with: {command_line('resume', self.path)}"
             message = f"interrupted; {done}; {way_out}"
             raise InterruptedRunError(message, signal_number=stop.signal_number or 0) from None
         finally:
-            _remove_hidden(self.path)
+            remove_hidden(self.path)
+        if self.points.sweep.settings.method == "tpe":
+            from sinernn.sweeps import tpe
+
+            tpe.write_journal(self.path, self.points.sweep.parameters, self._told())
         table = self.table()
         table.write()
         if figures:
             table.draw()
         return table
 
+    def _batches(self) -> Iterator[Batch]:
+        """Yield runs that may be trained together; which they are follows from those before."""
+        points, settings, rows = self.points, self.points.sweep.settings, range(len(self.seeds))
+        if settings.method != "tpe":
+            yield Batch(range(len(points)), rows)
+            return
+        from sinernn.sweeps import tpe
+
+        for first in range(0, len(points), settings.batch):
+            count = min(settings.batch, len(points) - first)
+            points.proposed += tpe.propose(
+                points.sweep.parameters, self._told(), count, seed=settings.draw_seed
+            )
+            batch = [points[index] for index in range(first, first + count)]
+            invalid = points.find_invalid(batch)
+            self.invalid |= invalid
+            self.state.total -= len(invalid) * len(rows)
+            left = [point.index for point in batch if point.index not in invalid]
+            for some in [[row] for row in rows] if settings.prune else [rows]:
+                if left:
+                    yield Batch(left, some)
+                    left = self._unpruned(left, some[-1]) if settings.prune else left
+
+    def _told(self) -> list[tuple[Sequence[Choice], float]]:
+        """Return the proposed points, and the median loss of each."""
+        losses = (
+            median(own[done]) if done.any() else np.inf
+            for own, done in zip(self.losses, self.ended, strict=True)
+        )
+        return list(zip(self.points.proposed, losses, strict=False))
+
+    def _unpruned(self, batch: Sequence[int], row: int) -> list[int]:
+        """Return the points of a batch that are trained with further seeds.
+
+        Those are dropped whose median over the seeds so far is worse than the median of all points
+        over as many seeds.
+        """
+        if row + 1 < LEAST_SEEDS or row + 1 == len(self.seeds):
+            return list(batch)
+        whole = self.ended[:, : row + 1].all(axis=1)
+        so_far = np.array([median(own) for own in self.losses[:, : row + 1]])
+        kept = [index for index in batch if so_far[index] <= median(so_far[whole])]
+        self.state.total -= (len(batch) - len(kept)) * (len(self.seeds) - row - 1)
+        return kept
+
     def table(self) -> SweepTable:
         """Return the results so far."""
         return SweepTable(self.path, self.points, self.losses, self.ended, self.has_failed)
 
-    def _train(self) -> None:
-        if self.ended.all(where=self._is_valid()[:, None]):
-            return
-        pending: deque[Future[None]] = deque()
-        of_run = _Names(self)
-        with ThreadPoolExecutor(AHEAD) as disk, self._executor(self.path) as executor:
-            for trained in executor.train(of_run.tasks()):
-                point, seed = of_run.pop(trained.task.run)
-                is_kept, displaced = self._note(point.index, seed, trained.result)
-                pending.append(disk.submit(self._publish, trained, is_kept, displaced))
-                while len(pending) > AHEAD or (pending and pending[0].done()):
-                    pending.popleft().result()
-                self._count(trained.result)
-            for each in pending:
-                each.result()
+    def _train(self, batch: Batch, executor: Executor) -> None:
+        """Train what is missing of a batch."""
+        training: dict[str, tuple[Point, int]] = {}
+        pending: deque[tuple[Future[None], str | None]] = deque()
+        metric = self.points.metric.model_dump()
 
-    def _count(self, result: RunResult) -> None:
-        """Report a run that has ended."""
-        state, sign = self.state, self.points.sweep.settings.metric.sign
-        state.done += 1
-        state.failed += result.status != "finished"
-        if result.metric is not None and (
-            state.best is None or sign * result.metric < sign * state.best
-        ):
-            state.best, state.best_run = result.metric, result.run
-        self.observer.ended(state)
+        def tasks() -> Iterator[Task]:
+            for point, row in self._runs(batch):
+                if not self.ended[point.index, row]:
+                    seed = self.seeds[row]
+                    training[point.run_name(seed)] = point, row
+                    config = self.points.config(point, seed).model_dump(mode="json")
+                    yield Task(point.run_name(seed), point.label, config, metric)
 
-    def _is_valid(self) -> Any:
-        valid = np.ones(len(self.points), bool)
-        valid[list(self.invalid)] = False
-        return valid
+        def finish() -> None:
+            published, displaced = pending.popleft()
+            published.result()
+            if displaced is not None:  # it was published before
+                trim(self.path / displaced)
 
-    def read_ended(self) -> None:
-        """Read what runs have left, and finish what a kill has left half done."""
-        there = {entry.name for entry in os.scandir(self.path) if entry.is_dir()} - {"figures"}
-        if not there:
-            return
-        for point in self.valid_points():
-            for seed in self.seeds:
-                if point.run_name(seed) not in there:
-                    continue
-                result = read_result(self.path / point.run_name(seed))
-                if result is None or result.status == "failed":
-                    continue
-                is_kept, displaced = self._note(point.index, seed, result)
-                for name in (*([] if is_kept else [point.run_name(seed)]), displaced):
-                    if name is not None:
-                        _trim(self.path / name)
+        with ThreadPoolExecutor(AHEAD) as disk:
+            for trained in executor.train(tasks()):
+                point, row = training.pop(trained.task.run)
+                is_kept, displaced = self._note(point, row, trained.result)
+                pending.append((disk.submit(publish, trained, self.path, is_kept), displaced))
+                while len(pending) > AHEAD or (pending and pending[0][0].done()):
+                    finish()
+                self.observer.ended(self.state)
+            while pending:
+                finish()
 
-    def _note(self, index: int, seed: int, result: RunResult) -> tuple[bool, str | None]:
+    def _runs(self, batch: Batch) -> Iterator[tuple[Point, int]]:
+        """Yield the points of a batch that can be trained, and the position of each seed."""
+        for index in batch.points:
+            if index not in self.invalid:
+                point = self.points[index]
+                yield from ((point, row) for row in batch.rows)
+
+    def read_ended(self, batch: Batch) -> None:
+        """Read what the runs of a batch have left, and finish what a kill has left half done."""
+        for point, row in self._runs(batch):
+            name = point.run_name(self.seeds[row])
+            result = read_result(self.path / name)
+            if result is None or result.status == "failed":
+                continue
+            if result.point != point.label:
+                found = f"was trained with {result.point}, not with {point.label}"
+                raise RunFileError(f"{self.path / name}: {found}; remove it to train it again")
+            is_kept, displaced = self._note(point, row, result)
+            for each in (None if is_kept else name, displaced):
+                if each is not None:
+                    trim(self.path / each)
+
+    def read_all(self) -> None:
+        """Read what all runs have left, as far as they are known."""
+        for batch in self._batches():
+            self.read_ended(batch)
+            if not all(self.ended[point.index, row] for point, row in self._runs(batch)):
+                break
+
+    def _note(self, point: Point, row: int, result: RunResult) -> tuple[bool, str | None]:
         """Take a result into account.
 
         Returns:
             Whether the run keeps its network, and the name of one that no longer does.
         """
-        row, sign = self._rows[seed], self.points.sweep.settings.metric.sign
-        best = int(np.argmin(self.losses[index]))
-        had_best = bool(np.isfinite(self.losses[index, best]))
+        losses, state = self.losses[point.index], self.state
+        before = int(np.argmin(losses)) if np.isfinite(losses).any() else None
         if result.metric is not None:
-            self.losses[index, row] = sign * result.metric
-        self.ended[index, row] = True
-        self.has_failed[index, row] = result.status != "finished"
+            losses[row] = self.points.metric.sign * result.metric
+            if state.best is None or losses[row] < self.points.metric.sign * state.best:
+                state.best, state.best_run = result.metric, result.run
+        self.ended[point.index, row] = True
+        self.has_failed[point.index, row] = result.status != "finished"
+        state.done += 1
+        state.failed += result.status != "finished"
         keep = self.points.sweep.settings.keep
         if keep != "best":
             return keep == "all", None
-        is_best = bool(np.isfinite(self.losses[index, row])) and row == int(
-            np.argmin(self.losses[index])
-        )
-        displaced = None
-        if is_best and had_best and best != row:
-            displaced = self.points[index].run_name(self.seeds[best])
-        return is_best, displaced
-
-    def _publish(self, trained: Trained, is_kept: bool, displaced: str | None) -> None:
-        """Put a run where it belongs, complete and on the disk."""
-        target = self.path / trained.task.run
-        (made,) = (path for path in trained.folder.iterdir() if (path / RESULT).exists())
-        if not is_kept:
-            _trim(made)
-        flush_tree(made)
-        with reporting_errors(target, "cannot be written"):
-            if target.exists():  # it failed before
-                shutil.rmtree(target)
-            made.rename(target)
-            sync_directory(self.path)
-            shutil.rmtree(trained.folder)
-        if displaced is not None:
-            _trim(self.path / displaced)
-
-    def valid_points(self) -> Iterator[Point]:
-        """Yield the points that are trained."""
-        return (point for point in self.points if point.index not in self.invalid)
-
-
-class _Names:
-    """The tasks of a driver, and the point and seed of those that are trained."""
-
-    def __init__(self, driver: _Driver) -> None:
-        self._driver = driver
-        self._open: dict[str, tuple[Point, int]] = {}
-
-    def tasks(self) -> Iterator[Task]:
-        """Yield a task for each run that has not ended."""
-        driver, points = self._driver, self._driver.points
-        metric = points.metric.model_dump()
-        for point in driver.valid_points():
-            for row, seed in enumerate(driver.seeds):
-                if not driver.ended[point.index, row]:
-                    name = point.run_name(seed)
-                    self._open[name] = point, seed
-                    yield Task(name, points.config(point, seed).model_dump(mode="json"), metric)
-
-    def pop(self, run: str) -> tuple[Point, int]:
-        """Return the point and the seed of a run that has ended."""
-        return self._open.pop(run)
-
-
-def _trim(run: Path) -> None:
-    """Remove what only a run with a network needs."""
-    with reporting_errors(run, "cannot be made smaller"):
-        for path in run.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name not in KEPT:
-                path.unlink()
-
-
-def _remove_hidden(path: Path) -> None:
-    """Remove what killed workers have left."""
-    for each in path.glob(".*/"):
-        shutil.rmtree(each, ignore_errors=True)
+        if not np.isfinite(losses[row]) or np.argmin(losses) != row:
+            return False, None
+        displaced = None if before is None else point.run_name(self.seeds[before])
+        return True, displaced

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sinernn.config import load_config
 from sinernn.cores import usable_cores
@@ -37,6 +37,7 @@ class Trained:
     """A hidden folder in the sweep's, which contains its run directory and nothing else."""
 
 
+@runtime_checkable
 class Executor(Protocol):
     """Trains runs, several at once; which worker does, and in what order, changes no bit of them.
 
@@ -139,7 +140,7 @@ class LocalExecutor:
                 return None
         config = load_config(task.config)
         reason = f"ended {TRIES} worker processes: {reason}"
-        result = RunResult(run=task.run, seed=config.seed, reason=reason)
+        result = RunResult(run=task.run, point=task.point, seed=config.seed, reason=reason)
         with unflushed():
             folder = self._folder / f".{task.run}.{secrets.token_hex(4)}"
             write_result(folder, config, result)

@@ -15,6 +15,8 @@ from sinernn.config.yaml import describe, dump_yaml
 from sinernn.errors import ConfigError, KeyPath, Place, Problem, collect_problems
 from sinernn.schema import Section
 
+DIGITS = 4  # of a drawn value
+
 
 class Range(Section):
     """Bounds between which random draws a setting: a whole number if both bounds are."""
@@ -199,6 +201,16 @@ def _leaves(path: KeyPath, value: Any, places: Places) -> Iterator[Override]:
 def text_of(value: Any) -> str:
     """Return a value as on the command line."""
     return " ".join(dump_yaml({"value": value}).partition(":")[2].split())
+
+
+def drawn(parameter: Parameter, value: float | int) -> Choice:
+    """Return a value of a range, rounded if it is no whole number: names and files stay short."""
+    bounds = parameter.range
+    if bounds is not None and not isinstance(value, int):
+        value = min(max(float(f"{value:.{DIGITS}g}"), bounds.min), bounds.max)
+    places = Places(parameter.place)
+    places.keys[parameter.path] = places.values[parameter.path] = parameter.place
+    return Choice((Override(parameter.path, value, places),), text_of(value))
 
 
 def plain_values(parameter: Parameter) -> Any:

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,10 +17,8 @@ from sinernn.errors import ConfigError, Place, Problem
 from sinernn.preparation import with_stages
 from sinernn.randomness import Purpose, stream
 from sinernn.runs.files import safe_name
-from sinernn.sweeps.parameters import Choice, Parameter, Range, text_of
+from sinernn.sweeps.parameters import Choice, Parameter, Range, drawn, text_of
 from sinernn.sweeps.settings import Metric, SweepFile
-
-DIGITS = 4  # of a drawn value: more would only lengthen names and files
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,8 @@ class Points:
     def __init__(self, sweep: SweepFile) -> None:
         self.sweep = sweep
         self._short = short_names(setting_names(Config))
+        self.proposed: list[list[Choice]] = []
+        """Choices of the points of method tpe, which follow from results."""
 
     @property
     def keys(self) -> list[str]:
@@ -69,7 +69,10 @@ class Points:
     def __getitem__(self, index: int) -> Point:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        if self.sweep.settings.method == "grid":
+        method = self.sweep.settings.method
+        if method == "tpe":
+            choices = self.proposed[index]
+        elif method == "grid":
             choices, rest = list[Choice](), index
             for each in reversed(self.sweep.parameters):  # the last varies fastest
                 rest, at = divmod(rest, len(each.choices))
@@ -80,7 +83,8 @@ class Points:
         return self.point_of(index, choices)
 
     def __iter__(self) -> Iterator[Point]:
-        return map(self.__getitem__, range(len(self)))
+        is_tpe = self.sweep.settings.method == "tpe"
+        return map(self.__getitem__, range(len(self.proposed) if is_tpe else len(self)))
 
     def point_of(self, index: int, choices: Sequence[Choice]) -> Point:
         """Return the point of a choice for each parameter."""
@@ -136,8 +140,11 @@ class Points:
             break
         return metric.model_copy(update={"part": "validation" if has_validation else "train"})
 
-    def find_invalid(self) -> set[int]:
-        """Check every point.
+    def find_invalid(self, points: Iterable[Point] | None = None) -> set[int]:
+        """Check points.
+
+        Args:
+            points: Some points; default: all that are known.
 
         Returns:
             The points that cannot be trained, if the sweep leaves them out.
@@ -147,7 +154,7 @@ class Points:
         """
         found: dict[Problem, list[Point]] = {}
         invalid: set[int] = set()
-        for point in self:
+        for point in self if points is None else points:
             try:
                 self._check(point)
             except ConfigError as error:
@@ -209,10 +216,7 @@ def _value(parameter: Parameter, choice: Choice) -> Any:
 def _draw(parameter: Parameter, random: np.random.Generator) -> Choice:
     if parameter.range is None:
         return parameter.choices[int(random.integers(len(parameter.choices)))]
-    value = between(parameter.range, float(random.random()))
-    places = Places(parameter.place)
-    places.keys[parameter.path] = places.values[parameter.path] = parameter.place
-    return Choice((Override(parameter.path, value, places),), text_of(value))
+    return drawn(parameter, between(parameter.range, float(random.random())))
 
 
 def between(bounds: Range, share: float) -> float | int:
@@ -224,6 +228,4 @@ def between(bounds: Range, share: float) -> float | int:
         value = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
     else:
         value = low + share * (high - low)
-    if isinstance(low, int):
-        return min(int(value), bounds.max)
-    return min(max(float(f"{value:.{DIGITS}g}"), low), high)
+    return min(int(value), bounds.max) if isinstance(low, int) else value

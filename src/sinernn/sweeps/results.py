@@ -36,6 +36,9 @@ class RunResult(JsonModel):
 
     format: Literal[1] = 1
     run: str = ""
+    point: str = ""
+    """What its point differs in from others."""
+
     seed: Count = 0
     status: str = "failed"
     """`finished`, `diverged` or `failed`."""
@@ -91,7 +94,7 @@ class PointResult:
         return self.p_value is not None and self.p_value < 1 - CONFIDENCE
 
 
-def bootstrap_median(losses: Float[np.ndarray, " seed"]) -> tuple[float, float]:
+def bootstrapmedian(losses: Float[np.ndarray, " seed"]) -> tuple[float, float]:
     """Return a percentile interval of the median, which may be infinite.
 
     Source:
@@ -162,7 +165,7 @@ def summarize(
         p_value = None
         if best is not None and index != best and shared.any():
             p_value = paired_p_value(own[shared], losses[best][shared], is_ratio=is_ratio)
-        interval = bootstrap_median(own[done]) if done.sum() > 1 else (np.inf, np.inf)
+        interval = bootstrapmedian(own[done]) if done.sum() > 1 else (np.inf, np.inf)
         low, high = sorted(sign * value for value in interval)
         point = points(index)
         yield PointResult(
@@ -170,7 +173,7 @@ def summarize(
             values=point.values,
             n=int(done.sum()),
             failed=int((has_failed[index] & done).sum()),
-            median=finite(sign * float(_median(own[done]))),
+            median=finite(sign * float(median(own[done]))),
             worst=finite(sign * float(own[done].max())),
             low=finite(low),
             high=finite(high),
@@ -184,14 +187,13 @@ def best_point(
 ) -> int | None:
     """Return the first point of the least median; None if none is finite."""
     medians = [
-        _median(row[done]) if done.any() else np.inf
-        for row, done in zip(losses, ended, strict=True)
+        median(row[done]) if done.any() else np.inf for row, done in zip(losses, ended, strict=True)
     ]
     best = int(np.argmin(medians)) if medians else 0
     return best if medians and np.isfinite(medians[best]) else None
 
 
-def _median(losses: Float[np.ndarray, " seed"]) -> float:
+def median(losses: Float[np.ndarray, " seed"]) -> float:
     """Return the median of losses, some of which may be infinite."""
     ordered = np.sort(losses)
     return float((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2)

@@ -96,14 +96,21 @@ class Sweep(Root):
     base: str = ""
     """Config that is varied; a path from the folder of the sweep's file."""
 
-    method: Literal["grid", "random"] = "grid"
-    """grid: every combination; random: `trials` draws."""
+    method: Literal["grid", "random", "tpe"] = "grid"
+    """grid: every combination; random: `trials` draws; tpe: draws that follow from the results of
+    earlier ones, with the package optuna."""
 
     parameters: dict[str, Any] = Field(default={})
     """Values of each setting, by its dotted name: a list, or a range `{min: 1, max: 9}`."""
 
     trials: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """Number of draws of random."""
+    """Number of draws of random and tpe."""
+
+    batch: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Points that tpe draws at once, from the results of all batches before."""
+
+    prune: bool = False
+    """Whether tpe stops training further seeds of a point that is worse than half of the others."""
 
     draw_seed: Whole = Field(default=0, ge=0, lt=2**63)
     """Seed of the draws, which are functions of it and the trial; it is none of a training."""
@@ -139,6 +146,8 @@ class SweepFile:
     def files(self) -> dict[str, bytes]:
         """Return the files that the same sweep is read from again, wherever they are."""
         tree = self.settings.model_dump(mode="json", exclude={"parameters"}, exclude_none=True)
+        if self.settings.method != "tpe":
+            del tree["batch"], tree["prune"]
         tree["metric"] = self.settings.metric.model_dump(exclude_none=True)
         tree |= {
             "base": BASE,
@@ -242,6 +251,10 @@ def _check_method(settings: Sweep, parameters: Sequence[Parameter]) -> None:
     """
     problems: list[Problem] = []
     places = settings.places
+    if settings.method != "tpe":
+        for name in settings.model_fields_set & {"batch", "prune"}:
+            message = "belongs to method tpe; remove it"
+            problems.append(Problem(places.find((name,)), (name,), message))
     if settings.method == "grid":
         for each in parameters:
             if each.range is not None:
@@ -252,7 +265,7 @@ def _check_method(settings: Sweep, parameters: Sequence[Parameter]) -> None:
                 )
                 problems.append(Problem(each.place, each.path, message))
         if settings.trials is not None:
-            message = "belongs to method random; remove it, since a grid has all combinations"
+            message = "belongs to random and tpe; remove it, since a grid has all combinations"
             problems.append(Problem(places.find(("trials",)), ("trials",), message))
     else:
         if settings.trials is None:

@@ -13,21 +13,10 @@ from sinernn.errors import UsageError
 from sinernn.evaluation.metrics import counted
 from sinernn.plot_run import plain_text, preload
 from sinernn.runs import Run
-from sinernn.runs.files import validated
+from sinernn.sweeps.folders import read_result
 from sinernn.sweeps.parameters import text_of
 from sinernn.sweeps.points import Point, Points
-from sinernn.sweeps.results import RESULT, SCORES, PointResult, RunResult, csv_table, summarize
-
-
-def read_result(path: Path) -> RunResult | None:
-    """Return what a run came to; None if it left nothing.
-
-    Raises:
-        RunFileError: It cannot be read, or is damaged.
-    """
-    if not (path / RESULT).exists():
-        return None
-    return validated(path / RESULT, RunResult, Run(path).read_json(RESULT))
+from sinernn.sweeps.results import SCORES, PointResult, RunResult, csv_table, summarize
 
 
 class SweepTable(Sequence[dict[str, Any]]):

@@ -36,6 +36,9 @@ class Task:
     run: str
     """Name of its folder in the sweep's."""
 
+    point: str
+    """What its point differs in from others."""
+
     config: dict[str, Any]
     metric: dict[str, Any]
 
@@ -50,7 +53,7 @@ def train_task(task: Task, folder: Path) -> RunResult:
         folder: Where its run directory is made, with any name.
     """
     config, metric = load_config(task.config), Metric.model_validate(task.metric)
-    result = RunResult(run=task.run, seed=config.seed)
+    result = RunResult(run=task.run, point=task.point, seed=config.seed)
     update: dict[str, Any] = {}
     with unflushed():
         try:

@@ -1,0 +1,60 @@
+"""The run directories in a sweep's folder: publish one, read its result, make it smaller."""
+
+import shutil
+from pathlib import Path
+
+from sinernn.runs import Run
+from sinernn.runs.files import flush_tree, reporting_errors, sync_directory, validated
+from sinernn.sweeps.executor import Trained
+from sinernn.sweeps.results import RESULT, RunResult
+
+KEPT = frozenset({"config.yaml", "run.json", "evaluation.json", RESULT})
+"""Files of a run that does not keep its network."""
+
+
+def publish(trained: Trained, path: Path, is_kept: bool) -> None:
+    """Put a run into a sweep's folder, complete and on the disk.
+
+    Args:
+        trained: The run.
+        path: The sweep's folder.
+        is_kept: Whether it keeps its network.
+    """
+    target = path / trained.task.run
+    (made,) = (each for each in trained.folder.iterdir() if (each / RESULT).exists())
+    if not is_kept:
+        trim(made)
+    flush_tree(made)
+    with reporting_errors(target, "cannot be written"):
+        if target.exists():  # it failed before
+            shutil.rmtree(target)
+        made.rename(target)
+        sync_directory(path)
+        shutil.rmtree(trained.folder)
+
+
+def read_result(path: Path) -> RunResult | None:
+    """Return what a run came to; None if it left nothing.
+
+    Raises:
+        RunFileError: It cannot be read, or is damaged.
+    """
+    if not (path / RESULT).exists():
+        return None
+    return validated(path / RESULT, RunResult, Run(path).read_json(RESULT))
+
+
+def trim(run: Path) -> None:
+    """Remove what only a run with a network needs."""
+    with reporting_errors(run, "cannot be made smaller"):
+        for path in run.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name not in KEPT:
+                path.unlink()
+
+
+def remove_hidden(path: Path) -> None:
+    """Remove what killed workers have left."""
+    for each in path.glob(".*/"):
+        shutil.rmtree(each, ignore_errors=True)
