@@ -1,10 +1,14 @@
 """Sweeps in this process, and what of them is compared."""
 
+import json
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from sinernn.runs import Run
+from sinernn.runs.files import to_json
 from sinernn.sweeps.executor import Trained
+from sinernn.sweeps.results import RESULT, RunResult
 from sinernn.sweeps.worker import Task, train_task
 from sinernn.verification import COMPARED
 
@@ -30,6 +34,49 @@ class InProcess:
             folder = self.folder / f".{task.run}.{secrets.token_hex(4)}"
             yield Trained(task, train_task(task, folder), folder)
             self.trained.append(task.run)
+
+
+class Quick(InProcess):
+    """An executor whose runs take no time: what they leave depends on their config alone."""
+
+    def train(self, tasks: Iterable[Task]) -> Iterator[Trained]:
+        for task in tasks:
+            seed, units = task.config["seed"], task.config["model"]["hidden_size"]
+            result = RunResult(
+                run=task.run, point=task.point, seed=seed, status="finished",
+                metric=units + 0.1 * ((3 * seed + 2) % 5),
+            )  # fmt: skip
+            if seed in self.failing:
+                result = result.model_copy(update={"status": "failed", "metric": None})
+            folder = self.folder / f".{task.run}.{secrets.token_hex(4)}"
+            run = Run(folder / "made")
+            run.path.mkdir(parents=True)
+            for name in (*COMPARED, "config.yaml", "run.json", "evaluation.json"):
+                run.write(name, json.dumps(task.config).encode())
+            run.write(RESULT, to_json(result.model_dump()).encode())
+            yield Trained(task, result, folder)
+            self.trained.append(task.run)
+
+    failing: frozenset[int] = frozenset()
+    """Seeds whose runs fail."""
+
+
+class Failing(Quick):
+    """An executor whose runs of seed 1 fail, as without memory."""
+
+    failing = frozenset({1})
+
+
+class Stopping(Quick):
+    """An executor that ends after so many runs, as a kill does."""
+
+    count = 2
+
+    def train(self, tasks: Iterable[Task]) -> Iterator[Trained]:
+        for number, trained in enumerate(super().train(tasks)):
+            if number == self.count:
+                raise KeyboardInterrupt
+            yield trained
 
 
 def contents(sweep: Path) -> dict[str, bytes]:

@@ -23,6 +23,8 @@ from sinernn.runs.files import unflushed
 from sinernn.sweeps.results import RunResult
 from sinernn.sweeps.worker import Task, write_result
 
+# -P: never import from the working folder, which may contain untrusted files.
+WORKER = (sys.executable, "-P", "-m", "sinernn.sweeps.worker")
 TRIES = 3
 """A run that ends so many workers has failed: the next would run out of memory, too."""
 
@@ -186,8 +188,7 @@ class _Worker:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
-                # -P: never import from the working folder, which may contain untrusted files.
-                [sys.executable, "-P", "-m", "sinernn.sweeps.worker"],
+                WORKER,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
                 start_new_session=True,  # Ctrl-C reaches only this process, which then ends it
                 env=os.environ | {"PYDANTIC_DISABLE_PLUGINS": "__all__"},
