@@ -211,13 +211,6 @@ def _differing(points: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Return the last part of each dotted name, or all of it if another ends in the same."""
-    counts = Counter(name.split(".")[-1] for name in names)
-    lasts = {name: name.split(".")[-1] for name in names}
-    return {name: last if counts[last] == 1 else name for name, last in lasts.items()}
-
-
 def value_text(value: Any) -> str:
     """Return a setting's value as tables and figures show it: short."""
     return printable(value if isinstance(value, str) else json.dumps(value), 24)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sinernn.cli.output import error_text, print_prose, terminal_width
 from sinernn.cli.tables import print_columns
-from sinernn.comparing import ComparedRuns, Comparison, short_names, value_text
+from sinernn.comparing import ComparedRuns, Comparison, value_text
+from sinernn.config.overrides import short_names
 from sinernn.errors import printable
 from sinernn.evaluation.metrics import counted
 

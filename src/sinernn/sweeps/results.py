@@ -94,7 +94,7 @@ class PointResult:
         return self.p_value is not None and self.p_value < 1 - CONFIDENCE
 
 
-def bootstrapmedian(losses: Float[np.ndarray, " seed"]) -> tuple[float, float]:
+def bootstrap_median(losses: Float[np.ndarray, " seed"]) -> tuple[float, float]:
     """Return a percentile interval of the median, which may be infinite.
 
     Source:
@@ -165,7 +165,7 @@ def summarize(
         p_value = None
         if best is not None and index != best and shared.any():
             p_value = paired_p_value(own[shared], losses[best][shared], is_ratio=is_ratio)
-        interval = bootstrapmedian(own[done]) if done.sum() > 1 else (np.inf, np.inf)
+        interval = bootstrap_median(own[done]) if done.sum() > 1 else (np.inf, np.inf)
         low, high = sorted(sign * value for value in interval)
         point = points(index)
         yield PointResult(
