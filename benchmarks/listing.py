@@ -1,4 +1,4 @@
-"""Measure how long many runs take to list and to compare, as whole commands.
+"""Measure how long it takes to list, compare and complete the names of many runs.
 
 Prints a Markdown table of medians: wall-clock and processor seconds, and peak memory. The first row
 is the shortest command there is; on a busy machine processor seconds vary less.
@@ -21,6 +21,7 @@ from commands import Cost, run
 from sinernn import provenance
 
 REPOSITORY = Path(__file__).parents[1]
+EMPTY = "import typer; app = typer.Typer(); app.command()(lambda: None); app()"
 COMMANDS = (
     ("--version",),
     ("runs", "latest"),
@@ -29,6 +30,19 @@ COMMANDS = (
     ("runs", "--json"),
     ("compare", "runs"),
 )
+
+
+def completed(words: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command of a press of the tab key after these words, and its environment."""
+    environment = {"_SINERNN_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": f"sinernn {words}"}
+    return [sys.executable, "-m", "sinernn"], environment
+
+
+COMPLETIONS = {
+    "an empty Typer app": ([sys.executable, "-c", EMPTY], {}),
+    "completion of a run": completed("plot 2"),
+    "completion of a value": completed("train tiny.yaml model.cell="),
+}
 
 
 def make_runs(count: int) -> None:
@@ -56,6 +70,9 @@ def main(
             command = [sys.executable, "-m", "sinernn", *words]
             cost = Cost.median([run(command, Path(folder), {}) for _ in range(rounds)])
             print(f"| `sinernn {' '.join(words)}` | {cost.cells()} |", flush=True)
+        for name, (command, environment) in COMPLETIONS.items():
+            costs = [run(command, Path(folder), environment) for _ in range(rounds)]
+            print(f"| {name} | {Cost.median(costs).cells()} |", flush=True)
         sinernn.runs_table()
         began = time.process_time()
         assert len(sinernn.runs_table()) == runs

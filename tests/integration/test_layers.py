@@ -12,7 +12,7 @@ from examples import REPOSITORY, TINY
 
 SOURCE = REPOSITORY / "src" / "sinernn"
 MODULES_IN_ORDER = (
-    "arrays", "errors", "randomness", "schema", "data", "data.series", "data.synthetic", "data.waves", "data.systems", "data.flows", "data.maps",
+    "arrays", "errors", "shipped", "randomness", "schema", "data", "data.series", "data.synthetic", "data.waves", "data.systems", "data.flows", "data.maps",
     "data.tables", "data.text_files", "data.array_files", "data.times", "data.recordings", "data.files", "data.frames", "data.continuation", "data.survey", "data.streams", "data.windows",
     "blas", "cores", "model", "model.functions", "model.cells", "model.network", "model.linearization", "engines", "refine", "refine.stages", "refine.records",
     "config.places", "config.yaml", "config.overrides", "config.sections", "config.messages", "config.memory",
@@ -32,7 +32,7 @@ MODULES_IN_ORDER = (
     "exporters.portable", "exporters.formulas", "exporters.numpy", "exporters.c", "exporters.torch", "exporters.graph", "exporters.onnx", "exporters", "checkpointing", "observers",
     "comparing", "plot_run", "experiment", "verification",
     *(f"sweeps{name}" for name in ("", ".parameters", ".settings", ".points", ".results", ".tpe", ".observing", ".worker", ".executor", ".folders", ".table", ".driver")),
-    *(f"cli.{name}" for name in ("output", "parsing", "progress", "tables", "terminal", "init", "config", "eval", "export", "plot", "writing", "comparison_table", "compare", "predict", "sweeping", "sweep", "resume", "rm", "run_table", "runs", "train", "verify")),
+    *(f"cli.{name}" for name in ("output", "completion", "parsing", "progress", "tables", "terminal", "init", "config", "eval", "export", "plot", "writing", "comparison_table", "compare", "predict", "sweeping", "sweep", "resume", "rm", "run_table", "runs", "train", "verify")),
     "cli",
     "__main__",
 )  # fmt: skip
@@ -123,6 +123,15 @@ HELP = (
 
 
 def test_help_loads_nothing_heavy():
+    loaded = loaded_after(HELP)
+    assert "typer" in loaded
+    assert not loaded & {"torch", "numba", "matplotlib", "numpy", "pydantic", "yaml"}
+
+
+@pytest.mark.parametrize("words", ["plot ", "train t", "train tiny.yaml model.", "runs --where s"])
+def test_completion_loads_nothing_heavy(here: Path, monkeypatch: pytest.MonkeyPatch, words: str):
+    monkeypatch.setenv("_SINERNN_COMPLETE", "complete_zsh")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", f"sinernn {words}")
     loaded = loaded_after(HELP)
     assert "typer" in loaded
     assert not loaded & {"torch", "numba", "matplotlib", "numpy", "pydantic", "yaml"}

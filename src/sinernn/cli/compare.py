@@ -6,19 +6,12 @@ from typing import Annotated
 import typer
 
 from sinernn.cli.output import csv_text, print_json, print_line
-from sinernn.cli.parsing import AsJson, RunsDir
+from sinernn.cli.parsing import RUN_WORDS, AsJson, RunsDir
 from sinernn.cli.writing import check_outputs
 
 
 def compare_command(
-    runs: Annotated[
-        list[str],
-        typer.Argument(
-            help="Run directories, their names, latest, folders of runs such as sweeps, or quoted "
-            "patterns.",
-            metavar="RUN...",
-        ),
-    ],
+    runs: Annotated[list[str], RUN_WORDS],
     each: Annotated[
         bool, typer.Option("--each", help="Keep runs apart that differ in their seed alone.")
     ] = False,

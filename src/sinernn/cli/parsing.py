@@ -8,21 +8,27 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from sinernn.cli.completion import complete_config, complete_run, complete_setting
 from sinernn.errors import ConfigError, Place, Problem, UsageError, nearest
 
-ConfigArgument = Annotated[Path, typer.Argument(help="YAML file of the experiment.")]
-RunArgument = Annotated[str, typer.Argument(help="Run directory, its name, or latest.")]
-RunWords = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help="Run directories, their names, latest, folders of runs such as sweeps, or quoted "
-        "patterns.",
-        metavar="RUN...",
-    ),
+ConfigArgument = Annotated[
+    Path, typer.Argument(help="YAML file of the experiment.", autocompletion=complete_config)
 ]
+RunArgument = Annotated[
+    str, typer.Argument(help="Run directory, its name, or latest.", autocompletion=complete_run)
+]
+RUN_WORDS = typer.Argument(
+    help="Run directories, their names, latest, folders of runs such as sweeps, quoted patterns.",
+    metavar="RUN...",
+    autocompletion=complete_run,
+)
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(help="Settings to change, as in model.hidden_size=32.", metavar="KEY=VALUE"),
+    typer.Argument(
+        help="Settings to change, as in model.hidden_size=32.",
+        metavar="KEY=VALUE",
+        autocompletion=complete_setting,
+    ),
 ]
 RunsDir = Annotated[Path, typer.Option(help="Folder of the run directories.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -67,6 +73,23 @@ def usage_errors(ctx: Any) -> Generator[None]:
         raise UsageError(f"{message}{as_in}; see {ctx.command_path} -h") from error
 
 
+@contextmanager
+def unconverted(command: Any, ctx: Any) -> Generator[None]:
+    """Keep arguments as text while a shell completes one: typer converts them with pydantic."""
+    params: list[Any] = command.get_params(ctx) if ctx.resilient_parsing else []
+    for param in params:
+        param.process_value = _unchanged
+    try:
+        yield
+    finally:
+        for param in params:
+            del param.process_value
+
+
+def _unchanged(_ctx: Any, value: Any) -> Any:
+    return value
+
+
 class Group(TyperGroup):
     """Commands, with a suggestion for an unknown one: a synonym's command, or a typo's."""
 
@@ -78,7 +101,7 @@ class Group(TyperGroup):
         """
         if not args:  # typer prints the help
             return super().parse_args(ctx, args)
-        with usage_errors(ctx):
+        with usage_errors(ctx), unconverted(self, ctx):
             return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -109,7 +132,7 @@ class Command(TyperCommand):
             UsageError: The arguments are wrong.
         """
         words = list(args)
-        with usage_errors(ctx):
+        with usage_errors(ctx), unconverted(self, ctx):
             try:
                 return super().parse_args(ctx, args)
             except Exception as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sinernn.cli.completion import complete_run
 from sinernn.cli.output import csv_text, print_json, print_line, print_prose
 from sinernn.cli.parsing import AsJson, RunsDir
 from sinernn.cli.writing import check_outputs
@@ -27,6 +28,7 @@ def predict_command(
             help="Run directories, their names, or latest; and signal.path=FILE, if their data "
             "file is elsewhere, or signal.missing or signal.gaps, to read --data by.",
             metavar="RUN...",
+            autocompletion=complete_run,
         ),
     ],
     steps: Annotated[int, typer.Option(help="Samples to forecast.", min=1, max=1_000_000)],

@@ -7,20 +7,14 @@ from typing import Annotated
 import typer
 
 from sinernn.cli.output import print_line, print_prose
-from sinernn.cli.parsing import RunsDir
+from sinernn.cli.parsing import RUN_WORDS, RunsDir
 from sinernn.errors import UsageError
 
 _LISTED = 10
 
 
 def rm_command(
-    runs: Annotated[
-        list[str],
-        typer.Argument(
-            help="Run directories, their names, latest, sweeps, or quoted patterns.",
-            metavar="RUN...",
-        ),
-    ],
+    runs: Annotated[list[str], RUN_WORDS],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
     runs_dir: RunsDir = Path("runs"),
 ) -> None:

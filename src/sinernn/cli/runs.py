@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sinernn.cli.completion import complete_setting
 from sinernn.cli.output import csv_text, print_json, print_prose
-from sinernn.cli.parsing import AsJson, RunsDir, RunWords
+from sinernn.cli.parsing import RUN_WORDS, AsJson, RunsDir
 from sinernn.errors import UsageError, command_line, printable
 
 if TYPE_CHECKING:
@@ -14,11 +15,13 @@ if TYPE_CHECKING:
 
 
 def runs_command(
-    runs: RunWords = None,
+    runs: Annotated[list[str] | None, RUN_WORDS] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KEY=VALUE", help="List only runs with this setting or column; repeatable."
+            metavar="KEY=VALUE",
+            help="List only runs with this setting or column; repeatable.",
+            autocompletion=complete_setting,
         ),
     ] = None,
     sort: Annotated[str, typer.Option(help="Column or setting to sort by.")] = "run",

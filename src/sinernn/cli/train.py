@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from sinernn.cli.completion import complete_run
 from sinernn.cli.parsing import AsJson, ConfigArgument, Figures, Overrides, Quiet, RunsDir
 
 
@@ -12,7 +13,10 @@ def train_command(
     config: ConfigArgument,
     overrides: Overrides = None,
     start_from: Annotated[
-        str | None, typer.Option("--from", help="Run whose best weights to start from.")
+        str | None,
+        typer.Option(
+            "--from", help="Run whose best weights to start from.", autocompletion=complete_run
+        ),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,

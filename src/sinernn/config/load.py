@@ -29,6 +29,7 @@ from sinernn.errors import (
     command_line,
     printable,
 )
+from sinernn.shipped import configs_folder
 
 RootT = TypeVar("RootT", bound=Root)
 
@@ -178,10 +179,8 @@ def _way_out(path: Path) -> str:
 
 
 def shipped_configs() -> dict[str, Path]:
-    """Return the shipped configs by name: of the installed package, or next to `src`."""
-    installed = Path(__file__).parents[1] / "configs"
-    folder = installed if installed.is_dir() else Path(__file__).parents[3] / "configs"
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    """Return the shipped configs by name."""
+    return {path.stem: path for path in sorted(configs_folder().glob("*.yaml"))}
 
 
 def _plain(value: Any, path: KeyPath, places: Places) -> Any:

@@ -220,7 +220,7 @@ def read_row(run: Run) -> RunRow:
         run=str(run.path),
         name=name,
         changed=", ".join(changed),
-        cell=settings.get("model.cell"),
+        cell=str(settings["model.cell"]) if "model.cell" in settings else None,
         units=_units(settings),
         seed=facts.seed,
         status=status,
