@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
+from sinernn.config.overrides import short_names
 from sinernn.errors import UsageError, printable
 from sinernn.evaluation.metrics import counted, finite
 from sinernn.evaluation.results import HorizonScore

@@ -67,6 +67,16 @@ def test_the_main_job_from_config_to_figures(installed):
     assert all(Path(line).exists() for line in drawn.out.splitlines())
 
 
+def test_next_commands_run(sinernn):
+    """Training names them with the path of the run, quoted for a shell."""
+    trained = sinernn("train", TINY, "training.steps=3", "--no-figures", "--runs-dir", "my runs")
+    (line,) = [line for line in trained.out.splitlines() if line.startswith("next: ")]
+    named = re.findall(r"sinernn ([^;]+)", line)
+    assert [shlex.split(words)[0] for words in named] == ["plot", "predict"]
+    for words in named:
+        assert sinernn(*shlex.split(words)).code == 0
+
+
 def test_overrides_change_settings(sinernn):
     trained = sinernn("train", TINY, "training.steps=3", "seed=5", "--json", "--no-figures")
     told = json.loads(trained.out)

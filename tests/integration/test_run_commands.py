@@ -120,7 +120,7 @@ def test_rm_asks(sinernn, two: list[Run], monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr("sys.stdin.isatty", lambda: True)
         asked = sinernn("rm", "latest")
         assert str(two[0].path) in asked.out
-        assert "remove 1 run, 0.0" in asked.out
+        assert "remove 1 folder, 0.0" in asked.out
         assert len(runs_table()) == left
     assert open_run("latest").path == two[1].path
 

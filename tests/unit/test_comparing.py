@@ -137,6 +137,17 @@ def test_units_that_differ(here: Path):
     assert compare_runs([scored(), scored()]).unit == "V"
 
 
+def test_names_in_facts_are_harmless(here: Path):
+    """Control codes in the names of settings, which a stranger may have written, are escaped."""
+    for value in (1, 2):
+        run = scored()
+        facts = run.read_json("run.json")
+        run.write_json("run.json", facts | {"settings": {"model.\x1b[31m": value}})
+    comparison = compare_runs(["*-a*"])
+    assert "\x1b" not in comparison.title + comparison.lines[0].label
+    assert comparison.title.endswith("differ in \\x1b[31m")
+
+
 def test_one_run_is_no_comparison(here: Path):
     run = scored()
     with pytest.raises(UsageError, match="a comparison needs two runs or more, got 1"):

@@ -218,6 +218,16 @@ def test_removal_moves_a_latest_that_is_text(here: Path):
     assert {path.name for path in Path("runs").iterdir()} == {"20261124-120005-a", "latest"}
 
 
+def test_working_folder_is_removed(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """A run is also found by a path without a name."""
+    for name in ("a", "b"):
+        listed(name)
+    monkeypatch.chdir(open_run("latest").path)
+    remove_run(Run(Path()))
+    monkeypatch.chdir(here)
+    assert open_run("latest").path.name.endswith("-a")
+
+
 def test_held_run_is_not_removed(here: Path):
     run = listed("a")
     with run.held(), pytest.raises(RunBusyError, match="another process is training this run"):

@@ -20,6 +20,8 @@ def rm_command(
 ) -> None:
     """Remove runs, after asking; never one that a process is training.
 
+    A sweep that is named as a whole is removed with its runs.
+
     Example: sinernn rm '*-tiny-*'
     """
     from sinernn.evaluation.metrics import counted
@@ -37,8 +39,9 @@ def rm_command(
             print_line(run.path)
         if len(found) > _LISTED:
             print_prose(f"and {len(found) - _LISTED} more")
-        size = sum(path.lstat().st_size for run in found for path in run.path.rglob("*"))
-        typer.confirm(f"remove {counted(len(found), 'run')}, {size / 1e6:.3g} MB?", abort=True)
+        files = {path for run in found for path in run.path.rglob("*")}
+        size = sum(path.lstat().st_size for path in files) / 1e6
+        typer.confirm(f"remove {counted(len(found), 'folder')}, {size:.3g} MB?", abort=True)
     for run in found:
         remove_run(run)
         print_line(f"removed {run.path}")

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from sinernn.cli.output import error_text, print_json, print_line, print_prose
-from sinernn.errors import printable
+from sinernn.errors import command_line, printable
 from sinernn.evaluation.metrics import counted
 from sinernn.evaluation.results import Scores
 from sinernn.observers import Summary
@@ -69,6 +69,8 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
     refined = facts.refine_iterations
     done = f"{facts.updates} updates" + (f" and {refined} iterations" if refined else "")
     print_prose(f"{done} in {facts.seconds} s on {facts.device}")
+    plot, forecast = (command_line(name, summary.run.path) for name in ("plot", "predict"))
+    print_prose(f"next: all figures with {plot}; a forecast with {forecast} --steps 100")
     print_line(summary.run.path)
 
 

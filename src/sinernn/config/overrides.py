@@ -91,10 +91,13 @@ def split_values(text: str) -> list[str]:
 
 
 def short_names(known: Iterable[str]) -> dict[str, str]:
-    """Return each setting's last part, or its whole name where another setting has the same."""
-    names = set(known)
-    lasts = Counter(key.split(".")[-1] for key in names)
-    return {key: last if lasts[last := key.split(".")[-1]] == 1 else key for key in names}
+    """Return each setting's last part, or its whole name where another setting has the same.
+
+    Names that come from a run's files may be of any kind: what is returned can be printed.
+    """
+    lasts = {key: key.split(".")[-1] for key in known}
+    counts = Counter(lasts.values())
+    return {key: printable(last if counts[last] == 1 else key, 60) for key, last in lasts.items()}
 
 
 def add_to_name(name: str, overrides: Sequence[str], known: Iterable[str]) -> str:

@@ -97,14 +97,15 @@ def remove_run(run: Run) -> None:
     """
     if run.path.is_symlink():
         raise RunFileError(f"{run.path}: is a link; remove the link itself, or name its target")
+    path = run.path.resolve()  # a name even for the working folder
+    latest = path.with_name(LATEST)
     with run.held():
         run.remove("run.json")
     with reporting_errors(run.path, "cannot be removed completely"):
-        shutil.rmtree(run.path)
-        latest = run.path.with_name(LATEST)
-        if _named_by(latest) == run.path.name:
-            if newest := _newest(latest.parent):
-                _point_latest(latest.parent, newest.name)
+        shutil.rmtree(path)
+        if _named_by(latest) == path.name:
+            if newest := _newest(path.parent):
+                _point_latest(path.parent, newest.name)
             else:
                 latest.unlink()
 
