@@ -1,5 +1,6 @@
 """What `make dist` builds: the same bits each time, and a wheel that is complete."""
 
+import re
 import shutil
 import sys
 import sysconfig
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import pages
 from commands import Outcome, run
 from examples import REPOSITORY
 from sinernn.engines.fused.cache import cache_folder
@@ -70,6 +72,11 @@ def test_wheel_in_a_clean_environment(here: Path, built: Path):
     command("sinernn", "eval", "latest", "evaluation.horizon=40")
     command("sinernn", "plot", "latest", "--figure", "loss")
     command("sinernn", "predict", "latest", "--steps", "5", "--to", "forecast.csv")
-    command("sinernn", "export", "latest", "--format", "onnx", "--to", "mine.onnx")
-    found = {path.name for path in folder.iterdir()}
-    assert {"mine.yaml", "runs", "forecast.csv", "mine.onnx", "mine.sequence.onnx"} <= found
+    command("sinernn", "export", "latest", "--format", "onnx", "--to", "wave.onnx")
+    examples = re.findall(
+        r"```python\n(.*?)```", pages.PAGES["export"].read_text(encoding="utf-8"), re.S
+    )
+    (example,) = [each for each in examples if "onnxruntime" in each]
+    shape = command("python", "-c", f"{example}print(len(forecast), forecast[0].shape)").out
+    assert shape == "100 (1, 1)\n"
+    assert {"mine.yaml", "runs", "forecast.csv"} <= {path.name for path in folder.iterdir()}

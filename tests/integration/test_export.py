@@ -350,6 +350,30 @@ def test_bytes_of_c(here: Path):
     assert "Bytes in float: 48 of state, " in text
 
 
+@pytest.mark.parametrize("format", EXPORTERS)
+def test_export_again(trained: Run, format: str):
+    """Files of every format are replaced by the same bytes."""
+    first = {path: path.read_bytes() for path in library.export(trained, format=format)}
+    assert first
+    again = {path: path.read_bytes() for path in library.export(trained, format=format)}
+    assert again == first
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+@pytest.mark.parametrize("name", ["MY_NET_1", "net_", "int"])
+def test_names_in_c(here: Path, name: str):
+    """Those of the header begin with any name."""
+    portable = replace(make_portable("lstm_1_2_1_float64"), name=name)
+    (here / "a.h").write_bytes(EXPORTERS["c"](portable)[".h"])
+    (here / "a.c").write_text(
+        f'#include "a.h"\nint main(void) {{ {name}_state s = {name}_start; (void)s;'
+        f" return {name.upper()}_UNITS; }}",
+        encoding="utf-8",
+    )
+    assert commands.run("cc", *WARNINGS, "a.c", "-lm", "-o", "a").err == ""
+    assert commands.run("./a").code == portable.network.hidden_size
+
+
 def test_metadata_of_data(here: Path):
     """It states licence and hash; what only the data file tells is left out once it is gone."""
     signal, *settings = write_driven_series(here / "data.csv")

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import textwrap
 from collections.abc import Iterator
 from string import Template
@@ -215,8 +216,8 @@ def c_files(portable: Portable) -> dict[str, bytes]:
         **(STATE_C if has_c else dict.fromkeys(STATE_C, "")),
     }
     text = Template(TEMPLATE).substitute(parts, metadata="$metadata")
-    name = portable.name
-    text = text.replace("net_", f"{name}_").replace("NET_", f"{name.upper()}_")
+    names = {"net": portable.name, "NET": portable.name.upper()}
+    text = re.sub(r"\b(net|NET)_", lambda match: f"{names[match[1]]}_", text)
     return {".h": Template(text).substitute(metadata=_comment(portable.metadata)).encode()}
 
 

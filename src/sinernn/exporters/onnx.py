@@ -85,14 +85,11 @@ def _sequence(portable: Portable, graph: "Graph") -> bytes:
     """Map samples [batch, time, channel] and state to predictions and the last state."""
     network, params, scale = portable.network, portable.params, portable.scale
     operator, order, attributes = OPERATORS[network.cell]
-    states, layers, _, units = portable.start.shape
-    samples = graph.input("samples")
-    batch = graph.add("Shape", samples, start=0, end=1)
-    shape = graph.add("Concat", [states, layers], batch, [units], axis=0)
-    state = graph.add("Expand", graph.input("state"), shape)
-    x = graph.add("Transpose", (samples - scale.mean) / scale.std, perm=[1, 0, 2])
-    after = list[list["Value"]]()
-    for layer in range(layers):
+    states = portable.cell.states
+    scaled = (graph.input("samples") - scale.mean) / scale.std
+    x = graph.add("Transpose", scaled, perm=[1, 0, 2])
+    state, after = graph.input("state"), list[list["Value"]]()
+    for layer in range(network.num_layers):
         w, r, *biases = (
             np.concatenate([np.split(params[f"rnn.{name}_l{layer}"], len(order))[g] for g in order])
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -106,7 +103,7 @@ def _sequence(portable: Portable, graph: "Graph") -> bytes:
             None,  # all sequences are of one length
             *(_part(graph, state, each, layer, [0]) for each in range(states)),
             outputs=1 + states,
-            hidden_size=units,
+            hidden_size=network.hidden_size,
             **attributes,
         )
         x = graph.add("Squeeze", x, [1])  # one direction
