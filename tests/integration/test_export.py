@@ -435,6 +435,24 @@ def test_cell_that_a_format_lacks(
         EXPORTERS[format](portable)
 
 
+def test_cell_that_swaps(monkeypatch: pytest.MonkeyPatch):
+    """Values that are assigned at the same time are refused in C, which assigns one by one."""
+
+    class Swap(Cell):
+        @staticmethod
+        def forward(slots, h, c):
+            a, b = slots[0], h
+            a, b = b, a
+            return (), a + 2 * b, c
+
+    monkeypatch.setitem(CELLS, "swap", Swap())
+    portable = make_portable("rnn_tanh_1_1_0_float64")
+    portable = replace(portable, network=replace(portable.network, cell="swap"))
+    assert b"return a + 2 * b, c" in EXPORTERS["numpy"](portable)[".py"]
+    with pytest.raises(UsageError, match=r"forward of the cell swap has '\(?a, b\)? = \(?b, a"):
+        EXPORTERS["c"](portable)
+
+
 def test_cell_with_other_functions(monkeypatch: pytest.MonkeyPatch):
     """A formula that calls what exported code lacks is refused."""
 

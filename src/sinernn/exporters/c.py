@@ -237,9 +237,12 @@ def _statements(name: str, formula: Formula, *, has_c: bool) -> Iterator[str]:
         targets, values = _elements(statement.targets[0]), _elements(statement.value)
         if len(statement.targets) > 1 or len(targets) != len(values):
             raise _not_in_c(name, statement)
+        written = set[str]()  # by this statement, whose values are all those before it
         for target, value in zip(targets, values, strict=True):
-            if not isinstance(target, ast.Name):
+            reads = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+            if not isinstance(target, ast.Name) or reads & written:
                 raise _not_in_c(name, statement)
+            written.add(target.id)
             declared = "" if target.id in known else "net_real "
             yield f"{declared}{target.id} = {_expression(name, value)};"
             known.add(target.id)
