@@ -65,8 +65,7 @@ TRAINED = (
 )  # fmt: skip
 """Files that training writes, always in the one process that holds the run."""
 
-EVALUATED = ("evaluation.json", "evaluation.safetensors")
-"""Files that an evaluation writes."""
+EVALUATED = ("evaluation.json", "evaluation.safetensors")  # files that an evaluation writes
 
 DATA = "data.npz"
 """Copy of the data that a run was given, not in a file."""
