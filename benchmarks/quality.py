@@ -19,11 +19,10 @@ run with the same seeds as our networks; and for a real series AutoARIMA of stat
 the training part, then applied to each warm-up.
 """
 
-import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +30,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from peers import Forecaster, echo_state_network, errors_of, rms
 from sinernn import evaluating, experiment, forecasting
 from sinernn.config import Config, load_config
 from sinernn.data.files import File
@@ -45,14 +45,6 @@ TASKS = ("default", "noisy", "two_tones", "mackey_glass")
 
 LASER_SAMPLES = 5000
 RELATIVE = "mackey_glass"
-SETTINGS = tuple(itertools.product((0.9,), (0.1, 1.0), (1e-10, 1e-6, 1e-2, 1.0, 1e2)))
-"""Settings of the echo state network: spectral radius, scale of the input, ridge."""
-
-CHOOSING_SEEDS = (97, 98, 99)
-"""Seeds for choosing its settings: with one seed, the choice would depend on chance."""
-
-Forecaster = Callable[[np.ndarray, int], np.ndarray]
-"""(warm-ups [origin, W, channel], steps) -> forecasts [origin, steps, channel], scaled units."""
 
 
 @dataclass(frozen=True)
@@ -99,22 +91,6 @@ def prepare(config: Config, *, relative: bool) -> Task:
     )
 
 
-def rms(errors: np.ndarray) -> np.ndarray:
-    """Return the root mean square of each row; infinite where it diverges."""
-    with np.errstate(all="ignore"):
-        values = np.sqrt(np.mean(errors**2, axis=-1))
-    return np.where(np.isfinite(values), values, np.inf)
-
-
-def errors_of(
-    forecaster: Forecaster, stretches: tuple[np.ndarray, np.ndarray], horizon: int
-) -> np.ndarray:
-    """Return the distance to the truth at every step, over all channels: [origin, steps]."""
-    warmups, truth = stretches
-    with np.errstate(all="ignore"):
-        return rms(forecaster(warmups, horizon) - truth[:, :horizon])
-
-
 def auto_arima(task: Task) -> Iterator[tuple[Forecaster, float]]:
     """Yield AutoARIMA of each channel, with a season if it is a whole number of at most 24."""
     from statsforecast.models import AutoARIMA
@@ -131,47 +107,6 @@ def auto_arima(task: Task) -> Iterator[tuple[Forecaster, float]]:
         return np.stack(channels, axis=2)
 
     yield run, time.process_time() - began
-
-
-def echo_state_network(task: Task, seeds: Iterable[int]) -> Iterator[tuple[Forecaster, float]]:
-    """Yield an echo state network for each seed, with the settings of lowest validation error."""
-    from reservoirpy.nodes import Reservoir, Ridge
-
-    def fitted(seed: int, radius: float, scaling: float, ridge: float) -> Forecaster:
-        reservoir = Reservoir(units=500, lr=1.0, sr=radius, input_scaling=scaling, seed=seed)
-        reservoir.run(task.training[0][:1])  # creates the state that is reset below
-        states, targets = [], []
-        for x in task.training:
-            reservoir.reset()
-            states.append(reservoir.run(x[:-1])[100:])
-            targets.append(x[101:])
-        readout = Ridge(ridge=ridge).fit(np.concatenate(states), np.concatenate(targets))
-
-        def run(warmups: np.ndarray, steps: int) -> np.ndarray:
-            # All origins in one batch; the bits equal those of the reservoir's own run.
-            state, forecasts = np.zeros((500, len(warmups))), []
-            for step in range(warmups.shape[1] + steps - 1):
-                value = warmups[:, step] if step < warmups.shape[1] else forecasts[-1]
-                drive = reservoir.W @ state + reservoir.Win @ value.T + reservoir.bias
-                state = np.tanh(drive)
-                forecasts.append((readout.Wout.T @ state).T + readout.bias)
-            return np.stack(forecasts[-steps:], axis=1)
-
-        return run
-
-    horizon = min(500, task.validation[1].shape[1])
-
-    def on_validation(setting: tuple[float, float, float]) -> float:
-        runs = [fitted(seed, *setting) for seed in CHOOSING_SEEDS]
-        errors = [errors_of(run, task.validation, horizon) for run in runs]
-        return float(np.median([rms(each.ravel()) for each in errors]))
-
-    best = min(SETTINGS, key=on_validation)
-    print(f"echo state network: radius, input scale, ridge {best}", file=sys.stderr)
-    for seed in seeds:
-        began = time.process_time()
-        forecaster = fitted(seed, *best)
-        yield forecaster, time.process_time() - began
 
 
 class Clock(Observer):
@@ -280,7 +215,11 @@ def main(
                 continue
             for method, errors in baselines.items():
                 print_rows(label, method, horizons, [(errors, 0.0)], unit)
-            methods = {"echo state network, 500 units": echo_state_network(prepared, which)}
+            methods = {
+                "echo state network, 500 units": echo_state_network(
+                    prepared.training, prepared.validation, which
+                )
+            }
             if isinstance(config.signal, File):
                 methods["AutoARIMA"] = auto_arima(prepared)
             for method, runs in methods.items():
