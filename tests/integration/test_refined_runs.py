@@ -412,8 +412,8 @@ def test_progress_bar_of_refinement():
     [
         (["model.num_layers=2"],
          "model.num_layers=2: refine supports one layer, got 2; use 1, or set refine=null"),
-        (["model.hidden_size=40"],
-         "model.hidden_size=40: the network has 1761 parameters, and refine supports at most 1500, since its "
+        (["model.hidden_size=43"],
+         "model.hidden_size=43: the network has 2022 parameters, and refine supports at most 2000, since its "
          "time and memory grow with their square; decrease it, or set refine=null"),
         (["dtype=float32"],
          "dtype=float32: refine needs the precision of float64; use it, or set refine=null"),
