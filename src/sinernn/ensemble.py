@@ -160,9 +160,14 @@ class Ensemble:
         """Return the rows after the warm-ups from which the checkpoints were chosen."""
         chosen = list[np.ndarray]()
         for config in (member.config for member in self.members):
-            counts = {None, config.refine.origins if config.refine else None}
-            for count in counts:
-                _, rows = place_origins(config, self.series, "validation", count=count)
+            refine = config.refine
+            for count, horizon in {
+                (None, None),
+                (refine and refine.origins, refine and refine.horizon),
+            }:
+                _, rows = place_origins(
+                    config, self.series, "validation", count=count, horizon=horizon
+                )
                 chosen.append(rows[:, config.evaluation.warmup])
         return np.concatenate(chosen)
 

@@ -332,6 +332,7 @@ def _records(checkpointer: Checkpointer) -> Iterator[Record | RefineRecord]:
 
     training = series.cut(series.observed, experiment.parts.train)
     origins, steps = config.refine.origins, config.refine.climate_steps
+    horizon = config.refine.horizon
     selecting = (config, series, scale, network)
     yield from loop.refine(
         last.state.refine or loop.start(run.best_checkpoint()[1].state.params, network),
@@ -339,7 +340,7 @@ def _records(checkpointer: Checkpointer) -> Iterator[Record | RefineRecord]:
         network=network,
         stages=config.refine.stages,
         seed=config.seed,
-        measure=forecasting.validation_measure(*selecting, origins=origins),
+        measure=forecasting.validation_measure(*selecting, origins=origins, horizon=horizon),
         keeps_climate=forecasting.climate_check(*selecting, origins=origins, steps=steps),
     )
 

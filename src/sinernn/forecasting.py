@@ -23,7 +23,12 @@ Rows = Int[np.ndarray, "origin all"]
 
 
 def place_origins(
-    config: Config, series: Series, part: str, *, count: int | None = None
+    config: Config,
+    series: Series,
+    part: str,
+    *,
+    count: int | None = None,
+    horizon: int | None = None,
 ) -> tuple[Origins, Rows]:
     """Spread forecasts over a part: as many and as long as the config sets, or as fit.
 
@@ -32,13 +37,14 @@ def place_origins(
         series: The series.
         part: `train`, `validation` or `test`.
         count: Number of forecasts instead of the config's.
+        horizon: Steps of a forecast instead of the config's.
 
     Returns:
         Where they begin, and what they cover.
     """
     settings, stretches = config.evaluation, config.split.parts(series.extent.lengths).named(part)
     warmup = settings.warmup
-    horizon = min(settings.horizon, max(map(len, stretches)) - warmup)
+    horizon = min(horizon or settings.horizon, max(map(len, stretches)) - warmup)
     fitting = sum(count_origins(stretches, warmup=warmup, horizon=horizon))
     count = min(count or settings.origins, fitting)
     origins = spread_origins(stretches, warmup=warmup, horizon=horizon, count=count)
@@ -133,13 +139,22 @@ def validation_rmse(config: Config, series: Series, scale: Scale, engine: Engine
 
 
 def validation_measure(
-    config: Config, series: Series, scale: Scale, network: Network, *, origins: int | None
+    config: Config,
+    series: Series,
+    scale: Scale,
+    network: Network,
+    *,
+    origins: int | None,
+    horizon: int | None = None,
 ) -> Callable[[Theta], float]:
-    """Return a function that computes the closed-loop RMSE of `validation_rmse` from parameters."""
+    """Return a function that computes the closed-loop RMSE of `validation_rmse` from parameters.
+
+    With another number of origins, or horizon, if they are given.
+    """
     from sinernn.refine.problem import free_run
 
     warmup = config.evaluation.warmup
-    _, rows = place_origins(config, series, "validation", count=origins)
+    _, rows = place_origins(config, series, "validation", count=origins, horizon=horizon)
     before, after = np.split(series.observed[rows], [warmup], axis=1)
     after, inputs = np.split(after, [network.outputs], axis=2)
     before, inputs = scale.apply(before), _scaled_inputs(scale, inputs)

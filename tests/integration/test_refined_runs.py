@@ -136,16 +136,19 @@ def test_refinement_begins_with_best(here: Path):
     assert run.read_metrics("refine")["closed_loop_rmse"][0] == pytest.approx(np.nanmin(errors))
 
 
-def test_origins_of_refinement(here: Path):
-    """Refinement is measured from as many origins as `refine.origins`."""
-    config = refined("refine.origins=2")
+@pytest.mark.parametrize(
+    "given", [{"origins": 2, "horizon": None}, {"origins": None, "horizon": 9}]
+)
+def test_forecasts_that_select_a_refinement(here: Path, given: dict[str, int | None]):
+    """Refinement is measured on as many and as long forecasts as `refine` sets."""
+    config = refined(*(f"refine.{name}={value}" for name, value in given.items() if value))
     run = experiment.train(config, figures=False).run
     prepared = prepare(config)
     errors = [
         forecasting.validation_measure(
-            config, prepared.series, prepared.scale, prepared.network, origins=origins
+            config, prepared.series, prepared.scale, prepared.network, **settings
         )(run.load_checkpoint("best").state.refine.best_theta)
-        for origins in (2, None)
+        for settings in (given, {"origins": None})
     ]
     assert errors[0] != errors[1]
     assert run.load_checkpoint("best").closed_loop_rmse == errors[0]

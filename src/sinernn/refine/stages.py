@@ -191,8 +191,13 @@ class Refine(Section):
 
     origins: Annotated[int, Field(ge=1, le=10_000), whole] | None = None
     """Number of forecasts on the validation part that select the result, with the warm-up of
-    `evaluation` and its horizon as far as it fits; null: as many as `evaluation` has. With noise,
-    32 select better than 8. Time grows with them."""
+    `evaluation`; null: as many as `evaluation` has. With noise, 32 select better than 8. Time grows
+    with them."""
+
+    horizon: Annotated[int, Field(ge=1, le=1_000_000), whole] | None = None
+    """Steps of these forecasts; null: as many as `evaluation` has. On a chaotic series, fewer than
+    a forecast is valid for: later all errors are as large, and select by chance. Time and memory
+    grow with them."""
 
     climate_steps: Annotated[int, Field(ge=500, le=1_000_000), whole] | None = None
     """Steps of free runs from the same places, at least the 500 that a climate is compared over:
