@@ -260,7 +260,7 @@ def gilpin(data: Path | None) -> Iterator[Protocol]:
         tasks,
         summary=np.median,
         published={model: float(np.median(scores)) for model, scores in published.items()},
-        members=5,
+        members=3,
     )
 
 
