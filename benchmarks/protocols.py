@@ -168,6 +168,7 @@ def gauthier(_: Path | None) -> Iterator[Protocol]:
         CONFIGS / "gauthier.yaml",
         tasks,
         summary=np.median,
+        members=3,
         published={"next generation reservoir, 28 products": 1.33e-3},
         peers=("next generation reservoir", "echo state network"),
     )

@@ -25,7 +25,7 @@ from sinernn.data.windows import (
 )
 from sinernn.engines import Objective
 from sinernn.errors import ConfigError, UsageError, command_line
-from sinernn.evaluation.climate import STRETCH, has_climate
+from sinernn.evaluation.climate import STRETCH, estimate_exponent, has_climate
 from sinernn.evaluation.metrics import error_unit
 from sinernn.model.network import Network
 from sinernn.refine.stages import suit_stages
@@ -104,17 +104,29 @@ def with_stages(config: Config) -> Config:
     series = config.signal.read()
     parts = config.split.parts(series.extent.lengths)
     training = series.cut(series.observed, parts.train)
+    survey = survey_series(training, inputs=len(series.extent.inputs))
     stages = suit_stages(
-        survey_series(training, inputs=len(series.extent.inputs)),
+        survey,
         config.network(series.extent),
         [len(part) for part in parts.train],
         warmup=config.evaluation.warmup,
         horizon=config.evaluation.horizon,
+        lyapunov_time=_lyapunov_time(config, training) if survey.is_irregular else np.inf,
     )
     refine = config.refine.model_copy(update={"stages": stages})
     config = config.model_copy(update={"refine": refine})
     check(config)  # their memory
     return config
+
+
+def _lyapunov_time(config: Config, training: Sequence[Float[np.ndarray, "_ channel"]]) -> float:
+    """Return the steps in which a small difference grows e-fold: infinite if it does not."""
+    exponent = config.signal.lyapunov_exponent
+    if exponent is None:
+        per_step = estimate_exponent(max(training, key=len))
+    else:
+        per_step = exponent * config.signal.extent().time_step
+    return 1 / per_step if per_step > 0 else np.inf  # NaN: not known
 
 
 def training_std(config: Config, series: Series) -> Float[np.ndarray, " output"]:

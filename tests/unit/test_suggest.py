@@ -1,5 +1,6 @@
 """What a series is like, and the settings and stages that suit it."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 from examples import REPOSITORY
 from sinernn.config import Config, check, load_config
 from sinernn.config.suggest import FEWEST, Choice, suggest_settings
+from sinernn.data.flows import Lorenz
 from sinernn.data.series import Channel, Extent, Series
 from sinernn.data.survey import Survey, survey_series
 from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines, Tone
+from sinernn.model.network import Network
 from sinernn.preparation import prepare, with_stages
 from sinernn.refine.stages import suit_stages
 
@@ -165,6 +168,33 @@ def test_automatic_stages_suit_the_series():
         noisy = prepare(config.model_copy(update={"signal": Sine(noise_std=0.1)})).config.refine
         assert noisy is not None
         assert all(stage.warmup_noise and stage.redraw_every for stage in noisy.stages)
+
+
+def test_horizons_of_a_chaotic_series():
+    """They at most double, and end after 1.2 Lyapunov times, however far forecasts go."""
+    stages = suit_stages(
+        KINDS["irregular"],
+        Network(outputs=3, cell="rnn_tanh", hidden_size=20, num_layers=1, dtype="float64"),
+        [5000],
+        warmup=50,
+        horizon=1000,
+        lyapunov_time=100.0,
+    )
+    opened, *closed = stages
+    assert opened.loop == "open"
+    assert (closed[0].horizon, closed[-1].horizon) == (5, 120)
+    assert all(after.horizon <= 2 * one.horizon for one, after in itertools.pairwise(closed))
+
+
+def test_a_known_exponent_limits_the_horizon():
+    """That of the equations, where the series has them."""
+    lorenz = Lorenz(kind="lorenz", length=3000)
+    config = load_config(
+        {"refine": {"stages": "auto"}, "dtype": "float64", "evaluation": {"horizon": 300}}
+    )
+    refine = with_stages(config.model_copy(update={"signal": lorenz})).refine
+    assert refine is not None
+    assert refine.stages[-1].horizon == pytest.approx(1.2 / (0.906 * 0.02), rel=0.03)
 
 
 def test_explicit_stages_are_kept():

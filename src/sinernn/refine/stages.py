@@ -1,7 +1,7 @@
 """Config sections of refinement."""
 
 from collections.abc import Callable, Sequence
-from math import gcd
+from math import ceil, gcd, inf, log2
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -74,8 +74,18 @@ orbit attract nearby trajectories, which errors on the orbit do not show; the ot
 """
 
 
+_LYAPUNOV_TIMES = 1.2
+"""Horizon of the last stage for a chaotic series: further ones did not help (experiments.md)."""
+
+
 def suit_stages(
-    survey: Survey, network: Network, lengths: Sequence[int], *, warmup: int, horizon: int
+    survey: Survey,
+    network: Network,
+    lengths: Sequence[int],
+    *,
+    warmup: int,
+    horizon: int,
+    lyapunov_time: float = inf,
 ) -> tuple[Stage, ...]:
     """Return stages that suit a series and a network.
 
@@ -88,6 +98,7 @@ def suit_stages(
         lengths: Samples of each segment in the training part; the longest has at least 2.
         warmup: True samples before a forecast.
         horizon: Steps of a forecast.
+        lyapunov_time: Steps in which a small difference grows e-fold.
     """
     longest = max(lengths)
     warmup = min(warmup, longest // 2)
@@ -118,17 +129,22 @@ def suit_stages(
         )  # fmt: skip
     if survey.kind == "irregular":
         reached = max(3e-6, (survey.noise / 10) ** 2)  # below it, what is left is noise
-        horizons = np.geomspace(min(0.4 * period, horizon), horizon, 7)[:-1]
+        # From a free run that has left the attractor nothing is learned, and further than a
+        # Lyapunov time its errors are those of the steps before: the horizon begins short, at most
+        # doubles, and ends there.
+        horizon = min(horizon, max(2, round(_LYAPUNOV_TIMES * min(lyapunov_time, horizon))))
+        first = min(max(0.1 * period, 1), horizon)
+        horizons = np.geomspace(first, horizon, 2 + ceil(log2(horizon / first)))[:-1]
         return (
-            stage(round(2 * period), 2 * size, loop="open", sequences=64, iterations=30),
+            stage(round(2 * period), 2 * size, loop="open", sequences=192, iterations=30),
             *(
                 stage(
-                    round(each), 0.5 * size, sequences=128, iterations=20, target_loss=reached,
+                    round(each), 1.5 * size, sequences=192, iterations=20, target_loss=reached,
                     warmup_noise=1e-3,
                 )
                 for each in horizons
             ),
-            stage(horizon, size, sequences=128, iterations=10, measure_every=3),
+            stage(horizon, 2 * size, sequences=192, iterations=15, measure_every=3),
         )  # fmt: skip
     return (
         stage(
