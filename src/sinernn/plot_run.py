@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
@@ -85,7 +86,9 @@ def plot(
         changed = evaluated.removeprefix(name)
         is_own = not changed or changed.startswith(" with ")
         heading += printable(changed if is_own else f" on {evaluated}", 64)
-        evidence = read_evidence(run, evaluation)
+        times = scores.valid_lyapunov_times
+        exponent = times.exponent_per_time_unit if times else None
+        evidence = replace(read_evidence(run, evaluation), exponent=exponent)
     if facts.diverged_at is not None:
         heading += f", diverged at update {facts.diverged_at}"
     story = plotting.Story(

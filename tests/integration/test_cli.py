@@ -62,7 +62,8 @@ def test_the_main_job_from_config_to_figures(installed):
     drawn = installed("plot", "runs/latest", "--format", "pdf")
     assert [Path(line).name for line in drawn.out.splitlines()] == [
         "overview.pdf", "loss.pdf", "open_loop.pdf", "closed_loop.pdf", "tutorial.pdf",
-        "horizon.pdf", "orbit.pdf", "spectra.pdf", "eigenvalues.pdf",
+        "horizon.pdf", "orbit.pdf", "spectra.pdf", "eigenvalues.pdf", "predictability.pdf",
+        "attractor.pdf",
     ]  # fmt: skip
     assert all(Path(line).exists() for line in drawn.out.splitlines())
 

@@ -17,6 +17,7 @@ from sinernn.plotting import (
     FORMATS,
     WITHOUT_EVIDENCE,
     Story,
+    attractor,
     closed_loop,
     draw,
     eigenvalues,
@@ -26,9 +27,11 @@ from sinernn.plotting import (
     open_loop,
     orbit,
     overview,
+    predictability,
     spectra,
     tutorial,
 )
+from sinernn.plotting.chaos import maxima
 from sinernn.plotting.comparisons import leakage, power_spectrum
 from sinernn.plotting.style import MODEL
 
@@ -495,6 +498,55 @@ def test_too_few_steps_for_a_spectrum(steps: int, period: float | None, needed: 
     assert not axes.lines
     assert f"{steps} steps, too few for a spectrum" in axes.texts[0].get_text()
     assert f"evaluation.horizon={needed}" in axes.texts[0].get_text()
+
+
+def growing_story() -> Story:
+    """Errors grow e-fold a time unit, from 1e-4 standard deviations times the origin's number."""
+    evidence = make_evidence(steps=150)
+    time = evidence.time_step * np.arange(1.0, 151)
+    first = 1e-4 * evidence.spread * np.arange(1.0, len(evidence.closed_loop.time) + 1)
+    error = (first[:, None] * np.exp(time))[:, :, None]
+    truth = evidence.closed_loop.truth[:, evidence.closed_loop.warmup :]
+    forecasts = replace(evidence.closed_loop, prediction=truth + error)
+    return make_story(replace(evidence, closed_loop=forecasts, exponent=1.0))
+
+
+def test_slope_of_the_lyapunov_exponent():
+    """Errors that grow by the exponent lie on its line."""
+    growth, _ = predictability(growing_story()).axes
+    lines = labelled(growth)
+    time, error = lines["median origin"].get_xydata().T
+    slope = lines["growth by the Lyapunov exponent, 1 per time unit"].get_xydata()
+    np.testing.assert_allclose(np.interp(slope[:, 0], time, np.log(error)), np.log(slope[:, 1]))
+
+
+def test_distribution_of_valid_times():
+    """The share of valid forecasts falls by one forecast at each valid time."""
+    story = growing_story()
+    _, validity = predictability(story).axes
+    forecasts = story.evaluated.closed_loop
+    valid = np.sort((forecasts.errors <= story.evaluated.valid_limit).sum(axis=1) + 1)
+    time, share = validity.lines[0].get_xydata().T
+    np.testing.assert_allclose(time[1:-1], valid * story.evaluated.time_step)
+    np.testing.assert_allclose(share[:-1], 1 - np.arange(len(valid) + 1) / len(valid), atol=1e-12)
+    assert "Lyapunov times" in validity.get_title()
+
+
+def test_maxima_between_samples():
+    """Of a sine they are its amplitude, wherever samples lie; the error of the parabola is h^4."""
+    found = maxima(2.0 * np.sin(0.2 * np.arange(200.0) + 0.3))
+    assert len(found) == 7
+    np.testing.assert_allclose(found, 2.0, atol=2 * 0.2**4 / 24)
+
+
+def test_attractor_of_the_truth_and_of_the_free_run():
+    """In the same coordinates and limits; several outputs are the coordinates themselves."""
+    evidence = make_evidence(channels=3)
+    truth, free, _ = attractor(make_story(evidence)).axes
+    assert (truth.get_xlim(), truth.get_ylim()) == (free.get_xlim(), free.get_ylim())
+    assert_draws(truth.lines[0], *evidence.open_loop[0].truth[0][:, [0, 2]].T)
+    drawn = evidence.dynamics.outputs[0][: len(evidence.open_loop[0].truth[0])]
+    assert_draws(free.lines[0], *drawn[:, [0, 2]].T)
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -130,8 +130,7 @@ def estimate_exponent(samples: Float[np.ndarray, "n channel"]) -> float:
     scaled = deviations / rmse(deviations)
     power = np.square(np.abs(np.fft.rfft(scaled, 2 * n, axis=0))).sum(axis=1)
     period = max(1, round(2 * n / float(np.average(np.arange(len(power)), weights=power))))
-    correlation = np.fft.irfft(power)[:n]
-    lag = max(1, int(np.argmax(correlation < correlation[0] / np.e)))
+    lag = decorrelation_steps(scaled)
     count = n - (_DELAYS - 1) * lag - 5 * period  # states that can be followed
     if count <= 2 * period:
         return float("nan")
@@ -151,6 +150,14 @@ def estimate_exponent(samples: Float[np.ndarray, "n channel"]) -> float:
     steps = np.arange(float(period), end)
     design = np.stack([np.ones(len(steps)), steps], axis=1)
     return float(least_squares(design, growth[period:end])[1])
+
+
+def decorrelation_steps(samples: Float[np.ndarray, "n channel"]) -> int:
+    """Return the steps, at least 1, after which the autocorrelation falls below 1/e."""
+    deviations = samples - samples.mean(axis=0)
+    power = np.square(np.abs(np.fft.rfft(deviations, 2 * len(samples), axis=0))).sum(axis=1)
+    correlation = np.fft.irfft(power)[: len(samples)]
+    return max(1, int(np.argmax(correlation < correlation[0] / np.e)))
 
 
 def describe_departures(

@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sinernn.errors import UsageError
+from sinernn.plotting.chaos import attractor, predictability
 from sinernn.plotting.comparisons import comparison_figure, horizon, spectra
 from sinernn.plotting.dynamics import eigenvalues, orbit
 from sinernn.plotting.layout import arrange
@@ -37,6 +38,8 @@ FIGURES: dict[str, Callable[[Story], Figure]] = {
     "orbit": orbit,
     "spectra": spectra,
     "eigenvalues": eigenvalues,
+    "predictability": predictability,
+    "attractor": attractor,
 }
 """Every figure, by the name of its file."""
 
