@@ -18,8 +18,9 @@ gilpin    131 systems, from 150 samples: the error over 30 steps. FOLDER contain
 A method's score of a seed summarises all of its forecasts as the paper does; the table has median,
 mean and worst of these over the seeds, and the worst single forecast. Times are processor times of
 the training for all tasks of a seed, with compiled kernels, on one core. --peers runs other methods
-as well: the next generation reservoir of Gauthier et al., and an echo state network of reservoirpy
-with 500 units and the best of 10 settings on the last fifth of the training samples.
+as well: the next generation reservoir of Gauthier et al., the most similar stretch of the series
+(analogue), and an echo state network of reservoirpy with 500 units and the best of 10 settings on
+the last fifth of the training samples.
 """
 
 import json
@@ -36,11 +37,12 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from peers import echo_state_network, next_generation_reservoir
+from peers import analogue, echo_state_network, next_generation_reservoir
 from protocols import TABLES, Protocol, Task
 from quality import Clock
 from sinernn import experiment
 from sinernn.config import load_config
+from sinernn.cores import usable_cores
 from sinernn.data.files import File
 from sinernn.data.windows import fit_scale
 from sinernn.ensemble import Ensemble
@@ -68,6 +70,11 @@ class Result:
         """What was computed."""
         return self.protocol, self.method, self.task, self.seed
 
+    @property
+    def line(self) -> str:
+        """The result as a line of a file."""
+        return json.dumps(asdict(self)) + "\n"
+
 
 def ours(protocol: Protocol, task: Task, seed: int) -> Iterator[Result]:
     """Train the networks of a seed, and yield the scores of the median of their forecasts."""
@@ -92,13 +99,19 @@ def ours(protocol: Protocol, task: Task, seed: int) -> Iterator[Result]:
 def peer(protocol: Protocol, task: Task, method: str, seeds: int) -> Iterator[Result]:
     """Yield the scores of another method, for each seed if it draws random numbers."""
     channels, steps = task.truth.shape[1:][::-1]
-    if method == "next generation reservoir":
+    if method != "echo state network":
         (training,), clock = task.training, Clock()
         clock.start()
-        forecaster = next_generation_reservoir(training)
+        forecaster, parameters = {
+            "next generation reservoir": (
+                next_generation_reservoir,
+                channels * (1 + channels * (3 + 2 * channels)),
+            ),
+            "analogue": (analogue, 0),
+        }[method]
+        forecast = forecaster(training)
         clock.record()
-        scores = task.score(forecaster(task.warmups, steps), task.truth).tolist()
-        parameters = channels * (1 + channels * (3 + 2 * channels))
+        scores = task.score(forecast(task.warmups, steps), task.truth).tolist()
         taken = clock.now - clock.began
         yield Result(protocol.name, method, task.name, 0, scores, parameters, taken)
         return
@@ -176,6 +189,8 @@ def main(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     found = read_results(results)
+    if found and results:  # without a last line that was cut
+        results.write_text("".join(each.line for each in found.values()), encoding="utf-8")
     units: list[tuple[Any, ...]] = []
     for protocol in protocols:
         for task in protocol.tasks:
@@ -187,8 +202,8 @@ def main(
                 if (protocol.name, method, task.name, 0) not in found:
                     units.append((peer, protocol.alone, task, method, seeds))
     context = get_context("spawn")
-    cores, usable = context.Queue(), sorted(os.sched_getaffinity(0))
-    jobs = jobs or len(usable)
+    cores, jobs = context.Queue(), jobs or usable_cores()
+    usable = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     for job in range(jobs):
         cores.put(usable[job % len(usable)])
     with ProcessPoolExecutor(jobs, context, pin, (cores,)) as pool:
@@ -198,7 +213,7 @@ def main(
                 found[result.key] = result
                 if results:
                     with results.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(asdict(result)) + "\n")
+                        file.write(result.line)
             print(f"{done} of {len(units)} done", file=sys.stderr, flush=True)
     for protocol in protocols:
         print_table(protocol, [each for each in found.values() if each.protocol == protocol.name])
@@ -208,8 +223,8 @@ def read_results(path: Path | None) -> dict[tuple[str, str, str, int], Result]:
     """Return the results that a file contains; none if it is not there yet."""
     if path is None or not path.exists():
         return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    results = [Result(**json.loads(line)) for line in lines]
+    whole = path.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
+    results = [Result(**json.loads(line)) for line in whole]
     return {result.key: result for result in results}
 
 

@@ -95,6 +95,34 @@ def echo_state_network(
         yield forecaster, time.process_time() - began
 
 
+def analogue(training: np.ndarray, *, length: int = 8) -> Forecaster:
+    """Return the forecaster that follows what came after the most similar stretch of the series.
+
+    Step by step: each forecast is a sample of the series, and belongs to the next stretch.
+
+    Args:
+        training: Samples, [time, channel], more than `length`.
+        length: Samples of a stretch.
+
+    Source:
+        Lorenz (1969), "Atmospheric predictability as revealed by naturally occurring analogues",
+        Journal of the Atmospheric Sciences 26, 636-646; to go on step by step is our own.
+    """
+    stretches = np.lib.stride_tricks.sliding_window_view(training, length, axis=0)[:-1]
+    library = stretches.reshape(len(stretches), -1)
+
+    def run(warmups: np.ndarray, steps: int) -> np.ndarray:
+        series = warmups
+        for _ in range(steps):
+            recent = series[:, -length:].swapaxes(1, 2).reshape(len(series), -1)
+            distances = np.linalg.norm(library - recent[:, None], axis=2)
+            following = training[length + distances.argmin(axis=1)]
+            series = np.concatenate([series, following[:, None]], axis=1)
+        return series[:, -steps:]
+
+    return run
+
+
 def next_generation_reservoir(training: np.ndarray, *, ridge: float = 2.5e-6) -> Forecaster:
     """Return a linear model of products: of a constant, the last two samples and their pairs.
 

@@ -100,7 +100,7 @@ def mandal(_: Path | None) -> Iterator[Protocol]:
         slope, times[[0, -1]], states.ravel(), "DOP853", times, rtol=1e-13, atol=1e-13
     )
     test = np.moveaxis(found.y.reshape(*states.shape, len(times)), 0, 2)
-    score = partial(_valid_time, std=training.std(axis=0))
+    score = partial(valid_time, std=training.std(axis=0))
     task = Task(
         "lorenz", [training], test[:, :before], test[:, before:], partial(score, time_step=0.01)
     )
@@ -128,9 +128,10 @@ def mandal(_: Path | None) -> Iterator[Protocol]:
     )
 
 
-def _valid_time(
+def valid_time(
     forecasts: np.ndarray, truth: np.ndarray, *, std: np.ndarray, time_step: float
 ) -> np.ndarray:
+    """Return the time before the first error that is not valid, in Lyapunov times of 1/0.91."""
     with np.errstate(all="ignore"):  # of a diverging forecast
         errors = np.sqrt(np.mean(((forecasts - truth) / std) ** 2, axis=2))
     return 0.91 * time_step * (np.minimum(valid_steps(errors, limit=0.3), truth.shape[1]) - 1)
@@ -160,7 +161,7 @@ def gauthier(_: Path | None) -> Iterator[Protocol]:
         end, std = round((begin + 10) / step), float(series.std())
         training = series[round(begin / step) - 2 : end]  # two samples before the first target
 
-        score = partial(_nrmse, std=std, samples=counted)
+        score = partial(nrmse, std=std, samples=counted)
         truth = series[end : end + counted - 1]
         tasks.append(Task(f"from {begin}", [training], training[None], truth[None], score))
     yield Protocol(
@@ -174,7 +175,8 @@ def gauthier(_: Path | None) -> Iterator[Protocol]:
     )
 
 
-def _nrmse(forecasts: np.ndarray, truth: np.ndarray, *, std: float, samples: int) -> np.ndarray:
+def nrmse(forecasts: np.ndarray, truth: np.ndarray, *, std: float, samples: int) -> np.ndarray:
+    """Return errors in standard deviations, over all steps and the exact samples before them."""
     with np.errstate(all="ignore"):  # of a diverging forecast
         squares = np.sum((forecasts - truth) ** 2, axis=(1, 2)) / (samples * truth.shape[2])
     return np.nan_to_num(np.sqrt(squares) / std, nan=np.inf)
@@ -195,10 +197,10 @@ def jaeger(_: Path | None) -> Iterator[Protocol]:
     published = {(17, 3000): 2.8e-4, (17, 21_000): 1.2e-4, (30, 3000): 0.11, (30, 21_000): 0.032}
     for (delay, samples), theirs in published.items():
         places, length = {17: 20, 30: 50}[delay], 1084
-        series = np.tanh(_euler_mackey_glass(delay, 21_000 + places * length) - 1)[:, None]
+        series = np.tanh(euler_mackey_glass(delay, 21_000 + places * length) - 1)[:, None]
         test = series[21_000:].reshape(places, length, 1)
         std = float((np.arctanh(series) + 1).std())
-        score = partial(_error_at_84, std=std)
+        score = partial(error_at_84, std=std)
         training = [series[21_000 - samples : 21_000]]
         yield Protocol(
             f"Mackey-Glass, delay {delay}, {samples} samples, NRMSE at step 84",
@@ -210,17 +212,18 @@ def jaeger(_: Path | None) -> Iterator[Protocol]:
         )
 
 
-def _error_at_84(forecasts: np.ndarray, truth: np.ndarray, *, std: float) -> np.ndarray:
+def error_at_84(forecasts: np.ndarray, truth: np.ndarray, *, std: float) -> np.ndarray:
+    """Return errors of the 84th step in original coordinates, in standard deviations."""
     with np.errstate(all="ignore"):  # of a diverging forecast
         errors = np.arctanh(np.clip(forecasts[:, 83], -1, 1)) - np.arctanh(truth[:, 83])
     return np.nan_to_num(np.abs(errors[:, 0]) / std, nan=np.inf)
 
 
-def _euler_mackey_glass(delay: int, count: int) -> np.ndarray:
-    """Return samples a time unit apart, after 1000 time units from a constant history of 1.2."""
+def euler_mackey_glass(delay: int, count: int, history: float = 1.2) -> np.ndarray:
+    """Return samples a time unit apart, after 1000 time units from a constant history."""
     lag, kept = 10 * delay, 10
     x = np.empty(lag + kept * (1000 + count))
-    x[: lag + 1] = 1.2
+    x[: lag + 1] = history
     for at in range(lag, len(x) - 1):
         late = x[at - lag]
         x[at + 1] = x[at] + 0.1 * (0.2 * late / (1 + late**10) - 0.1 * x[at])
@@ -262,6 +265,7 @@ def gilpin(data: Path | None) -> Iterator[Protocol]:
         summary=np.median,
         published={model: float(np.median(scores)) for model, scores in published.items()},
         members=3,
+        peers=("analogue",),
     )
 
 
