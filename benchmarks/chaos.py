@@ -10,7 +10,7 @@ their sources in protocols.py:
 mandal    Lorenz, from 50 000 samples: how long forecasts are valid
 gauthier  Lorenz, from 400 samples: the error over a Lyapunov time
 jaeger    Mackey-Glass, delays 17 and 30: the error 84 steps ahead
-gilpin    131 systems, from 150 samples: the error over 30 steps. FOLDER contains three files of
+gilpin    131 systems, from 150 samples: the error over 29 steps. FOLDER contains three files of
           github.com/williamgilpin/dysts, compressed by gzip: train_ and
           test_univariate__pts_per_period_15__periods_12.json of dysts/data, and results_test_... of
           benchmarks/results
