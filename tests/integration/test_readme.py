@@ -27,6 +27,7 @@ COMMANDS = [
         "gallery",
         "export",
         "sweeps",
+        "chaos",
     )
     for line in pages.commands(pages.PAGES[name])
 ]
@@ -47,7 +48,7 @@ def test_make_targets_of_the_readme_are_there():
     "names",
     [
         ("README", "runs", "data", "signals", "quality", "speed", "export", "sweeps"),
-        ("lesson",),
+        ("lesson", "chaos"),
         ("gallery",),
     ],
 )

@@ -42,7 +42,9 @@ class Climate:
 
     std_ratio: float
     """Of the stretch whose standard deviation is furthest from those of the truth's stretches,
-    relative to the nearest of these: a chaotic series varies itself; 1 if it is between them."""
+    relative to the nearest of these: a chaotic series varies itself; 1 if it is between them. The
+    next stretch must be as far: a long run has calm stretches that a short truth has not, but if it
+    has left the attractor it stays away."""
 
     range_ratio: float
     spectral_distance: float
@@ -99,6 +101,11 @@ def compare_climates(
             own = _stretches(run)
             stds = _stds(own)
             ratios = stds / np.clip(stds, true_stds.min(), true_stds.max())
+            if (
+                len(ratios) > 2 and np.isfinite(ratios).all()
+            ):  # stretches overlap by half: the next one is the second next
+                pairs = np.stack([ratios[:-2], ratios[2:]])
+                ratios = np.take_along_axis(pairs, np.abs(pairs - 1).argmin(axis=0)[None], 0)[0]
             numbers = (
                 rmse(run.mean(axis=0) - mean) / std,
                 ratios[np.abs(ratios - 1).argmax()],
