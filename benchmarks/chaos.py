@@ -37,7 +37,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from peers import analogue, echo_state_network, next_generation_reservoir
+from peers import WITHOUT_SEEDS, echo_state_network
 from protocols import TABLES, Protocol, Task
 from quality import Clock
 from sinernn import experiment
@@ -99,17 +99,10 @@ def ours(protocol: Protocol, task: Task, seed: int) -> Iterator[Result]:
 def peer(protocol: Protocol, task: Task, method: str, seeds: int) -> Iterator[Result]:
     """Yield the scores of another method, for each seed if it draws random numbers."""
     channels, steps = task.truth.shape[1:][::-1]
-    if method != "echo state network":
+    if method in WITHOUT_SEEDS:
         (training,), clock = task.training, Clock()
         clock.start()
-        forecaster, parameters = {
-            "next generation reservoir": (
-                next_generation_reservoir,
-                channels * (1 + channels * (3 + 2 * channels)),
-            ),
-            "analogue": (analogue, 0),
-        }[method]
-        forecast = forecaster(training)
+        forecast, parameters = WITHOUT_SEEDS[method](training)
         clock.record()
         scores = task.score(forecast(task.warmups, steps), task.truth).tolist()
         taken = clock.now - clock.began

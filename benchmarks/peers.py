@@ -95,8 +95,8 @@ def echo_state_network(
         yield forecaster, time.process_time() - began
 
 
-def analogue(training: np.ndarray, *, length: int = 8) -> Forecaster:
-    """Return the forecaster that follows what came after the most similar stretch of the series.
+def analogue(training: np.ndarray, *, length: int = 8) -> tuple[Forecaster, int]:
+    """Return a forecaster that repeats what followed the most similar stretch; it has no weights.
 
     Step by step: each forecast is a sample of the series, and belongs to the next stretch.
 
@@ -120,11 +120,15 @@ def analogue(training: np.ndarray, *, length: int = 8) -> Forecaster:
             series = np.concatenate([series, following[:, None]], axis=1)
         return series[:, -steps:]
 
-    return run
+    return run, 0
 
 
-def next_generation_reservoir(training: np.ndarray, *, ridge: float = 2.5e-6) -> Forecaster:
-    """Return a linear model of products: of a constant, the last two samples and their pairs.
+def next_generation_reservoir(
+    training: np.ndarray, *, ridge: float = 2.5e-6
+) -> tuple[Forecaster, int]:
+    """Return a linear model of products, and the number of its weights.
+
+    The products are a constant, the last two samples, and those of each two of their numbers.
 
     It predicts the change of every channel from one sample to the next.
 
@@ -154,4 +158,11 @@ def next_generation_reservoir(training: np.ndarray, *, ridge: float = 2.5e-6) ->
                 forecasts.append(last)
         return np.stack(forecasts, axis=1)
 
-    return run
+    return run, weights.size
+
+
+WITHOUT_SEEDS = {
+    "next generation reservoir": next_generation_reservoir,
+    "analogue": analogue,
+}
+"""Methods that draw no random numbers."""

@@ -247,7 +247,9 @@ def gilpin(data: Path | None) -> Iterator[Protocol]:
         modelling", NeurIPS Datasets and Benchmarks, arXiv 2110.05266.
     """
     if data is None:
-        raise ValueError("gilpin needs --data PATH, the folder of its series; see --help")
+        raise ValueError(
+            "gilpin needs --data FOLDER, that of its series; --help says where it is from"
+        )
     results = _read(data, "results_test")
     series = _read(data, "test")
     tasks = [_univariate(name, series[name]["values"]) for name in results]
@@ -296,7 +298,8 @@ def _read(data: Path, name: str) -> Any:
         with gzip.open(path, "rt", encoding="utf-8") as file:
             return json.load(file)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read: {error}; see --help for what it is") from error
+        why = getattr(error, "strerror", None) or error
+        raise ValueError(f"{path}: cannot be read ({why}); --help says what it is") from error
 
 
 TABLES: dict[str, Callable[[Path | None], Iterator[Protocol]]] = {
