@@ -179,7 +179,7 @@ def nrmse(forecasts: np.ndarray, truth: np.ndarray, *, std: float, samples: int)
     """Return errors in standard deviations, over all steps and the exact samples before them."""
     with np.errstate(all="ignore"):  # of a diverging forecast
         squares = np.sum((forecasts - truth) ** 2, axis=(1, 2)) / (samples * truth.shape[2])
-    return np.nan_to_num(np.sqrt(squares) / std, nan=np.inf)
+    return finite_or_infinite(np.sqrt(squares) / std)
 
 
 def jaeger(_: Path | None) -> Iterator[Protocol]:
@@ -216,7 +216,7 @@ def error_at_84(forecasts: np.ndarray, truth: np.ndarray, *, std: float) -> np.n
     """Return errors of the 84th step in original coordinates, in standard deviations."""
     with np.errstate(all="ignore"):  # of a diverging forecast
         errors = np.arctanh(np.clip(forecasts[:, 83], -1, 1)) - np.arctanh(truth[:, 83])
-    return np.nan_to_num(np.abs(errors[:, 0]) / std, nan=np.inf)
+    return finite_or_infinite(np.abs(errors[:, 0]) / std)
 
 
 def euler_mackey_glass(delay: int, count: int, history: float = 1.2) -> np.ndarray:
@@ -228,6 +228,11 @@ def euler_mackey_glass(delay: int, count: int, history: float = 1.2) -> np.ndarr
         late = x[at - lag]
         x[at + 1] = x[at] + 0.1 * (0.2 * late / (1 + late**10) - 0.1 * x[at])
     return x[lag + kept * 1000 :: kept]
+
+
+def finite_or_infinite(errors: np.ndarray) -> np.ndarray:
+    """Return errors with infinity for what is not a number."""
+    return np.where(np.isnan(errors), np.inf, errors)
 
 
 def gilpin(data: Path | None) -> Iterator[Protocol]:
