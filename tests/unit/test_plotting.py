@@ -532,6 +532,13 @@ def test_distribution_of_valid_times():
     assert "Lyapunov times" in validity.get_title()
 
 
+def test_forecasts_that_stay_valid():
+    """Their share does not fall at the horizon."""
+    _, validity = predictability(make_story(make_evidence())).axes
+    np.testing.assert_array_equal(validity.lines[0].get_ydata(), 1.0)
+    assert "median > " in validity.get_title()
+
+
 def test_maxima_between_samples():
     """Of a sine they are its amplitude, wherever samples lie; the error of the parabola is h^4."""
     found = maxima(2.0 * np.sin(0.2 * np.arange(200.0) + 0.3))

@@ -83,16 +83,16 @@ def _draw_valid_times(axes: Axes, story: Story) -> None:
     if not evidence.spread:
         axes.set_title("valid time: none, a constant has no scale")
         return
-    valid = valid_steps(evidence.closed_loop.errors, limit=evidence.valid_limit)
-    capped = np.sort(np.minimum(valid, steps))
-    ends = evidence.time_step * np.concatenate([[0.0], capped, [steps]])
-    left = 1 - np.append(np.arange(len(capped) + 1.0), np.isfinite(valid).sum()) / len(capped)
-    left[-2] = left[-1]  # those that outlast the horizon do not fall
+    valid = np.sort(valid_steps(evidence.closed_loop.errors, limit=evidence.valid_limit))
+    ended = valid[np.isfinite(valid)]
+    ends = evidence.time_step * np.concatenate([[0.0], ended, [steps]])
+    left = 1 - np.append(np.arange(len(ended) + 1.0), len(ended)) / len(valid)
     axes.step(ends, left, where="post", color=MODEL)
-    middle = evidence.time_step * float(capped[(len(capped) - 1) // 2])
-    words = f"median valid time: {'more than ' if middle >= ends[-1] else ''}{middle:.3g}"
+    median = float(valid[(len(valid) - 1) // 2])
+    middle = evidence.time_step * min(median, steps)
+    words = f"valid time, median {'> ' if np.isinf(median) else ''}{middle:.3g}"
     if evidence.exponent and 0 < evidence.exponent < 1e6:
-        words += f", {middle * evidence.exponent:.3g} Lyapunov times"
+        words += f" ({middle * evidence.exponent:.3g} Lyapunov times)"
     axes.axvline(middle, color=TRUTH, linewidth=0.9, linestyle=":")
     axes.set_title(words)
 
