@@ -118,8 +118,8 @@ def test_one_figure(sinernn, trained: Run):
 
 def test_the_figures_are_listed_without_a_run(sinernn):
     listed = sinernn("plot", "--list").out.splitlines()
-    assert len(listed) == 9
-    assert listed[0].startswith("overview     The whole story")
+    assert len(listed) == 11
+    assert listed[0].startswith("overview        The whole story")
     told = json.loads(sinernn("plot", "--list", "--json").out)["figures"]
     assert list(told)[:2] == ["overview", "loss"]
 
