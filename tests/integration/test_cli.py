@@ -62,7 +62,7 @@ def test_the_main_job_from_config_to_figures(installed):
     drawn = installed("plot", "runs/latest", "--format", "pdf")
     assert [Path(line).name for line in drawn.out.splitlines()] == [
         "overview.pdf", "loss.pdf", "open_loop.pdf", "closed_loop.pdf", "tutorial.pdf",
-        "horizon.pdf", "orbit.pdf", "spectra.pdf", "eigenvalues.pdf", "predictability.pdf",
+        "horizon.pdf", "orbit.pdf", "spectra.pdf", "eigenvalues.pdf", "valid_time.pdf",
         "attractor.pdf",
     ]  # fmt: skip
     assert all(Path(line).exists() for line in drawn.out.splitlines())
@@ -119,7 +119,7 @@ def test_one_figure(sinernn, trained: Run):
 def test_the_figures_are_listed_without_a_run(sinernn):
     listed = sinernn("plot", "--list").out.splitlines()
     assert len(listed) == 11
-    assert listed[0].startswith("overview        The whole story")
+    assert listed[0].startswith("overview     The whole story")
     told = json.loads(sinernn("plot", "--list", "--json").out)["figures"]
     assert list(told)[:2] == ["overview", "loss"]
 

@@ -27,9 +27,9 @@ from sinernn.plotting import (
     open_loop,
     orbit,
     overview,
-    predictability,
     spectra,
     tutorial,
+    valid_time,
 )
 from sinernn.plotting.chaos import maxima
 from sinernn.plotting.comparisons import leakage, power_spectrum
@@ -513,7 +513,7 @@ def growing_story() -> Story:
 
 def test_slope_of_the_lyapunov_exponent():
     """Errors that grow by the exponent lie on its line."""
-    growth, _ = predictability(growing_story()).axes
+    growth, _ = valid_time(growing_story()).axes
     lines = labelled(growth)
     time, error = lines["median origin"].get_xydata().T
     slope = lines["growth by the Lyapunov exponent, 1 per time unit"].get_xydata()
@@ -523,7 +523,7 @@ def test_slope_of_the_lyapunov_exponent():
 def test_distribution_of_valid_times():
     """The share of valid forecasts falls by one forecast at each valid time."""
     story = growing_story()
-    _, validity = predictability(story).axes
+    _, validity = valid_time(story).axes
     forecasts = story.evaluated.closed_loop
     valid = np.sort((forecasts.errors <= story.evaluated.valid_limit).sum(axis=1) + 1)
     time, share = validity.lines[0].get_xydata().T
@@ -534,7 +534,7 @@ def test_distribution_of_valid_times():
 
 def test_forecasts_that_stay_valid():
     """Their share does not fall at the horizon."""
-    _, validity = predictability(make_story(make_evidence())).axes
+    _, validity = valid_time(make_story(make_evidence())).axes
     np.testing.assert_array_equal(validity.lines[0].get_ydata(), 1.0)
     assert "median > " in validity.get_title()
 

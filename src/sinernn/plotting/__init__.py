@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sinernn.errors import UsageError
-from sinernn.plotting.chaos import attractor, predictability
+from sinernn.plotting.chaos import attractor, valid_time
 from sinernn.plotting.comparisons import comparison_figure, horizon, spectra
 from sinernn.plotting.dynamics import eigenvalues, orbit
 from sinernn.plotting.layout import arrange
@@ -38,7 +38,7 @@ FIGURES: dict[str, Callable[[Story], Figure]] = {
     "orbit": orbit,
     "spectra": spectra,
     "eigenvalues": eigenvalues,
-    "predictability": predictability,
+    "valid_time": valid_time,
     "attractor": attractor,
 }
 """Every figure, by the name of its file."""

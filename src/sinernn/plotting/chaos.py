@@ -27,7 +27,7 @@ from sinernn.plotting.style import (
 _DOTS: dict[str, Any] = {"marker": ".", "linestyle": "", "markeredgewidth": 0}
 
 
-def predictability(story: Story) -> Figure:
+def valid_time(story: Story) -> Figure:
     """How errors grow with time, beside the Lyapunov exponent, and how long forecasts are valid."""
     figure = Figure(figsize=(10, 4.4))
     growth, validity = figure.subplots(1, 2, width_ratios=[1.3, 1])
