@@ -111,7 +111,7 @@ def with_stages(config: Config) -> Config:
         [len(part) for part in parts.train],
         warmup=config.evaluation.warmup,
         horizon=config.evaluation.horizon,
-        lyapunov_time=_lyapunov_time(config, training) if survey.is_irregular else np.inf,
+        lyapunov_time=_lyapunov_time(config, series, training) if survey.is_irregular else np.inf,
     )
     refine = config.refine.model_copy(update={"stages": stages})
     config = config.model_copy(update={"refine": refine})
@@ -119,13 +119,15 @@ def with_stages(config: Config) -> Config:
     return config
 
 
-def _lyapunov_time(config: Config, training: Sequence[Float[np.ndarray, "_ channel"]]) -> float:
+def _lyapunov_time(
+    config: Config, series: Series, training: Sequence[Float[np.ndarray, "_ output"]]
+) -> float:
     """Return the steps in which a small difference grows e-fold: infinite if it does not."""
     exponent = config.signal.lyapunov_exponent
     if exponent is None:
-        per_step = estimate_exponent(max(training, key=len))
+        per_step = estimate_exponent(max(training, key=len) / training_unit(config, series))
     else:
-        per_step = exponent * config.signal.extent().time_step
+        per_step = exponent * series.extent.time_step
     return 1 / per_step if per_step > 0 else np.inf  # NaN: not known
 
 

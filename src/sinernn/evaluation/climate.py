@@ -101,9 +101,8 @@ def compare_climates(
             own = _stretches(run)
             stds = _stds(own)
             ratios = stds / np.clip(stds, true_stds.min(), true_stds.max())
-            if (
-                len(ratios) > 2 and np.isfinite(ratios).all()
-            ):  # stretches overlap by half: the next one is the second next
+            if len(ratios) > 2 and np.isfinite(ratios).all():
+                # Stretches overlap by half: the next one is the second next.
                 pairs = np.stack([ratios[:-2], ratios[2:]])
                 ratios = np.take_along_axis(pairs, np.abs(pairs - 1).argmin(axis=0)[None], 0)[0]
             numbers = (
