@@ -85,7 +85,7 @@ def train(
         config = experiment.config
         recorded = data_facts(config)
     start, origin = _starting_checkpoint(experiment, start_from, runs_dir)
-    choice = _choice(experiment)
+    choice = experiment.choose_engine()
     engine = engines.build(choice, experiment.network, start.state, experiment.objective)
     resolved = _resolved(config.model_copy(update=asdict(choice)), copied=copy is not None)
     facts = _facts(experiment, choice, origin, recorded, resolved)
@@ -145,7 +145,7 @@ def resume(
         experiment = prepare(config)
         start, _ = _starting_checkpoint(experiment, recorded_start(run, facts), runs_dir)
         position = find_position(experiment, run, start)
-        choice = _choice(experiment)
+        choice = experiment.choose_engine()
         state, device_before = position.checkpoint.state, facts.device
         copied = isinstance(config.signal, File) and config.signal.file == run.data_path
         resolved = _resolved(config, copied=copied)
@@ -194,11 +194,6 @@ def _data_file(config: Config, copy: bytes | None) -> Generator[Config]:
         )
     with temporary_npz(copy) as path:
         yield with_data_path(config, str(path))
-
-
-def _choice(experiment: Experiment) -> EngineChoice:
-    config, network = experiment.config, experiment.network
-    return engines.choose(config.engine, config.device, network, rows=config.windows.batch_size)
 
 
 def _facts(

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from sinernn import engines
 from sinernn.arrays import Float
 from sinernn.config import Config, check
 from sinernn.data.files import File
@@ -23,7 +24,7 @@ from sinernn.data.windows import (
     random_planner,
     spread,
 )
-from sinernn.engines import Objective
+from sinernn.engines import EngineChoice, Objective
 from sinernn.errors import ConfigError, UsageError, command_line
 from sinernn.evaluation.climate import STRETCH, estimate_exponent, has_climate
 from sinernn.evaluation.metrics import error_unit
@@ -45,6 +46,11 @@ class Experiment:
     network: Network
     objective: Objective
     plan: Planner
+
+    def choose_engine(self) -> EngineChoice:
+        """Return the engine and device that train it."""
+        config, rows = self.config, self.config.windows.batch_size
+        return engines.choose(config.engine, config.device, self.network, rows=rows)
 
 
 def prepare(config: Config) -> Experiment:
