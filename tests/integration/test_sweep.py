@@ -227,7 +227,7 @@ def test_command_with_workers(here: Path):
     assert done.code == 0, done.err
     found = json.loads(done.out)
     assert [each["run"] for each in found["runs"]] == ["hidden_size=2-0", "hidden_size=3-0"]
-    assert "2 done, 0 failed, 0 left" in done.err
+    assert "2 done, 0 failed, 0 to go" in done.err
     assert (Path(found["sweep"]) / "figures/line.png").exists()
 
 

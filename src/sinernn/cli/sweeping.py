@@ -1,7 +1,9 @@
 """Progress and results of sweeps."""
 
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -34,6 +36,7 @@ class SweepProgress(SweepObserver):
         )
         self._task = self._bar.add_task("sweep", total=None, text="", visible=False)
         self._tenth = 0  # of the work, at the last line
+        self._began, self._done_before = time.monotonic(), 0
 
     def __enter__(self) -> "SweepProgress":
         if self._console.is_terminal:  # a bar that is not started draws nothing
@@ -46,6 +49,7 @@ class SweepProgress(SweepObserver):
 
     def start(self, path: Path, state: SweepState) -> None:
         """Print the folder, and how many runs there are."""
+        self._began, self._done_before = time.monotonic(), state.done
         already = f", {state.done} of them done already" if state.done else ""
         self.remark(f"{path}: {counted(state.total, 'run')}{already}")
         self._bar.update(self._task, total=state.total, completed=state.done, visible=True)
@@ -56,14 +60,16 @@ class SweepProgress(SweepObserver):
 
     def ended(self, state: SweepState) -> None:
         """Print how many runs are done, failed and left, and the best so far."""
-        text = f"{state.done} done, {state.failed} failed, {state.total - state.done} left"
+        text = f"{state.done} done, {state.failed} failed, {state.total - state.done} to go"
         if state.best is not None:
             text += f", best so far {state.best:.3g} ({state.best_run})"
         self._bar.update(self._task, completed=state.done, text=text)
         tenth = 10 * state.done // state.total
         if not self._console.is_terminal and tenth > self._tenth:
             self._tenth = tenth
-            self.remark(text)
+            trained, left = state.done - self._done_before, state.total - state.done
+            seconds = (time.monotonic() - self._began) * left / max(trained, 1)
+            self.remark(f"{text}, about {timedelta(seconds=round(seconds))} left" if left else text)
 
 
 @contextmanager
