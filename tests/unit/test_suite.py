@@ -22,6 +22,7 @@ MEMORY = {"tracemalloc", "resource", "getrusage", "ru_maxrss", "psutil", "memory
 ALLOWED = {
     "campaign/nursery.py": "waits for the instant at which a training is killed",
     "campaign/kills.py": "draws these instants over the length of a training",
+    "campaign/sweep_kills.py": "draws such instants over the length of a sweep",
     "campaign/fuzz.py": "prints what readings took, and asserts nothing on it",
 }
 

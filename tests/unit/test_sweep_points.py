@@ -99,7 +99,7 @@ def test_draws_cover_their_range(scale: str):
     assert values[50] == pytest.approx(1e-3 if scale == "log" else 5.05e-3, rel=1e-3)
 
 
-def test_draws_of_whole_numbers_include_both_bounds():
+def test_whole_draws_include_both_bounds():
     bounds = Range(min=2, max=4).model_copy(update={"min": 2, "max": 4})
     values = [between(bounds, share) for share in np.linspace(0, 1, 101)]
     assert {type(value) for value in values} == {int}

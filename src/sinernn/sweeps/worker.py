@@ -18,7 +18,12 @@ import numpy as np
 from sinernn import cores, evaluating, experiment, provenance
 from sinernn.checkpointing import now
 from sinernn.config import Config, load_config, to_yaml
-from sinernn.errors import SinernnError, TrainingDivergedError, printable
+from sinernn.errors import (
+    InterruptedRunError,
+    SinernnError,
+    TrainingDivergedError,
+    printable,
+)
 from sinernn.evaluation.metrics import errors_by_horizon, finite, rmse, valid_steps
 from sinernn.forecasting import forecast, place_origins, ready_engine
 from sinernn.preparation import training_std, training_unit
@@ -68,6 +73,8 @@ def train_task(task: Task, folder: Path) -> RunResult:
         except TrainingDivergedError as error:
             cause = error.__cause__ or error  # without the folder's name
             update = {"status": "diverged", "reason": str(cause)}
+        except InterruptedRunError:  # somebody ends this process: the run is tried again
+            raise
         except Exception as error:  # of one run, which must not end the others
             cause = error if isinstance(error, SinernnError) else f"{type(error).__name__}: {error}"
             update = {"status": "failed", "reason": printable(str(cause), 1000)}
