@@ -46,6 +46,7 @@ bench: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/speed.py
 	$(VENV)/bin/python benchmarks/commands.py
 	$(VENV)/bin/python benchmarks/listing.py
+	$(VENV)/bin/python benchmarks/sweeps.py --memory 100 --memory 1000
 
 quality: $(INSTALLED)
 	$(VENV)/bin/pip install --constraint constraints.txt --editable '.[peers]'

@@ -71,6 +71,11 @@ def test_a_parameter_seed_means_seeds():
     assert (len(points), points.sweep.seeds) == (1, [5, 9])
 
 
+def test_points_have_folders_of_their_own():
+    with pytest.raises(ConfigError, match=r"unit=a b and unit=a-b would have the same folder"):
+        points_of("signal.unit=a b,a-b").find_invalid()
+
+
 def test_seed_beside_seeds_is_refused():
     with pytest.raises(ConfigError, match=r"^seed=5: is given beside seeds \(3\); keep one$"):
         points_of("seed=5", "seeds=3")

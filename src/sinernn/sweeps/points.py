@@ -154,9 +154,13 @@ class Points:
         """
         found: dict[Problem, list[Point]] = {}
         invalid: set[int] = set()
+        labels: dict[str, str] = {}
         for point in self if points is None else points:
             try:
                 self._check(point)
+                if (other := labels.setdefault(point.name, point.label)) != point.label:
+                    message = f"{other} and {point.label} would have the same folder; rename one"
+                    raise ConfigError([Problem(self.sweep.settings.places.top, (), message)])
             except ConfigError as error:
                 invalid.add(point.index)
                 for problem in error.problems:
