@@ -152,6 +152,9 @@ def test_all_invalid_points_are_reported(here: Path):
         ("metric: {horizon: 9999}",
          "s.yaml:2:19: metric.horizon: the validation part leaves 70 steps after evaluation.warmup "
          "(20), got 9999; use at most 70"),
+        ("draw_seed: 3", "s.yaml:2:12: draw_seed: has no effect with method grid; remove it"),
+        ("metric: {name: open_loop_rmse, horizon: 9}",
+         "s.yaml:2:41: metric.horizon: has no effect on open_loop_rmse, one step ahead; remove it"),
         ("trails: 3", "s.yaml:2:1: trails: unknown key; did you mean trials?"),
         ("seeds: twenty", "s.yaml:2:8: seeds: must be a number of seeds, or a list of different ones, none below 0, got "
          "'twenty'"),

@@ -146,8 +146,11 @@ class SweepFile:
     def files(self) -> dict[str, bytes]:
         """Return the files that the same sweep is read from again, wherever they are."""
         tree = self.settings.model_dump(mode="json", exclude={"parameters"}, exclude_none=True)
-        if self.settings.method != "tpe":
-            del tree["batch"], tree["prune"]
+        tree = {
+            name: value
+            for name, value in tree.items()
+            if name not in _foreign(self.settings.method)
+        }
         tree["metric"] = self.settings.metric.model_dump(exclude_none=True)
         tree |= {
             "base": BASE,
@@ -243,6 +246,13 @@ def _without_seed(
     return settings.model_copy(update={"seeds": seeds}), rest
 
 
+def _foreign(method: str) -> set[str]:
+    """Return the settings that have no effect with a method."""
+    return {"grid": {"batch", "prune", "draw_seed"}, "random": {"batch", "prune"}}.get(
+        method, set()
+    )
+
+
 def _check_method(settings: Sweep, parameters: Sequence[Parameter]) -> None:
     """Check that the method can vary the parameters.
 
@@ -251,10 +261,13 @@ def _check_method(settings: Sweep, parameters: Sequence[Parameter]) -> None:
     """
     problems: list[Problem] = []
     places = settings.places
-    if settings.method != "tpe":
-        for name in settings.model_fields_set & {"batch", "prune"}:
-            message = "belongs to method tpe; remove it"
-            problems.append(Problem(places.find((name,)), (name,), message))
+    for name in sorted(settings.model_fields_set & _foreign(settings.method)):
+        message = f"has no effect with method {settings.method}; remove it"
+        problems.append(Problem(places.find((name,)), (name,), message))
+    if settings.metric.name == "open_loop_rmse" and settings.metric.horizon is not None:
+        path = ("metric", "horizon")
+        message = "has no effect on open_loop_rmse, one step ahead; remove it"
+        problems.append(Problem(places.find(path), path, message))
     if settings.method == "grid":
         for each in parameters:
             if each.range is not None:
