@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -154,7 +155,7 @@ def test_only_the_best_keeps_its_network(here: Path):
 
 def test_half_of_the_points_diverge(sinernn: Callable[..., Outcome], monkeypatch):
     """They stay in the denominator, are listed with their reason, and make the exit code 1."""
-    monkeypatch.setattr("sinernn.sweeps.driver.LocalExecutor", lambda path, jobs: InProcess(path))
+    monkeypatch.setattr("sinernn.cli.sweeping.LocalExecutor", lambda path, jobs: InProcess(path))
     words = [*FEW[:1], FEW[5], *DIVERGING, "training.learning_rate=1e-3,10", "--no-figures"]
     ended = sinernn("sweep", TINY, *words)
     assert ended.code == 1
@@ -278,3 +279,32 @@ def test_tpe_finds_better_points_than_draws():
         for proposal in propose([axis], told, 8, seed=0):
             told.append((proposal, abs(proposal[0].overrides[0].value - 0.7)))
     assert min(loss for _, loss in told[16:]) < 0.005
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sweep", TINY, "--executor", "ray"],
+         "Ray needs an extra; install it with: pip install 'sinernn[ray]'\n"),
+        (["sweep", TINY, "--ray-address", "10.0.0.1:6379"],
+         "--ray-address 10.0.0.1:6379: needs --executor ray\n"),
+    ],
+)  # fmt: skip
+def test_where_a_sweep_cannot_be_trained(
+    sinernn: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, words: list, message: str
+):
+    """It is said before a folder is made."""
+    monkeypatch.setitem(sys.modules, "ray", None)  # as if it were not installed
+    ended = sinernn(*words)
+    assert (ended.code, ended.err) == (2, message)
+    assert not Path("runs").exists()
+    assert "ray" in metadata("sinernn").get_all("Provides-Extra")
+
+
+def test_resume_of_a_run_has_no_workers(sinernn: Callable[..., Outcome]):
+    run_path = quick().path / "tiny-0"
+    ended = sinernn("resume", run_path, "--jobs", 2)
+    message = (
+        "is a run, and not a sweep's folder; --jobs, --executor and --ray-address are for sweeps"
+    )
+    assert (ended.code, ended.err) == (2, f"{run_path}: {message}\n")

@@ -1,13 +1,20 @@
 """`sinernn sweep`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from sinernn.cli.parsing import AsJson, Figures, Overrides, Quiet, RunsDir
 
 Jobs = Annotated[int | None, typer.Option(help="Runs at once; default: one for each core.", min=1)]
+ExecutorName = Annotated[
+    Literal["local", "ray"], typer.Option("--executor", help="Train here, or on a Ray cluster.")
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(help="HOST:PORT of a Ray cluster's head; default: that which this machine is in."),
+]
 
 
 def sweep_command(
@@ -19,6 +26,8 @@ def sweep_command(
         int | None, typer.Option(help="Train each point with the seeds 0 to N - 1.", min=1)
     ] = None,
     jobs: Jobs = None,
+    executor: ExecutorName = "local",
+    ray_address: RayAddress = None,
     keep: Annotated[
         str | None,
         typer.Option(help="Runs that keep their networks: all, best (of each point) or scores."),
@@ -37,19 +46,22 @@ def sweep_command(
 
     Example: sinernn sweep configs/default.yaml model.hidden_size=8,16,32 --seeds 20
     """
-    from sinernn.cli.sweeping import print_sweep, sweep_progress
+    from sinernn.cli.sweeping import chosen_executor, print_sweep, sweep_progress
     from sinernn.sweeps.driver import sweep
 
     given = {"seeds": seeds, "keep": keep, "skip_invalid": "true" if skip_invalid else None}
     options = [f"{name}={value}" for name, value in given.items() if value is not None]
-    with sweep_progress(quiet=quiet) as observer:
+    with (
+        chosen_executor(executor, ray_address, jobs) as make_executor,
+        sweep_progress(quiet=quiet) as observer,
+    ):
         table = sweep(
             config,
             [*(overrides or []), *options],
             runs_dir=runs_dir,
-            jobs=jobs,
             figures=figures,
             observer=observer,
+            executor=make_executor,
         )
     print_sweep(table, as_json=as_json)
     if table.failed:
@@ -61,16 +73,23 @@ def resume_and_print(
     overrides: list[str],
     *,
     jobs: int | None,
+    executor: str,
+    ray_address: str | None,
     figures: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Continue a sweep for `sinernn resume`."""
-    from sinernn.cli.sweeping import print_sweep, sweep_progress
+    from sinernn.cli.sweeping import chosen_executor, print_sweep, sweep_progress
     from sinernn.sweeps.driver import resume_sweep
 
-    with sweep_progress(quiet=quiet) as observer:
-        table = resume_sweep(path, overrides, jobs=jobs, figures=figures, observer=observer)
+    with (
+        chosen_executor(executor, ray_address, jobs) as make_executor,
+        sweep_progress(quiet=quiet) as observer,
+    ):
+        table = resume_sweep(
+            path, overrides, figures=figures, observer=observer, executor=make_executor
+        )
     print_sweep(table, as_json=as_json)
     if table.failed:
         raise typer.Exit(1)

@@ -1,9 +1,10 @@
 """Progress and results of sweeps."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sinernn.cli.output import print_json, print_line, print_prose
 from sinernn.cli.progress import ProgressConsole
 from sinernn.cli.terminal import make_table
-from sinernn.errors import command_line, printable
+from sinernn.errors import UsageError, command_line, printable
 from sinernn.evaluation.metrics import counted
+from sinernn.sweeps.executor import Executor, LocalExecutor
 from sinernn.sweeps.observing import SweepObserver, SweepState
 from sinernn.sweeps.results import FEWEST_PAIRS, PointResult
 from sinernn.sweeps.table import SweepTable
@@ -80,6 +82,26 @@ def sweep_progress(*, quiet: bool) -> Generator[SweepObserver]:
         return
     with SweepProgress() as shown:
         yield shown
+
+
+@contextmanager
+def chosen_executor(
+    name: str, ray_address: str | None, jobs: int | None
+) -> Generator[Callable[[Path], Executor]]:
+    """Yield what makes the executor that the options name.
+
+    Raises:
+        UsageError: There is no such cluster, or an address is given to the local executor.
+    """
+    if name == "ray":
+        from sinernn.sweeps.ray_executor import connected_to_ray
+
+        with connected_to_ray(ray_address or "auto", jobs=jobs) as executor:
+            yield executor
+        return
+    if ray_address is not None:
+        raise UsageError(f"--ray-address {ray_address}: needs --executor ray")
+    yield partial(LocalExecutor, jobs=jobs)
 
 
 def print_sweep(table: SweepTable, *, as_json: bool) -> None:

@@ -1,7 +1,8 @@
 """Series from files: the config section that describes one, and how it becomes samples."""
 
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import file_digest
@@ -32,6 +33,9 @@ from sinernn.schema import Conflict, Section, Whole
 TEXT = (".csv", ".tsv", ".txt", ".dat")
 """Ends of names of text files."""
 
+_COPIES: dict[str, Path] = {}
+"""What is read instead of data files that another machine has: see `reading_instead`."""
+
 Reader = CsvReader | ArrayReader
 """An open data file: the names of its columns, which of them are numbers, how many rows it has (of
 a text file an estimate), and `read`."""
@@ -49,6 +53,16 @@ OWN_RATE = (".wav",)
 
 Columns = Annotated[tuple[str, ...], Field(strict=False, max_length=1000)]
 Missing = Literal["refuse", "split", "interpolate"]
+
+
+@contextmanager
+def reading_instead(path: str, copy: Path) -> Generator[None]:
+    """Have `copy` read wherever a config has `path`, which is a file of another machine."""
+    _COPIES[path] = copy
+    try:
+        yield
+    finally:
+        del _COPIES[path]
 
 
 class Downsample(Section):
@@ -142,8 +156,8 @@ class File(Section):
 
     @property
     def file(self) -> Path:
-        """The data file."""
-        return Path(self.path)
+        """The data file, or the copy that is read instead."""
+        return _COPIES.get(self.path) or Path(self.path)
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield contradictions between the settings, and with the columns of the file.

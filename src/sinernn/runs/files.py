@@ -67,6 +67,25 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def read_tree(folder: Path) -> dict[str, bytes]:
+    """Return the content of all files in a folder and its subfolders, by path within it."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def write_tree(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write the files that `read_tree` has read elsewhere to a folder that is made for them.
+
+    Raises:
+        RunFileError: A file cannot be written.
+    """
+    for name, content in contents.items():
+        path = folder / name
+        with reporting_errors(path, "cannot be written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: temporary name, flush to the disk, rename.
 

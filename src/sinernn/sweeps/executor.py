@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol, runtime_checkable
 
 from sinernn.config import load_config
@@ -55,6 +54,20 @@ class Executor(Protocol):
         ...
 
 
+def hidden_folder(sweep: Path, task: Task) -> Path:
+    """Return a new hidden folder in a sweep's, for a run that is not complete yet."""
+    return sweep / f".{task.run}.{secrets.token_hex(4)}"
+
+
+def given_up(task: Task, sweep: Path, reason: str) -> Trained:
+    """Return a run that has failed, since whatever trained it ended before it did."""
+    config, folder = load_config(task.config), hidden_folder(sweep, task)
+    result = RunResult(run=task.run, point=task.point, seed=config.seed, reason=reason)
+    with unflushed():
+        write_result(folder, config, result)
+    return Trained(task, result, folder)
+
+
 class LocalExecutor:
     """Trains in processes of this machine.
 
@@ -80,9 +93,7 @@ class LocalExecutor:
         self._workers = [_Worker(max(1, usable_cores() // self.jobs)) for _ in range(self.jobs)]
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._is_stopping = True
         for worker in self._workers:
             worker.stop()
@@ -132,7 +143,7 @@ class LocalExecutor:
         """Let a worker train a task, more than once if it is killed; None if all are to stop."""
         reason = ""
         for _ in range(TRIES):
-            folder = self._folder / f".{task.run}.{secrets.token_hex(4)}"
+            folder = hidden_folder(self._folder, task)
             answer = worker.ask({"task": asdict(task), "folder": str(folder)})
             if answer is not None:
                 return Trained(task, RunResult.model_validate(answer), folder)
@@ -140,13 +151,7 @@ class LocalExecutor:
             shutil.rmtree(folder, ignore_errors=True)
             if self._is_stopping:
                 return None
-        config = load_config(task.config)
-        reason = f"ended {TRIES} worker processes: {reason}"
-        result = RunResult(run=task.run, point=task.point, seed=config.seed, reason=reason)
-        with unflushed():
-            folder = self._folder / f".{task.run}.{secrets.token_hex(4)}"
-            write_result(folder, config, result)
-        return Trained(task, result, folder)
+        return given_up(task, self._folder, f"ended {TRIES} worker processes: {reason}")
 
 
 class _Worker:
