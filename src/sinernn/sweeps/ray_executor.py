@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
@@ -94,7 +94,7 @@ def _connect(ray: Any, address: str, where: str) -> None:
         if not is_ray:
             raise UsageError(f"{where}: is not the port of a head node, by default 6379; {START}")
     try:
-        with _kept_handler():
+        with _contained():
             ray.init(address, configure_logging=False, logging_level="ERROR", log_to_driver=False)
     except (OSError, RuntimeError, ValueError) as error:
         words = printable(" ".join(str(error).split()), 500)
@@ -121,11 +121,15 @@ def _speaks_http2(host: str, port: int) -> bool:
 
 
 @contextmanager
-def _kept_handler() -> Generator[None]:
-    """Keep the handler of SIGTERM, which Ray replaces in the main thread."""
+def _contained() -> Generator[None]:
+    """Keep the handler of SIGTERM, which Ray replaces, and hide the working folder from it.
+
+    Its processes would import from there, where untrusted files may be.
+    """
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        yield
+        with chdir(os.sep):
+            yield
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
@@ -329,7 +333,7 @@ def _train_on_node(
         there = ", ".join(f"{name} {version}" for name, version in _versions().items())
         raise UsageError(f"Ray node {socket.gethostname()}: has other versions: {there}; {SAME}")
     cores.use_at_most(1)
-    with tempfile.TemporaryDirectory() as name, _placed(file, Path(name)):
+    with tempfile.TemporaryDirectory(prefix="sinernn-") as name, _placed(file, Path(name)):
         folder = Path(name) / "runs"
         result = train_task(task, folder)
         return result, read_tree(folder)
