@@ -48,16 +48,17 @@ class StandIn:
 
     def submit(self, function: Callable[..., Any], task: Any, *arguments: Any) -> Any:
         self.submitted.append(task.run)
-        future: Future[Any] = Future()
+        futures: list[Future[Any]] = [Future(), Future()]
         try:
             if self.losses:
                 raise self.losses.pop(0)
-            future.set_result(function(task, *arguments))
+            for future, value in zip(futures, function(task, *arguments), strict=True):
+                future.set_result(value)
         except Exception as cause:
             error = RayError(str(cause))
             error.cause = cause
-            future.set_exception(error)
-        return SimpleNamespace(future=lambda: future)
+            futures[0].set_exception(error)
+        return [SimpleNamespace(future=lambda future=future: future) for future in futures]
 
     def cancel(self, _: Any, *, force: bool) -> None:
         self.cancelled += 1

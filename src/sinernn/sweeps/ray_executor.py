@@ -98,8 +98,9 @@ def _connect(ray: Any, address: str, where: str) -> None:
             ray.init(address, configure_logging=False, logging_level="ERROR", log_to_driver=False)
     except (OSError, RuntimeError, ValueError) as error:
         words = printable(" ".join(str(error).split()), 500)
-        if address == "auto":
-            raise UsageError(f"{where}: {words} {START}") from error
+        if address == "auto":  # none or several; Ray goes on about options of its own
+            found = words.partition(". ")[0]
+            raise UsageError(f"{where}: {found}; {START}, or give the address of one") from error
         raise UsageError(f"{where}: {words} {SAME if 'ersion' in words else JOIN}") from error
     # Of lost nodes Ray prints the logs, to standard output, which is for results.
     ray._private.worker._worker_logs_enabled = False
@@ -209,7 +210,7 @@ class RayExecutor:
             jobs: See `connected_to_ray`.
         """
         self._folder, self._ray, self._jobs = folder, ray, jobs
-        self._train_remotely = ray.remote(num_cpus=1, max_retries=0)(_train_on_node)
+        self._train_remotely = ray.remote(num_cpus=1, max_retries=0, num_returns=2)(_train_on_node)
         self._files: dict[str, Any] = {}
         self._flights: set[_Flight] = set()
         self._ended: queue.SimpleQueue[tuple[_Flight, Any]] = queue.SimpleQueue()
@@ -220,7 +221,7 @@ class RayExecutor:
 
     def __exit__(self, *_: object) -> None:
         for flight in self._flights:
-            self._ray.cancel(flight.reference, force=True)
+            self._ray.cancel(flight.result, force=True)
 
     def train(self, tasks: Iterable[Task]) -> Iterator[Trained]:
         """Yield runs as they end.
@@ -258,9 +259,9 @@ class RayExecutor:
     def _submit(self, flight: "_Flight") -> None:
         flight.tries += 1
         file = self._file(flight.task.config["signal"])
-        flight.reference = self._train_remotely.remote(flight.task, _versions(), file)
+        flight.result, flight.files = self._train_remotely.remote(flight.task, _versions(), file)
         self._flights.add(flight)
-        flight.reference.future().add_done_callback(partial(self._end, flight))
+        flight.result.future().add_done_callback(partial(self._end, flight))
 
     def _end(self, flight: "_Flight", outcome: Any) -> None:
         """Note that a run has ended; in a thread of Ray."""
@@ -283,7 +284,8 @@ class RayExecutor:
     def _landed(self, flight: "_Flight", outcome: Any) -> Trained | None:
         """Return a run that has ended; None if it was lost and is trained again."""
         try:
-            result, files = outcome.result()
+            result = outcome.result()
+            files = flight.files.future().result()  # which only now leave the node
         except self._ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None) or error
             if isinstance(cause, SinernnError):
@@ -304,7 +306,10 @@ class _Flight:
 
     task: Task
     tries: int = 0
-    reference: Any = None
+    result: Any = None
+    """A reference to what may not be there yet; as `files`."""
+
+    files: Any = None
 
 
 class _DataFile(NamedTuple):
