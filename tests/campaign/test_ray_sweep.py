@@ -1,12 +1,15 @@
 """A sweep on a Ray cluster equals one of this machine, whatever happens to nodes and the driver."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -73,9 +76,22 @@ def wait_for_runs(process: "subprocess.Popen[bytes]", place: Path, count: int) -
     wait_until(lambda: process.poll() is not None or ended_runs(place) >= count)
 
 
+def kill_process_of(node: Any) -> bool:
+    """Kill a process of a node that trains a run at this moment; return whether there was one."""
+    (raylet,) = node.all_processes["raylet"]
+    for path in Path(f"/proc/{raylet.process.pid}/task").glob("*/children"):
+        for pid in path.read_text().split():
+            with suppress(OSError):  # it has ended
+                if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::_train_on_node"):
+                    os.kill(int(pid), signal.SIGKILL)
+                    return True
+    return False
+
+
 def test_sweep_that_loses_a_node(cluster: Any, whole: dict[str, bytes], tmp_path: Path):
-    """It trains again what was trained there, and ends like one of this machine."""
+    """And a process before: it trains again what they trained, and ends like one of this machine."""
     with started(*command(tmp_path, cluster.address), cwd=tmp_path) as process:
+        wait_until(lambda: process.poll() is not None or kill_process_of(cluster.head_node))
         wait_for_runs(process, tmp_path, 3)
         lost = next(node for node in cluster.list_all_nodes() if not node.head)
         cluster.remove_node(lost, allow_graceful=False)
