@@ -20,7 +20,7 @@ import pytest
 from rich.console import Console
 
 import commands
-from commands import COMMAND, started, wait_until
+from commands import COMMAND, next_commands, started, wait_until
 from examples import REPOSITORY, TINY
 from sinernn.cli.progress import ClosedPipe, TrainingProgress, print_problems
 from sinernn.errors import Place, Problem
@@ -57,7 +57,9 @@ def test_the_main_job_from_config_to_figures(installed):
     evaluated = installed("eval", "runs/latest")
     assert evaluated.code == 0
     assert evaluated.err == ""
-    assert evaluated.out.splitlines() == trained.out.splitlines()[: len(evaluated.out.splitlines())]
+    *scores, following = evaluated.out.splitlines()
+    assert scores == trained.out.splitlines()[: len(scores)]
+    assert following in trained.out.splitlines()
 
     drawn = installed("plot", "runs/latest", "--format", "pdf")
     assert [Path(line).name for line in drawn.out.splitlines()] == [
@@ -69,13 +71,13 @@ def test_the_main_job_from_config_to_figures(installed):
 
 
 def test_next_commands_run(sinernn):
-    """Training names them with the path of the run, quoted for a shell."""
+    """Training names them with the path of the run, quoted for a shell; so does evaluation."""
     trained = sinernn("train", TINY, "training.steps=3", "--no-figures", "--runs-dir", "my runs")
-    (line,) = [line for line in trained.out.splitlines() if line.startswith("next: ")]
-    named = re.findall(r"sinernn ([^;]+)", line)
-    assert [shlex.split(words)[0] for words in named] == ["plot", "predict"]
+    named = next_commands(trained.out)
+    assert [words[0] for words in named] == ["plot", "predict"]
+    assert next_commands(sinernn("eval", trained.out.splitlines()[-1]).out) == named
     for words in named:
-        assert sinernn(*shlex.split(words)).code == 0
+        assert sinernn(*words).code == 0
 
 
 def test_overrides_change_settings(sinernn):
@@ -157,14 +159,13 @@ def test_evaluation_on_another_configs_data(sinernn, trained: Run):
     assert scores["config"] == "default"
     assert scores["closed_loop_rmse"][-1]["horizon"] == 2000
     evaluated = sinernn("eval", "latest", "--data", data, "evaluation.horizon=70")
-    command, folder = evaluated.out.splitlines()[-2:]
-    assert Path(folder, "evaluation.json").exists()
-    drawing = shlex.split(command.split("draw it with: ")[1])
+    assert Path(evaluated.out.splitlines()[-1], "evaluation.json").exists()
+    (drawing,) = next_commands(evaluated.out)
     network = ": rnn_tanh, 1 layer of 4 units, 33 parameters, seed 0"
     assert evaluated.out.splitlines()[0] == f"{trained.path}{network}"
     assert "evaluated on default with evaluation.horizon=70, test part: " in evaluated.out
     title = "tiny, device=cpu, dtype=float32, refine=null on default with evaluation.horizon=70"
-    assert title in drawn_text(sinernn, *drawing[1:])
+    assert title in drawn_text(sinernn, *drawing)
     assert title not in drawn_text(sinernn, "plot", "latest")
 
 

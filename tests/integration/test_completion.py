@@ -2,14 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from commands import Outcome
-from examples import TINY, make_run
-from sinernn.cli.completion import known_settings
+from examples import CONFIGS, TINY, make_run
+from sinernn.cli.completion import DATA_FILES, known_settings
+from sinernn.cli.plot import FigureFormat
 from sinernn.config import Config, load_config, setting_names
+from sinernn.data.files import ARRAYS
 from sinernn.errors import ConfigError
+from sinernn.exporters import EXPORTERS
+from sinernn.plotting import FIGURES
+from sinernn.sweeps.settings import Sweep
 
 
 @pytest.fixture
@@ -83,3 +89,35 @@ def test_offered_values_are_valid(section: str):
                 load_config(TINY, [f"{name}={value}"])
             except ConfigError as error:
                 pytest.fail(str(error))
+
+
+def test_names_in_lists_are_offered(offered):
+    """All of them, and no other."""
+    keep = get_args(Sweep.model_fields["keep"].annotation)
+    for words, names in (
+        (("export", "latest", "--format"), EXPORTERS),
+        (("plot", "latest", "--figure"), FIGURES),
+        (("plot", "latest", "--format"), FigureFormat),
+        (("sweep", "a.yaml", "--keep"), keep),
+        (("init",), [path.stem for path in CONFIGS]),
+    ):
+        assert offered(*words, "''") == list(names)
+    assert offered("export", "--format", "o") == ["onnx"]
+
+
+def test_files_of_init_and_sweep_are_offered(offered):
+    """Data for the first, YAML for the second."""
+    assert set(ARRAYS) < set(DATA_FILES)
+    for name in ("sensor.csv", "sensor.yaml"):
+        Path(name).touch()
+    assert offered("init", "se") == ["seattle_temperatures", "sensor.csv"]
+    assert offered("sweep", "se") == offered("eval", "latest", "--data", "se") == ["sensor.yaml"]
+
+
+def test_evaluations_are_offered(offered):
+    """Those of the run that is named before."""
+    run = make_run().path
+    (run / "evaluations" / "horizon=500").mkdir(parents=True)
+    assert offered("plot", run.name, "--evaluation", "h") == ["horizon=500"]
+    assert offered("plot", f"{run}/", "--evaluation", "h") == ["horizon=500"]
+    assert offered("plot", "other", "--evaluation", "h") == [""]

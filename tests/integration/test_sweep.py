@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import sinernn as library
-from commands import COMMAND, Outcome, run
+from commands import COMMAND, Outcome, next_commands, run
 from examples import TINY
 from sinernn.config import load_config
 from sinernn.errors import InterruptedRunError, RunFileError, UsageError
@@ -164,6 +164,9 @@ def test_half_of_the_points_diverge(sinernn: Callable[..., Outcome], monkeypatch
     )
     assert "repeat it with: sinernn train runs/" in ended.out
     assert "1 of 2 runs failed or diverged" in ended.out
+    following = next_commands(ended.out)
+    assert [words[0] for words in following] == ["compare", "plot"]
+    assert [sinernn(*words).code for words in following] == [0, 0]
     (folder,) = Path("runs").iterdir()
     again = sinernn("train", folder / "learning_rate=10-0/config.yaml", "--no-figures")
     assert again.code == 3

@@ -1,5 +1,7 @@
 """Commands that tests run, what these leave behind, and the one guard against those that hang."""
 
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -50,6 +52,12 @@ def run_python(code: str, *arguments: object, **options: Any) -> str:
     outcome = run(sys.executable, "-c", code, *arguments, **options)
     assert outcome.code == 0, outcome.err
     return outcome.out
+
+
+def next_commands(printed: str) -> list[list[str]]:
+    """Return the arguments of the commands that a command names at its end."""
+    (line,) = [line for line in printed.splitlines() if line.startswith("next: ")]
+    return [shlex.split(words) for words in re.findall(r"sinernn ([^;]+)", line)]
 
 
 @contextmanager

@@ -1,18 +1,21 @@
-"""Shell completion of runs, config files, settings and their values.
+"""Shell completion of runs, config files, settings and their values, and of names in lists.
 
 It runs at every press of a key, so it imports nothing heavy: settings are read from the JSON Schema
-that is shipped with the configs.
+that is shipped with the configs, names of figures and export formats from the source.
 """
 
+import ast
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sinernn.shipped import configs_folder
 
 _CONFIGS = (".yaml", ".yml")
+DATA_FILES = (".csv", ".dat", ".npy", ".npz", ".parquet", ".tsv", ".txt", ".wav")
+"""Usual ends of the names of data files."""
 
 
 def complete_run(ctx: Any, incomplete: str) -> list[str]:
@@ -47,6 +50,54 @@ def complete_setting(ctx: Any, incomplete: str) -> list[str]:
     # Of one candidate the shell would complete it all, with a space after it.
     full = [f"{each}={value}" for each in keys for value in ("", *settings.get(each, ()))]
     return [text for text in full if text.startswith(incomplete)]
+
+
+def complete_source(incomplete: str) -> list[str]:
+    """Return the shipped configs that `init` copies, then data files and folders at a path."""
+    names = sorted(path.stem for path in configs_folder().glob("*.yaml"))
+    return complete_name(*names)(incomplete) + _paths(incomplete, DATA_FILES)
+
+
+def complete_evaluation(ctx: Any, incomplete: str) -> list[str]:
+    """Return the evaluations of a run, except its own, which needs no name."""
+    runs_dir = ctx.params.get("runs_dir") or "runs"
+    # Words before an option without its value are not assigned to arguments.
+    word = (ctx.args or [ctx.params.get("run") or "latest"])[0]
+    found = _entries(Path(runs_dir, word, "evaluations")) or _entries(Path(word, "evaluations"))
+    return sorted(path.name for path in found if path.name.startswith(incomplete))
+
+
+def complete_name(*names: str) -> Callable[[str], list[str]]:
+    """Return a completion that offers names of a list."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return complete
+
+
+def complete_registered(module: str, table: str) -> Callable[[str], list[str]]:
+    """Return a completion that offers the keys of a dictionary.
+
+    Args:
+        module: Path of the module below `sinernn`, as in `plotting/__init__.py`. It is parsed, not
+            imported, which would take too long.
+        table: Name of the dictionary, which is written out in the module.
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        text = (Path(__file__).parents[1] / module).read_text(encoding="utf-8")
+        tables = (
+            node.value
+            for node in ast.parse(text).body
+            if isinstance(node, ast.AnnAssign)
+            and ast.unparse(node.target) == table
+            and isinstance(node.value, ast.Dict)
+        )
+        names = [ast.literal_eval(key) for each in tables for key in each.keys if key]
+        return complete_name(*names)(incomplete)
+
+    return complete
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from sinernn.cli.completion import complete_config
 from sinernn.cli.init import init_command
 from sinernn.cli.output import print_json, print_line, terminal_width, wrapped
 from sinernn.cli.parsing import Command, ConfigArgument, Group, Overrides
@@ -37,7 +38,9 @@ def show_command(
 
 @config_app.command("validate", cls=Command)
 def validate_command(
-    configs: Annotated[list[Path], typer.Argument(help="YAML files to check.")],
+    configs: Annotated[
+        list[Path], typer.Argument(help="YAML files to check.", autocompletion=complete_config)
+    ],
 ) -> None:
     """Check configs, and report every problem with its place.
 

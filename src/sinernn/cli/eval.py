@@ -1,10 +1,12 @@
 """`sinernn eval`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sinernn.cli.completion import complete_config
 from sinernn.cli.output import print_json, print_line, print_prose
 from sinernn.cli.parsing import AsJson, Overrides, RunArgument, RunsDir
 from sinernn.errors import RunFileError, command_line
@@ -15,7 +17,10 @@ def eval_command(
     overrides: Overrides = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Config whose signal, split and evaluation settings to use instead."),
+        typer.Option(
+            help="Config whose signal, split and evaluation settings to use instead.",
+            autocompletion=complete_config,
+        ),
     ] = None,
     name: Annotated[
         str | None,
@@ -32,7 +37,7 @@ def eval_command(
     """
     from sinernn import evaluating
     from sinernn.cli.progress import compiling
-    from sinernn.cli.terminal import print_scores
+    from sinernn.cli.terminal import print_next_commands, print_scores
     from sinernn.runs.directory import open_run
 
     opened = open_run(run, runs_dir=runs_dir)
@@ -51,6 +56,11 @@ def eval_command(
         print_scores(opened, result.scores)
     if failure:
         raise failure
-    if result.name is not None and not as_json:
-        print_prose(f"draw it with: {command_line('plot', opened.path)} --evaluation {result.name}")
-        print_line(folder)
+    if as_json:
+        return
+    if result.name is None:
+        print_next_commands(opened.path)
+        return
+    name = shlex.quote(result.name)
+    print_prose(f"next: its figures with {command_line('plot', opened.path)} --evaluation {name}")
+    print_line(folder)

@@ -5,12 +5,19 @@ from typing import Annotated
 
 import typer
 
+from sinernn.cli.completion import complete_registered
 from sinernn.cli.output import print_json, print_line
 from sinernn.cli.parsing import AsJson, RunArgument, RunsDir
 
 
 def export_command(
-    format: Annotated[str, typer.Option(help="numpy, c, torch or onnx.")],
+    format: Annotated[
+        str,
+        typer.Option(
+            help="numpy, c, torch or onnx.",
+            autocompletion=complete_registered("exporters/__init__.py", "EXPORTERS"),
+        ),
+    ],
     run: RunArgument = "latest",
     to: Annotated[
         Path | None,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sinernn.cli.completion import complete_source
 from sinernn.cli.output import print_line, print_prose
 from sinernn.cli.parsing import Overrides
 from sinernn.errors import UsageError, command_line
@@ -18,7 +19,12 @@ SCHEMA = "sinernn.schema.json"
 
 def init_command(
     source: Annotated[
-        str, typer.Argument(help="Name of a shipped config, or a data file.", metavar="NAME|FILE")
+        str,
+        typer.Argument(
+            help="Name of a shipped config, or a data file.",
+            metavar="NAME|FILE",
+            autocompletion=complete_source,
+        ),
     ] = "default",
     overrides: Overrides = None,
     to: Annotated[Path | None, typer.Option(help="File to write; default: NAME.yaml here.")] = None,

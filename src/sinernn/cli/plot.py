@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sinernn.cli.completion import complete_evaluation, complete_registered
 from sinernn.cli.output import print_json, print_line, terminal_width, wrapped
 from sinernn.cli.parsing import AsJson, RunArgument, RunsDir
 from sinernn.errors import UsageError
@@ -22,10 +23,18 @@ class FigureFormat(StrEnum):
 def plot_command(
     run: RunArgument = "latest",
     figure: Annotated[
-        list[str] | None, typer.Option(help="Draw only this figure; repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="Draw only this figure; repeatable.",
+            autocompletion=complete_registered("plotting/__init__.py", "FIGURES"),
+        ),
     ] = None,
     evaluation: Annotated[
-        str | None, typer.Option(help="Draw this evaluation, by its name; default: the run's own.")
+        str | None,
+        typer.Option(
+            help="Draw this evaluation, by its name; default: the run's own.",
+            autocompletion=complete_evaluation,
+        ),
     ] = None,
     format: Annotated[FigureFormat, typer.Option(help="File type.")] = FigureFormat.png,
     width: Annotated[

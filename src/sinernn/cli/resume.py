@@ -5,13 +5,18 @@ from typing import Annotated
 
 import typer
 
+from sinernn.cli.completion import complete_run
 from sinernn.cli.parsing import AsJson, Figures, Overrides, Quiet, RunsDir
 from sinernn.cli.sweep import ExecutorName, Jobs, RayAddress, resume_and_print
 
 
 def resume_command(
     run: Annotated[
-        str, typer.Argument(help="Run directory, its name, or latest; or a sweep's folder.")
+        str,
+        typer.Argument(
+            help="Run directory, its name, or latest; or a sweep's folder.",
+            autocompletion=complete_run,
+        ),
     ],
     overrides: Overrides = None,
     runs_dir: RunsDir = Path("runs"),

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from sinernn.cli.completion import complete_config, complete_name
 from sinernn.cli.parsing import AsJson, Figures, Overrides, Quiet, RunsDir
 
 Jobs = Annotated[int | None, typer.Option(help="Runs at once; default: one for each core.", min=1)]
@@ -19,7 +20,11 @@ RayAddress = Annotated[
 
 def sweep_command(
     config: Annotated[
-        Path, typer.Argument(help="YAML file of a sweep, with the key base; or of an experiment.")
+        Path,
+        typer.Argument(
+            help="YAML file of a sweep, with the key base; or of an experiment.",
+            autocompletion=complete_config,
+        ),
     ],
     overrides: Overrides = None,
     seeds: Annotated[
@@ -30,7 +35,10 @@ def sweep_command(
     ray_address: RayAddress = None,
     keep: Annotated[
         str | None,
-        typer.Option(help="Runs that keep their networks: all, best (of each point) or scores."),
+        typer.Option(
+            help="Runs that keep their networks: all, best (of each point) or scores.",
+            autocompletion=complete_name("all", "best", "scores"),
+        ),
     ] = None,
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Leave out points that cannot be trained.")

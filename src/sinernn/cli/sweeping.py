@@ -133,6 +133,9 @@ def print_sweep(table: SweepTable, *, as_json: bool) -> None:
         print_prose(f"{table.failed} of {counted(len(table), 'run')} failed or diverged")
     for path in sorted((table.path / "figures").glob("*.png")):
         print_line(path)
+    if table.failed < len(table):
+        compare, plot = (command_line(name, table.path) for name in ("compare", "plot"))
+        print_prose(f"next: errors by horizon with {compare}; a PDF with {plot} --format pdf")
     print_line(table.path)
 
 

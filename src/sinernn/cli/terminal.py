@@ -1,6 +1,7 @@
 """Results of commands on stdout, as text and tables."""
 
 import json
+from pathlib import Path
 from typing import Literal
 
 from rich import box
@@ -69,9 +70,14 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
     refined = facts.refine_iterations
     done = f"{facts.updates} updates" + (f" and {refined} iterations" if refined else "")
     print_prose(f"{done} in {facts.seconds} s on {facts.device}")
-    plot, forecast = (command_line(name, summary.run.path) for name in ("plot", "predict"))
-    print_prose(f"next: all figures with {plot}; a forecast with {forecast} --steps 100")
+    print_next_commands(summary.run.path)
     print_line(summary.run.path)
+
+
+def print_next_commands(run: Path) -> None:
+    """Print what a trained run is used for next, as commands with its path."""
+    plot, forecast = (command_line(name, run) for name in ("plot", "predict"))
+    print_prose(f"next: all figures with {plot}; a forecast with {forecast} --steps 100")
 
 
 def print_verification(verification: Verification) -> None:
