@@ -1,14 +1,16 @@
 """The choice of an engine, and what holds between the two."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from commands import run_python
-from examples import tiny
+from examples import TINY, tiny
 from sinernn import compilation, engines, evaluating, experiment
 from sinernn.engines import Engine, EngineChoice
+from sinernn.errors import DeviceError
 from sinernn.evaluation.results import Scores
 from sinernn.model.network import Network
 from sinernn.preparation import prepare
@@ -44,6 +46,48 @@ def test_an_accelerator_means_torch(monkeypatch: pytest.MonkeyPatch):
     assert engines.choose("auto", "cuda:1", network()) == EngineChoice("torch", "cuda:1")
     with pytest.raises(ValueError, match="computes on the CPU, not on cuda:1"):
         engines.choose("fused", "cuda:1", network())
+
+
+@pytest.fixture
+def without_torch(monkeypatch: pytest.MonkeyPatch):
+    """An installation that lacks PyTorch."""
+    monkeypatch.delattr(engines, "torch_engine", raising=False)
+    monkeypatch.delitem(sys.modules, "sinernn.engines.torch_engine", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+
+
+def test_engine_torch_without_torch(without_torch: None, sinernn):
+    """One message, and the way out works; no other engine or device asks for it."""
+    for setting in ("engine=torch", "device=cuda"):
+        refused = sinernn("train", TINY, setting, "--no-figures")
+        assert refused.code == 2
+        assert refused.err == (
+            "engine: torch needs PyTorch, which is not installed; install it with: pip install "
+            "torch; or use engine=fused device=cpu\n"
+        )
+    settings = ("engine=fused", "device=cpu", "training.steps=2", "refine=null")
+    assert sinernn("train", TINY, *settings, "--no-figures").code == 0
+
+
+def test_auto_engine_without_torch(without_torch: None):
+    """The fused engine computes what torch would compute faster."""
+    for device, rows, size in (("auto", 512, 64), ("cpu", 1, 512), ("auto", 1, 512)):
+        choice = engines.choose("auto", device, network("lstm", size), rows=rows)
+        assert choice == EngineChoice("fused", "cpu")
+
+
+def test_torch_that_cannot_be_loaded(without_torch: None, monkeypatch: pytest.MonkeyPatch):
+    """The message passes on what its import reported, such as a library that is missing."""
+
+    class Broken:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "torch":
+                raise ImportError("libcudart.so.12: cannot open shared object file")
+
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    with pytest.raises(DeviceError, match=r"cannot be loaded \(libcudart.so.12: .*\); reinstall"):
+        engines.choose("torch", "cpu", network())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,6 +7,7 @@ import numpy as np
 
 from sinernn import blas as blas  # first of all that computes
 from sinernn.arrays import Bool, Float, Int
+from sinernn.errors import DeviceError
 from sinernn.model.cells import CELLS
 from sinernn.model.network import Hidden, Network, TrainState
 
@@ -135,8 +136,11 @@ def choose(engine: str, device: str, network: Network, *, rows: int = 1) -> Engi
         network: The architecture.
         rows: Sequences that are computed at once.
 
+    Without PyTorch, `auto` is the fused engine on the CPU.
+
     Raises:
-        DeviceError: The device is not present, or cannot compute in the network's dtype.
+        DeviceError: The device is not present, or cannot compute in the network's dtype; or only
+            PyTorch can compute this, and it is not installed.
         ValueError: The fused engine is asked for an accelerator, which the config forbids.
     """
     fused, on_processor = EngineChoice("fused", "cpu"), device in ("auto", "cpu")
@@ -147,10 +151,32 @@ def choose(engine: str, device: str, network: Network, *, rows: int = 1) -> Engi
         prefers_fused and (device == "cpu" or not is_faster_on_cuda(network, rows))
     ):
         return fused
-    from sinernn.engines.torch_engine import present_device
-
-    choice = EngineChoice("torch", present_device(device, network.dtype))
+    try:
+        torch_engine = load_torch_engine()
+    except DeviceError:
+        if engine == "torch" or not on_processor:
+            raise
+        return fused
+    choice = EngineChoice("torch", torch_engine.present_device(device, network.dtype))
     return fused if prefers_fused and not choice.device.startswith("cuda") else choice
+
+
+def load_torch_engine() -> Any:
+    """Import the module of the torch engine, which is optional: the fused one does not need it.
+
+    Raises:
+        DeviceError: PyTorch is not installed, or cannot be loaded.
+    """
+    try:
+        from sinernn.engines import torch_engine
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+            why, remedy = "is not installed", "install it with: pip install torch"
+        else:
+            why, remedy = f"cannot be loaded ({error})", "reinstall it"
+        message = f"engine: torch needs PyTorch, which {why}; {remedy}"
+        raise DeviceError(f"{message}; or use engine=fused device=cpu") from error
+    return torch_engine
 
 
 def is_faster_fused(network: Network) -> bool:
@@ -185,9 +211,10 @@ def build(
         from sinernn.engines.fused.engine import FusedEngine
 
         return FusedEngine(network, state, objective)
-    from sinernn.engines.torch_engine import TorchEngine
-
-    return TorchEngine(network, state, objective, device=choice.device)
+    engine: Engine = load_torch_engine().TorchEngine(
+        network, state, objective, device=choice.device
+    )
+    return engine
 
 
 def require_objective(objective: Objective | None) -> Objective:

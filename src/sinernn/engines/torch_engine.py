@@ -245,17 +245,23 @@ class TorchEngine:
         return torch.tensor(array, dtype=self._dtype, device=self._device)
 
 
+def present_devices() -> list[str]:
+    """Return the devices that PyTorch can use, the one that `auto` prefers first."""
+    found = list[str]()
+    if torch.cuda.is_available():
+        found += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
+
+
 def present_device(device: str, dtype: str) -> str:
     """Return `device` if it is present; for `auto` the best one: CUDA, then MPS, then CPU.
 
     Raises:
         DeviceError: The device is not present, or cannot compute in `dtype`.
     """
-    present = ["cpu"]
-    if torch.backends.mps.is_available():
-        present.insert(0, "mps")
-    if torch.cuda.is_available():
-        present[:0] = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    present = present_devices()
     able = [name for name in present if name != "mps" or dtype != "float64"]  # MPS has no float64
     if device == "auto":
         return able[0]
