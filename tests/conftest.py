@@ -16,7 +16,7 @@ import type_checks as type_checks  # before sinernn is imported
 import commands
 from commands import COMMAND, Outcome, folder_in_memory
 from examples import tiny
-from sinernn import cli, experiment
+from sinernn import cli, engines, experiment
 from sinernn.__main__ import COLLECT_AFTER
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
@@ -88,6 +88,14 @@ def sinernn(
         return Outcome(int(ended.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation that lacks PyTorch."""
+    monkeypatch.delattr(engines, "torch_engine", raising=False)
+    monkeypatch.delitem(sys.modules, "sinernn.engines.torch_engine", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
 
 
 @pytest.fixture

@@ -30,9 +30,9 @@ MODULES_IN_ORDER = (
     "plotting.dynamics", "plotting.chaos", "plotting.predictions", "plotting.sweeps", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs",
     "runs.directory", "runs.listing", "preparation", "forecasting", "evaluating", "ensemble", "predicting",
     "exporters.portable", "exporters.formulas", "exporters.numpy", "exporters.c", "exporters.torch", "exporters.graph", "exporters.onnx", "exporters", "checkpointing", "observers",
-    "comparing", "plot_run", "experiment", "verification",
+    "comparing", "plot_run", "experiment", "verification", "diagnosis",
     *(f"sweeps{name}" for name in ("", ".parameters", ".settings", ".points", ".results", ".tpe", ".observing", ".worker", ".executor", ".ray_executor", ".folders", ".table", ".driver")),
-    *(f"cli.{name}" for name in ("output", "completion", "parsing", "progress", "tables", "terminal", "init", "config", "eval", "export", "plot", "writing", "comparison_table", "compare", "predict", "sweeping", "sweep", "resume", "rm", "run_table", "runs", "train", "verify")),
+    *(f"cli.{name}" for name in ("output", "completion", "parsing", "progress", "tables", "terminal", "init", "config", "eval", "export", "plot", "writing", "comparison_table", "compare", "predict", "sweeping", "sweep", "resume", "rm", "run_table", "runs", "train", "verify", "doctor")),
     "cli",
     "__main__",
 )  # fmt: skip
@@ -144,6 +144,11 @@ def test_fused_training_imports(here: Path):
     loaded = loaded_after(f"import sinernn.cli; {train}; {evaluate}; print()")
     assert "llvmlite" in loaded
     assert not loaded & {"torch", "matplotlib"}
+
+
+def test_doctor_loads_no_torch(here: Path):
+    code = "import sinernn.cli; sinernn.cli.doctor.doctor_command(); print()"
+    assert not loaded_after(code) & {"torch", "matplotlib", "scipy"}
 
 
 def test_plot_and_config_do_without_torch():

@@ -48,14 +48,6 @@ def test_an_accelerator_means_torch(monkeypatch: pytest.MonkeyPatch):
         engines.choose("fused", "cuda:1", network())
 
 
-@pytest.fixture
-def without_torch(monkeypatch: pytest.MonkeyPatch):
-    """An installation that lacks PyTorch."""
-    monkeypatch.delattr(engines, "torch_engine", raising=False)
-    monkeypatch.delitem(sys.modules, "sinernn.engines.torch_engine", raising=False)
-    monkeypatch.setitem(sys.modules, "torch", None)
-
-
 def test_engine_torch_without_torch(without_torch: None, sinernn):
     """One message, and the way out works; no other engine or device asks for it."""
     for setting in ("engine=torch", "device=cuda"):

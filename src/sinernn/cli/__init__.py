@@ -14,6 +14,7 @@ import typer
 
 from sinernn.cli.compare import compare_command
 from sinernn.cli.config import config_app
+from sinernn.cli.doctor import doctor_command
 from sinernn.cli.eval import eval_command
 from sinernn.cli.export import export_command
 from sinernn.cli.init import init_command
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "runs": runs_command,
     "compare": compare_command,
     "rm": rm_command,
+    "doctor": doctor_command,
 }
 """Every command, by its name, in the order of `--help`."""
 
