@@ -35,8 +35,10 @@ test-device: $(INSTALLED)
 coverage: $(INSTALLED)
 	$(PYTEST) --cov --cov-report=term:skip-covered
 
-# Runs the commands of the pages, and stores the figures that they show.
+# Generates the reference of the commands; runs the commands of the pages, and stores the figures
+# that they show.
 docs: $(INSTALLED)
+	$(VENV)/bin/python docs/reference.py
 	$(VENV)/bin/python docs/pages.py
 
 lint: $(INSTALLED)
