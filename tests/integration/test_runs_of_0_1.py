@@ -45,6 +45,14 @@ def test_eval_and_plot_of_0_1(finished: Run):
     assert [path.name for path in sinernn.plot(finished, names=["overview"])] == ["overview.png"]
 
 
+def test_uses_of_a_network_of_0_1(finished: Run):
+    """It is listed, forecasts and is exported."""
+    (row,) = sinernn.runs_table([finished])
+    assert (row.status, row.problem) == ("finished", "")
+    assert sinernn.predict(finished, steps=3).values.shape == (3, 1)
+    assert sinernn.export(finished, format="numpy", to="wave.py") == [Path("wave.py")]
+
+
 def test_verify_of_0_1(finished: Run):
     """It is trained again; versions and machine are compared."""
     verification = sinernn.verify(finished)

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from examples import make_run
+from examples import make_checkpoint, make_run
 from sinernn import provenance
 from sinernn.errors import RunFileError
 from sinernn.runs import Run
+from sinernn.runs.checkpoints import checkpoint_bytes, load_checkpoint
 from sinernn.runs.facts import Origin, Resumption, RunFacts
+from sinernn.sweeps.folders import read_result
+from sinernn.sweeps.results import RESULT
 
 
 def with_facts(facts: object) -> Run:
@@ -52,6 +55,43 @@ def test_facts_of_another_format(here: Path, version: object):
     """Facts of a future version are refused with a way out."""
     with pytest.raises(RunFileError, match=r"run\.json: has format .*, this sinernn reads 1; upgr"):
         with_facts({"format": version}).read_facts()
+
+
+@pytest.mark.parametrize(
+    ("facts", "remedy"),
+    [
+        ({"versions": {"sinernn": "10.2.0"}}, "upgrade it to 10.2.0 or newer"),
+        (
+            {
+                "versions": {"sinernn": "0.1.0"},
+                "resumed": [{"changed": {"versions.sinernn": ["0.1.0", "9.0.0"]}}],
+            },
+            "upgrade it to 9.0.0 or newer",
+        ),
+        ({"versions": {"sinernn": "0.1.0"}}, "upgrade it$"),
+        ({"versions": {"sinernn": "x; rm"}}, "upgrade it$"),
+        ({}, "upgrade it$"),
+    ],
+)
+def test_needed_version_is_named(here: Path, facts: dict[str, object], remedy: str):
+    """For facts, scores, checkpoints and results of sweeps; from what trained or resumed the run."""
+    run = with_facts({"format": 2, **facts})
+    scores = "evaluations/far/evaluation.json"
+    for name in ("evaluation.json", scores, RESULT):
+        run.write_json(name, {"format": 2})
+    message = f"has format 2, this sinernn reads 1; {remedy}"
+    for name, read in {
+        "run.json": run.read_facts,
+        "evaluation.json": run.read_scores,
+        scores: lambda: run.read_scores("far"),
+        RESULT: lambda: read_result(run.path),
+    }.items():
+        with pytest.raises(RunFileError, match=f"{name}: {message}"):
+            read()
+    content = checkpoint_bytes(make_checkpoint()).replace(b'\\"format\\": 1', b'\\"format\\": 2')
+    run.write("checkpoints/last.safetensors", content)
+    with pytest.raises(RunFileError, match=f"last.safetensors: {message}"):
+        load_checkpoint(run.path / "checkpoints/last.safetensors")
 
 
 def test_defaults_of_scores(here: Path):

@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -21,6 +22,7 @@ from sinernn.errors import RunFileError, UsageError, printable
 
 MAX_HEADER_BYTES = 1_000_000  # of a safetensors file; the largest network has some 30,000
 MAX_FILE_NAME = 80  # bytes
+_VERSION = r"\d{1,6}(?:\.\d{1,6}){1,2}"
 FORMAT = 1  # of JSON files and checkpoints
 DTYPES = {"F32": "float32", "F64": "float64"}
 """Types of stored arrays, by safetensors' names."""
@@ -179,11 +181,26 @@ def require_format(path: Path, found: Any) -> None:
     """Check that a file has the format version that this package reads.
 
     Raises:
-        RunFileError: It has another.
+        RunFileError: It has another. The message names the version of sinernn that wrote the run.
     """
     if found != FORMAT:
-        version = printable(str(found), 20)
-        raise RunFileError(f"{path}: has format {version}, this sinernn reads {FORMAT}; upgrade it")
+        shown = printable(str(found), 20)
+        needed = "" if (writer := _newer_writer(path)) is None else f" to {writer} or newer"
+        message = f"has format {shown}, this sinernn reads {FORMAT}; upgrade it{needed}"
+        raise RunFileError(f"{path}: {message}")
+
+
+def _newer_writer(path: Path) -> str | None:
+    """Return the newest version that trained or resumed the run of a file, if newer than this."""
+    facts = next((f for each in path.parents[:3] if (f := each / "run.json").is_file()), None)
+    text = ""
+    with contextlib.suppress(RunFileError):
+        text = "" if facts is None else read_bytes(facts, most=1_000_000).decode(errors="replace")
+    known = re.findall(rf'"sinernn": "({_VERSION})', text)
+    known += re.findall(rf'"versions\.sinernn": \[\s*"[^"]*",\s*"({_VERSION})', text)
+    own = version("sinernn")
+    newest = max([own, *known], key=lambda each: [int(n) for n in re.findall(r"\d+", each)[:3]])
+    return None if newest == own else newest
 
 
 def to_json(value: Any) -> str:

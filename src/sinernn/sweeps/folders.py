@@ -4,7 +4,14 @@ import shutil
 from pathlib import Path
 
 from sinernn.runs import Run
-from sinernn.runs.files import flush_tree, reporting_errors, sync_directory, validated
+from sinernn.runs.files import (
+    FORMAT,
+    flush_tree,
+    reporting_errors,
+    require_format,
+    sync_directory,
+    validated,
+)
 from sinernn.sweeps.executor import Trained
 from sinernn.sweeps.results import RESULT, RunResult
 
@@ -37,11 +44,13 @@ def read_result(path: Path) -> RunResult | None:
     """Return what a run came to; None if it left nothing.
 
     Raises:
-        RunFileError: It cannot be read, or is damaged.
+        RunFileError: It cannot be read, is damaged, or from a future version.
     """
     if not (path / RESULT).exists():
         return None
-    return validated(path / RESULT, RunResult, Run(path).read_json(RESULT))
+    content = Run(path).read_json(RESULT)
+    require_format(path / RESULT, content.get("format", FORMAT))
+    return validated(path / RESULT, RunResult, content)
 
 
 def trim(run: Path) -> None:
