@@ -14,7 +14,7 @@ CAMPAIGN_LENGTH ?= 1
 # Else each of the tests' processes would compile all modules to bytecode again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: train test campaign test-device coverage docs lint types bench quality dist clean
+.PHONY: train test campaign test-device coverage docs docs-site lint types bench quality dist clean
 
 train: $(INSTALLED)
 	$(VENV)/bin/sinernn train configs/default.yaml
@@ -40,6 +40,10 @@ coverage: $(INSTALLED)
 docs: $(INSTALLED)
 	$(VENV)/bin/python docs/reference.py
 	$(VENV)/bin/python docs/pages.py
+
+# The documentation as a site of HTML files, in site/; a warning is an error.
+docs-site: $(INSTALLED)
+	$(VENV)/bin/mkdocs build
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check

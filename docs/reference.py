@@ -8,6 +8,7 @@ writes both; `make docs` does this, too.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -120,14 +121,20 @@ def _link(name: str) -> str:
 
 
 def _records(kind: str, records: list[tuple[str, str]]) -> str:
-    return _table(kind, "meaning", [(f"`{name}`", text) for name, text in records])
+    return _table(kind, "meaning", [(_code(name), text) for name, text in records])
+
+
+def _code(text: str) -> str:
+    """Return a text as code; renderers disagree about | between backticks in a table."""
+    if "|" in text:
+        return f"<code>{escape(text).replace('|', '&#124;')}</code>"
+    return f"`{text}`"
 
 
 def _table(*columns: Any) -> str:
     *headings, rows = columns
     lines = [headings, ["---"] * len(headings), *rows]
-    escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
-    return "\n".join(f"| {' | '.join(line)} |" for line in escaped)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def manual() -> str:
