@@ -56,6 +56,7 @@ def test_wheel_in_a_clean_environment(here: Path, built: Path):
     assert installed.code == 0, installed.err
     (packages,) = environment.glob("lib/python*/site-packages")
     (packages / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"], encoding="utf-8")
+    assert (environment / "share/man/man1/sinernn.1").is_file()
     folder = here / "empty"
     folder.mkdir()
 

@@ -128,7 +128,19 @@ def test_help_loads_nothing_heavy():
     assert not loaded & {"torch", "numba", "matplotlib", "numpy", "pydantic", "yaml"}
 
 
-@pytest.mark.parametrize("words", ["plot ", "train t", "train tiny.yaml model.", "runs --where s"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "plot ",
+        "train t",
+        "train tiny.yaml model.",
+        "runs --where s",
+        "plot --figure l",
+        "export --format o",
+        "plot a --evaluation h",
+        "init s",
+    ],
+)
 def test_completion_loads_nothing_heavy(here: Path, monkeypatch: pytest.MonkeyPatch, words: str):
     monkeypatch.setenv("_SINERNN_COMPLETE", "complete_zsh")
     monkeypatch.setenv("_TYPER_COMPLETE_ARGS", f"sinernn {words}")
