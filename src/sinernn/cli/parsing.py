@@ -47,7 +47,7 @@ SYNONYMS = {
     "runs": ("list", "ls"),
     "compare": ("diff",),
     "rm": ("delete", "remove"),
-    "doctor": ("diagnose", "info", "version"),
+    "doctor": ("diagnose", "info"),
     "config": ("settings",),
     "init": ("create", "initialise", "initialize", "new"),
     "show": ("print", "view"),
