@@ -49,6 +49,8 @@ def test_uses_of_a_network_of_0_1(finished: Run):
     """It is listed, forecasts and is exported."""
     (row,) = sinernn.runs_table([finished])
     assert (row.status, row.problem) == ("finished", "")
+    other = shutil.copytree(finished.path, "other")
+    assert sinernn.compare_runs([finished, other]).differing == ()
     assert sinernn.predict(finished, steps=3).values.shape == (3, 1)
     assert sinernn.export(finished, format="numpy", to="wave.py") == [Path("wave.py")]
 

@@ -80,6 +80,7 @@ def test_torch_that_cannot_be_loaded(without_torch: None, monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
     with pytest.raises(DeviceError, match=r"cannot be loaded \(libcudart.so.12: .*\); reinstall"):
         engines.choose("torch", "cpu", network())
+    assert engines.choose("auto", "auto", network()).engine == "fused"
 
 
 @pytest.mark.parametrize("name", NAMES)

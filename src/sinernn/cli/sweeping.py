@@ -135,7 +135,8 @@ def print_sweep(table: SweepTable, *, as_json: bool) -> None:
         print_line(path)
     if table.failed < len(table):
         compare, plot = (command_line(name, table.path) for name in ("compare", "plot"))
-        print_prose(f"next: errors by horizon with {compare}; a PDF with {plot} --format pdf")
+        several = f"errors by horizon with {compare}; " if len(table) > 1 else ""
+        print_prose(f"next: {several}a PDF with {plot} --format pdf")
     print_line(table.path)
 
 

@@ -1,6 +1,7 @@
 """The engine protocol, and the choice of an engine for a config."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -139,8 +140,8 @@ def choose(engine: str, device: str, network: Network, *, rows: int = 1) -> Engi
     Without PyTorch, `auto` is the fused engine on the CPU.
 
     Raises:
-        DeviceError: The device is not present, or cannot compute in the network's dtype; or only
-            PyTorch can compute this, and it is not installed.
+        DeviceError: The device is not present, or cannot compute in the network's dtype; or this
+            takes PyTorch, which is not installed or cannot be loaded.
         ValueError: The fused engine is asked for an accelerator, which the config forbids.
     """
     fused, on_processor = EngineChoice("fused", "cpu"), device in ("auto", "cpu")
@@ -151,13 +152,10 @@ def choose(engine: str, device: str, network: Network, *, rows: int = 1) -> Engi
         prefers_fused and (device == "cpu" or not is_faster_on_cuda(network, rows))
     ):
         return fused
-    try:
-        torch_engine = load_torch_engine()
-    except DeviceError:
-        if engine == "torch" or not on_processor:
-            raise
+    if engine == "auto" and on_processor and find_spec("torch") is None:
         return fused
-    choice = EngineChoice("torch", torch_engine.present_device(device, network.dtype))
+    present = load_torch_engine().present_device(device, network.dtype)
+    choice = EngineChoice("torch", present)
     return fused if prefers_fused and not choice.device.startswith("cuda") else choice
 
 
