@@ -6,6 +6,7 @@ of them evolve.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,9 @@ Change = Float[np.ndarray, "... S L B H"]
 Push = Callable[[Change], Change]
 """A tangent map of the network: from a change of the hidden state to the change one step later."""
 
-Slopes = tuple[Any, ...]
-"""Derivatives of one state (h or c) after a step, by the slots and by h and c before the step."""
+Slopes = list[list[list[tuple[int, Float[np.ndarray, "B H"]]]]]
+"""Derivatives of a step, for each layer and each state (h or c) after it: by (*slots, h, c), the
+last two before it. Each has its place in this tuple; those that are zero are left out."""
 
 
 class StateMap:
@@ -35,21 +37,26 @@ class StateMap:
     def __init__(self, network: Network, params: Params) -> None:
         self.network, self.cell = network, CELLS[network.cell]
         self.params = {name: value.astype(np.float64) for name, value in params.items()}
+        units = network.hidden_size
+        self._columns = [
+            (..., slice(slot * units, (slot + 1) * units)) for slot in range(self.cell.slots)
+        ]
         self._readout = np.ascontiguousarray(self.params["readout.weight"].T)  # [H, O]
         self._layers = [self._layer(layer) for layer in range(network.num_layers)]
-        # What a free step feeds back. With one layer, the outputs that are fed back are a linear
-        # function of h: one product per step.
-        first, feeds_itself = self._layers[0], network.num_layers == 1
-        by_output, by_input = np.split(first.by_input, [network.outputs])
+        # The first layer when it reads the network's outputs. With one layer, these are a linear
+        # function of its h: one product per step.
+        first, by_output = self._layers[0], self._layers[0].by_input[: network.outputs]
         self._closed = _Layer(
-            by_input if feeds_itself else by_output,
-            first.by_hidden + self._readout @ by_output if feeds_itself else first.by_hidden,
+            by_output,
+            first.by_hidden + (self._readout @ by_output if network.num_layers == 1 else 0.0),
             first.bias + self.params["readout.bias"] @ by_output,
         )
 
-    def step(self, inputs: Inputs, hidden: Hidden) -> Hidden:
-        """Return the hidden state after one more sample in scaled units."""
-        return self._run(inputs, hidden)[0]
+    def step(self, inputs: Inputs | None, hidden: Hidden) -> Hidden:
+        """Return the hidden state after a step that reads `inputs`."""
+        new = np.empty(hidden.shape)
+        self._run(hidden, new, *self._given(inputs))
+        return new
 
     def output(self, hidden: Float[np.ndarray, "... S L B H"]) -> Float[np.ndarray, "... B O"]:
         """Return the network's prediction in a state: the next outputs, in scaled units."""
@@ -57,22 +64,15 @@ class StateMap:
 
     def free_step(self, hidden: Hidden, inputs: Inputs | None = None) -> Hidden:
         """Return the hidden state after the network has read its own outputs, and inputs if any."""
-        return self._run(inputs, hidden)[0]
+        return self.step(inputs, hidden)
 
-    def linearize(self, inputs: Inputs | None, hidden: Hidden) -> tuple[Hidden, "_Tangent"]:
+    def linearize(self, inputs: Inputs | None, hidden: Hidden) -> tuple[Hidden, Push]:
         """Return the next hidden state and the tangent map of this step.
 
         In a free run the network reads its own outputs, which depend on the state.
         """
-        new, kept = self._run(inputs, hidden)
-        one, zero = np.ones(hidden.shape[2:]), np.zeros(hidden.shape[2:])
-        slopes = [
-            self.cell.slopes(
-                slots, hidden[0, layer], new[0, layer], hidden[-1, layer], new[-1, layer], one, zero
-            )[: self.cell.states]
-            for layer, slots in enumerate(kept)
-        ]
-        return new, _Tangent(self, slopes, self._is_free(inputs))
+        new, slopes, is_free = self._slopes(inputs, hidden)
+        return new, partial(self._push, slopes, is_free)
 
     def run(
         self, hidden: Hidden, steps: int, inputs: Float[np.ndarray, "steps B _"] | None = None
@@ -80,9 +80,12 @@ class StateMap:
         """Return the initial hidden state and that after each step; for the inputs see `Inputs`."""
         states = np.empty((steps + 1, *hidden.shape))
         states[0] = hidden
+        given, is_free = self._given(inputs)  # of all steps at once
+        if given.ndim == 1:  # in full shape, numpy adds it in half the time
+            full = np.tile(given, (hidden.shape[2], 1))
+            given = np.broadcast_to(full, (steps, *full.shape))
         for step in range(steps):
-            given = None if inputs is None else inputs[step]
-            states[step + 1] = self._run(given, states[step])[0]
+            self._run(states[step], states[step + 1], given[step], is_free)
         return states
 
     def free_tangents(
@@ -94,44 +97,77 @@ class StateMap:
         steps, rows = len(states), states.shape[3]
         batch = np.moveaxis(states, 0, 2).reshape(*states.shape[1:3], steps * rows, -1)
         given = None if inputs is None else inputs.reshape(steps * rows, -1)
-        _, tangent = self.linearize(given, batch)
-        return (tangent.of_rows(slice(step * rows, (step + 1) * rows)) for step in range(steps))
+        _, slopes, is_free = self._slopes(given, batch)
+        for step in range(steps):
+            now = slice(step * rows, (step + 1) * rows)
+            own = [
+                [[(value, by[now]) for value, by in state] for state in layer] for layer in slopes
+            ]
+            yield partial(self._push, own, is_free)
 
-    def _run(self, inputs: Inputs | None, hidden: Hidden) -> tuple[Hidden, list[Any]]:
-        """Return the next hidden state, and the slots of each layer that derivatives need."""
-        new, kept, below = np.empty(hidden.shape), list[Any](), inputs
+    def _slopes(self, inputs: Inputs | None, hidden: Hidden) -> tuple[Hidden, Slopes, bool]:
+        """Return the next hidden state, the derivatives of a step, and whether it is free."""
+        new, (given, is_free) = np.empty(hidden.shape), self._given(inputs)
+        kept = self._run(hidden, new, given, is_free)
+        one, zero = np.ones(hidden.shape[2:]), np.zeros(hidden.shape[2:])
+        slopes, count = Slopes(), self.cell.slots + self.cell.states
+        for layer, slots in enumerate(kept):
+            h, after = hidden[:, layer], new[:, layer]
+            found = self.cell.slopes(slots, h[0], after[0], h[-1], after[-1], one, zero)
+            slopes.append([
+                [(value, by) for value, by in enumerate(state[:count]) if np.any(by)]
+                for state in found[: self.cell.states]
+            ])  # fmt: skip
+        return new, slopes, is_free
+
+    def _push(self, slopes: Slopes, is_free: bool, change: Change) -> Change:
+        """Return the change of the hidden state one step later: each layer reads that below."""
+        pushed, below = np.empty(change.shape), None
+        for layer, by_state in enumerate(slopes):
+            h, c = change[..., 0, layer, :, :], change[..., -1, layer, :, :]
+            weights, below = self._layer_of(layer, change, below, is_free)
+            values = (*self._slots(weights, below, h), h, c)
+            for state, nonzero in enumerate(by_state):
+                terms = [by * values[value] for value, by in nonzero]
+                pushed[..., state, layer, :, :] = reduce(np.add, terms or [0.0])
+            below = pushed[..., 0, layer, :, :]
+        return pushed
+
+    def _run(self, hidden: Hidden, new: Hidden, given: np.ndarray, is_free: bool) -> list[Any]:
+        """Write the next hidden state to `new`; return each layer's slots that derivatives need."""
+        kept, below = list[Any](), None
         for layer in range(self.network.num_layers):
-            weights = self._layers[layer]
-            if layer == 0 and self._is_free(inputs):
-                weights, below = self._fed_back(hidden, inputs)
-            slots = self.slots(weights, below, hidden[0, layer], weights.bias)
-            slots, new[0, layer], c = self.cell.forward(slots, hidden[0, layer], hidden[-1, layer])
+            weights, below = self._layer_of(layer, hidden, below, is_free)
+            h = hidden[0, layer]
+            slots = self._slots(weights, below, h, weights.bias if layer else given)
+            slots, below, c = self.cell.forward(slots, h, hidden[-1, layer])
+            new[0, layer] = below
             if self.cell.states == 2:
                 new[1, layer] = c
             kept.append(slots)
-            below = new[0, layer]
-        return new, kept
+        return kept
 
-    def _is_free(self, inputs: Inputs | None) -> bool:
-        """Return whether a step reads the network's own outputs.
+    def _given(
+        self, inputs: Float[np.ndarray, "... B _"] | None
+    ) -> tuple[Float[np.ndarray, "..."], bool]:
+        """Return what inputs and bias add to the first layer's slots, and whether a run is free.
+
+        In a free run, the network reads its own outputs.
 
         Raises:
-            ValueError: The inputs are neither those of a free run nor a sample.
+            ValueError: The inputs are neither those of a free run nor samples.
         """
-        network, found = self.network, 0 if inputs is None else inputs.shape[1]
+        network, found = self.network, 0 if inputs is None else inputs.shape[-1]
         if found not in (network.inputs, network.channels):
             raise ValueError(
                 f"a step reads {network.channels} channels, or {network.inputs} inputs in a free "
                 f"run, got {found}"
             )
-        return found == network.inputs
-
-    def _fed_back(self, hidden: Hidden, inputs: Inputs | None) -> tuple["_Layer", Inputs | None]:
-        """Return the first layer's weights and inputs when it reads the network's outputs."""
-        if self.network.num_layers == 1:
-            return self._closed, inputs if self.network.inputs else None
-        output = self.output(hidden)
-        return self._layers[0], output if inputs is None else np.concatenate([output, inputs], 1)
+        is_free = found == network.inputs
+        bias = (self._closed if is_free else self._layers[0]).bias
+        if inputs is None or not found:
+            return bias, is_free
+        return inputs @ self._layers[0].by_input[network.channels - found :] + bias, is_free
 
     def jacobians(
         self, hidden: Hidden, *, inputs: Inputs | None = None
@@ -149,25 +185,26 @@ class StateMap:
         pushed = push(np.broadcast_to(directions, (size, states, layers, rows, units)).copy())
         return np.moveaxis(pushed, 3, 0).reshape(rows, size, size).swapaxes(1, 2)
 
-    def slots(
-        self, weights: "_Layer", by_input: np.ndarray | None, by_hidden: np.ndarray, bias: Any = 0.0
-    ) -> Any:
-        """Return a layer's slots [..., H] from its input and h, or from changes of both."""
-        units = self.network.hidden_size
-        sums = by_hidden @ weights.by_hidden + bias
-        if by_input is not None:
-            sums += by_input @ weights.by_input
-        return [sums[..., slot * units : (slot + 1) * units] for slot in range(self.cell.slots)]
+    def _slots(
+        self, weights: "_Layer", below: np.ndarray | None, h: np.ndarray, bias: Any = None
+    ) -> list[np.ndarray]:
+        """Return a layer's slots [..., H] from the layer below and h, or from changes of both."""
+        sums = h @ weights.by_hidden
+        if bias is not None:
+            sums += bias
+        if below is not None:
+            sums += below @ weights.by_input
+        return list(map(sums.__getitem__, self._columns))
 
-    def layer_for_changes(
-        self, layer: int, change: Change, below: np.ndarray | None, is_free: bool
+    def _layer_of(
+        self, layer: int, hidden: Change, below: np.ndarray | None, is_free: bool
     ) -> tuple["_Layer", np.ndarray | None]:
-        """Return a layer's weights and the change of its input, for a change of the state."""
+        """Return a layer's weights, and what it reads that depends on the state, or a change."""
         if layer > 0 or not is_free:
             return self._layers[layer], below
         if self.network.num_layers == 1:
-            return self._closed, None  # inputs do not depend on the state
-        return self._closed, change[..., 0, -1, :, :] @ self._readout
+            return self._closed, None  # the outputs are in its recurrent weights
+        return self._closed, hidden[..., 0, -1, :, :] @ self._readout
 
     def _layer(self, layer: int) -> "_Layer":
         """Return a layer's weights in the order of the cell's slots, zero for slots not fed."""
@@ -196,40 +233,3 @@ class _Layer:
     by_input: Float[np.ndarray, "reads slots"]
     by_hidden: Float[np.ndarray, "H slots"]
     bias: Float[np.ndarray, " slots"]
-
-
-@dataclass(frozen=True)
-class _Tangent:
-    """The tangent map of one step: each layer reads the change of the layer below."""
-
-    model: StateMap
-    slopes: list[list[Slopes]]
-    """For each layer and each state after the step."""
-
-    is_free: bool
-    """Whether the first layer reads the network's output; otherwise its input is held fixed."""
-
-    def of_rows(self, rows: slice) -> "_Tangent":
-        """Return the tangent map of some rows."""
-        slopes = [
-            [tuple(by[rows] if np.ndim(by) else by for by in state) for state in layer]
-            for layer in self.slopes
-        ]
-        return _Tangent(self.model, slopes, self.is_free)
-
-    def __call__(self, change: Change) -> Change:
-        """Return the change of the hidden state one step later."""
-        pushed, below = np.empty(change.shape), None
-        for layer, slopes in enumerate(self.slopes):
-            h, c = change[..., 0, layer, :, :], change[..., -1, layer, :, :]
-            weights, below = self.model.layer_for_changes(layer, change, below, self.is_free)
-            slots = self.model.slots(weights, below, h)
-            for state, (*by_slots, by_h, by_c) in enumerate(slopes):
-                total = by_h * h
-                for slope, slot in zip(by_slots, slots, strict=True):
-                    total = total + slope * slot
-                if self.model.cell.states == 2:
-                    total = total + by_c * c
-                pushed[..., state, layer, :, :] = total
-            below = pushed[..., 0, layer, :, :]
-        return pushed
