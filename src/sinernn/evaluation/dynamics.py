@@ -21,11 +21,12 @@ ORBIT_STEPS = 1000  # hidden states that a figure can show
 _RUNAWAY = 1000.0  # standard deviations that a bounded run covers at most
 _RUNAWAY_STATE = 1e100  # beyond it sums of squares overflow
 _TINY = 1e-300  # squared length of a change that has died out
+_NORMALIZED_EVERY = 8  # steps: a saturated tanh shrinks a change by 1e-16 at most, or to 0
 _STILL = 1e-6  # of the standard deviation: a smaller oscillation counts as a fixed point
 _HARMONICS = 20
 _LINES = 10  # of a quasi-periodic orbit: frequencies, harmonics and combinations
 _BINS = 4  # of the spectrum that a line fills behind a Hann window
-_LINEARIZED_AT_ONCE = 100  # steps: long enough arrays for numpy, and little memory
+_AT_ONCE = 100  # steps run and linearized: long enough arrays for numpy, and little memory
 _COMPONENTS_FROM = 250  # states of an orbit, enough for its principal components
 
 State = Float[np.ndarray, "..."]
@@ -76,7 +77,7 @@ def largest_exponent(orbit: Iterable[Linearized], *, row_axis: int) -> Float[np.
     """Return the largest Lyapunov exponent of a map, per step.
 
     A change of the state is pushed along the orbit by the tangent map, and brought back to length
-    1 after every step; the exponent is the mean logarithm of what it had grown by.
+    1 after every 8 steps; the exponent is the mean logarithm of what it had grown by.
 
     Args:
         orbit: Of each step, the state after it and its tangent map; on the attractor already.
@@ -90,18 +91,19 @@ def largest_exponent(orbit: Iterable[Linearized], *, row_axis: int) -> Float[np.
         (2010), Lecture Notes in Physics 790, 63-135 (arXiv:0811.0882); for recurrent networks
         Vogt, Puelma Touzel, Shlizerman and Lajoie (2020), arXiv:2006.14123.
     """
-    change, state, squares = None, np.empty(0), list[State]()
+    change, state, steps, squares = np.empty(0), np.empty(0), 0, list[State]()
     with np.errstate(all="ignore"):  # a diverging orbit ends in NaN
-        for state, push in orbit:
-            if change is None:
+        for steps, (state, push) in enumerate(orbit, 1):
+            if steps == 1:
                 # Any direction but one of measure zero will do; a fixed one is reproducible.
                 change = np.random.default_rng(0).normal(size=state.shape)
                 change /= np.sqrt(_square_lengths(change, row_axis))
             change = push(change)
-            square = _square_lengths(change, row_axis)
-            squares.append(square)
-            change = change / np.sqrt(np.maximum(square, _TINY))
-        exponents = np.log(squares).sum(axis=0).ravel() / (2 * len(squares))
+            if steps % _NORMALIZED_EVERY == 0:
+                squares.append(_square_lengths(change, row_axis))
+                change = change / np.sqrt(np.maximum(squares[-1], _TINY))
+        squares.append(_square_lengths(change, row_axis))
+        exponents = np.log(squares).sum(axis=0).ravel() / (2 * steps)
     finite = np.isfinite(np.moveaxis(state, row_axis, 0)).reshape(len(exponents), -1).all(axis=1)
     return np.where(finite, exponents, np.nan)
 
@@ -235,16 +237,16 @@ def follow(
             measured_steps = min(measured_steps, len(inputs) - transient_steps)
         else:
             inputs = np.empty((transient_steps + measured_steps, len(chosen), 0))
-        for given in inputs[:transient_steps]:
-            hidden = model.free_step(hidden, given)
+        for begin in range(0, transient_steps, _AT_ONCE):
+            given = inputs[begin : min(begin + _AT_ONCE, transient_steps)]
+            hidden = model.run(hidden, len(given), given)[-1]
         outputs = np.empty((measured_steps, len(chosen), model.network.outputs))
 
         def orbit(state: State) -> Iterator[Linearized]:
-            for begin in range(0, measured_steps, _LINEARIZED_AT_ONCE):
-                steps = min(_LINEARIZED_AT_ONCE, measured_steps - begin)
-                given = inputs[transient_steps + begin :][:steps]
-                states = model.run(state, steps, given)
-                outputs[begin : begin + steps] = model.output(states[:-1])
+            for begin in range(0, measured_steps, _AT_ONCE):
+                given = inputs[transient_steps:][begin : min(begin + _AT_ONCE, measured_steps)]
+                states = model.run(state, len(given), given)
+                outputs[begin : begin + len(given)] = model.output(states[:-1])
                 yield from zip(states[1:], model.free_tangents(states[:-1], given), strict=True)
                 state = states[-1]
 
