@@ -41,11 +41,15 @@ def error_unit(std: Float[np.ndarray, " channel"]) -> Float[np.ndarray, " channe
 def errors_by_horizon(errors: Float[np.ndarray, "origin steps"]) -> list[HorizonError]:
     """Return RMSE up to each rung of the ladder below the last step, and up to the last."""
     steps = errors.shape[1]
-    table: list[HorizonError] = []
-    for horizon in [*(rung for rung in HORIZON_LADDER if rung < steps), steps]:
-        by_origin = [rmse(row[:horizon]) for row in errors]
-        table.append(HorizonError(horizon, float(np.median(by_origin)), max(by_origin)))
-    return table
+    horizons = [*(rung for rung in HORIZON_LADDER if rung < steps), steps]
+    with np.errstate(over="ignore", invalid="ignore"):  # of a diverging free run
+        squares = np.square(errors)
+        found = np.sqrt([squares[:, :horizon].mean(axis=1) for horizon in horizons])
+    found = np.where(np.isfinite(found), found, np.inf)
+    medians, worst = np.median(found, axis=1), found.max(axis=1)
+    return [
+        HorizonError(*row) for row in zip(horizons, medians.tolist(), worst.tolist(), strict=True)
+    ]
 
 
 def r_squared(
