@@ -174,6 +174,7 @@ def _has_one_frequency(outputs: Float[np.ndarray, "measured channel"]) -> bool:
     fits = [(channel, fit_sinusoid(channel)) for channel in outputs.T]
     return all(
         fit is None  # a constant
+        or fit.explained > 0.95  # and harmonics explain no less
         # The strongest line may itself be the second or third harmonic. Higher ones are left out:
         # so many harmonics of a low fundamental would fit any two frequencies.
         or any(_is_periodic(channel, fit.frequency / line) for line in (1, 2, 3))
