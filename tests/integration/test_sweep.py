@@ -98,10 +98,11 @@ def test_resume_trains_only_what_is_missing(here: Path):
     path = quick("seeds=3").path
     shutil.rmtree(path / "tiny-1")
     shutil.copytree(path / "tiny-2", path / ".tiny-1.0123abcd/x")
+    (path / ".git").mkdir()  # not of a worker
     made: list[Quick] = []
     resumed(path, executor=lambda path: made.append(Quick(path)) or made[0])
     assert made[0].trained == ["tiny-1"]
-    assert not list(path.glob(".*/"))
+    assert list(path.glob(".*/")) == [path / ".git"]
 
 
 def test_resume_adds_seeds_and_trials(here: Path):

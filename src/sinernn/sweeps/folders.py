@@ -1,5 +1,6 @@
 """The run directories in a sweep's folder: publish one, read its result, make it smaller."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from sinernn.runs.files import (
 )
 from sinernn.sweeps.executor import Trained
 from sinernn.sweeps.results import RESULT, RunResult
+
+HIDDEN = re.compile(r"\..+\.[0-9a-f]{8}")
+"""Name of the folder in which a worker trains a run."""
 
 KEPT = frozenset({"config.yaml", "run.json", "evaluation.json", RESULT})
 """Files of a run that does not keep its network."""
@@ -66,4 +70,5 @@ def trim(run: Path) -> None:
 def remove_hidden(path: Path) -> None:
     """Remove what killed workers have left."""
     for each in path.glob(".*/"):
-        shutil.rmtree(each, ignore_errors=True)
+        if HIDDEN.fullmatch(each.name):
+            shutil.rmtree(each, ignore_errors=True)
