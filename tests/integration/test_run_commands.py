@@ -83,9 +83,11 @@ def test_no_runs(sinernn):
 def test_sweeps_are_named(sinernn, trained: Run):
     """They are listed by a command of their own."""
     shutil.copytree(trained.path, "runs/a sweep/p-0")
+    listed = sinernn("runs")
     assert "runs/a sweep: a folder of runs; list them with: sinernn runs 'runs/a sweep'" in (
-        sinernn("runs").out
+        listed.out
     )
+    assert not listed.err
     assert "runs/a sweep/p-0" in sinernn("runs", "a sweep").out
 
 

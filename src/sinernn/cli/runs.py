@@ -46,18 +46,19 @@ def runs_command(
     if as_csv:
         typer.echo(csv_text({n: [_cell(row.value(n)) for row in rows] for n in COLUMNS}), nl=False)
         return
+    sweeps = [] if runs else sweeps_in(runs_dir)
     if rows:
         print_runs(rows, runs_dir)
     elif where:
         print_prose("no run matches; sinernn runs lists all", err=True)
-    else:
+    elif not sweeps:
         print_prose(f"there are no runs in {runs_dir}; see: sinernn train -h", err=True)
     for row in rows:
         if row.problem:
             print_prose(row.problem, err=True)
     if waiting := [Path(row.run) for row in rows if row.status == "interrupted"]:
         print_prose(f"an interrupted run goes on with: {command_line('resume', waiting[-1])}")
-    for folder in [] if runs else sweeps_in(runs_dir):
+    for folder in sweeps:
         print_prose(f"{folder}: a folder of runs; list them with: {command_line('runs', folder)}")
 
 
