@@ -22,6 +22,7 @@ from sinernn.interrupts import Stopped, StopSignals
 from sinernn.runs import Run
 from sinernn.runs.directory import create_run
 from sinernn.runs.files import to_json
+from sinernn.runs.listing import SWEEP
 from sinernn.sweeps.executor import Executor, LocalExecutor
 from sinernn.sweeps.folders import publish, read_result, remove_hidden, trim
 from sinernn.sweeps.observing import SweepObserver, SweepState
@@ -32,7 +33,6 @@ from sinernn.sweeps.settings import BASE, SweepFile, read_sweep
 from sinernn.sweeps.table import SweepTable
 from sinernn.sweeps.worker import Task
 
-SWEEP = "sweep.yaml"
 LEAST_SEEDS = 3  # of a point before it may be pruned
 AHEAD = 8  # runs that wait for the disk while others are trained
 

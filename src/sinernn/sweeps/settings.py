@@ -24,6 +24,7 @@ from sinernn.config.sections import Root
 from sinernn.config.yaml import dump_yaml
 from sinernn.errors import ConfigError, Place, Problem, collect_problems
 from sinernn.evaluation.metrics import counted
+from sinernn.runs.listing import SWEEP
 from sinernn.schema import Section, Whole
 from sinernn.sweeps.parameters import Parameter, is_range, plain_values, read_parameters, text_of
 
@@ -158,7 +159,7 @@ class SweepFile:
         }
         note = "# Resolved: the same sweep of the config next to it.\n"
         base = "# The config that the sweep varies.\n" + dump_yaml(self.base.tree)
-        return {"sweep.yaml": (note + dump_yaml(tree)).encode(), BASE: base.encode()}
+        return {SWEEP: (note + dump_yaml(tree)).encode(), BASE: base.encode()}
 
 
 def read_sweep(
