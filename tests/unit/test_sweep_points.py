@@ -67,8 +67,9 @@ def test_seeds_only_is_one_point():
 
 
 def test_a_parameter_seed_means_seeds():
-    points = points_of("seed=5,9")
-    assert (len(points), points.sweep.seeds) == (1, [5, 9])
+    for override in ("seed=5,9", "seeds=5,9"):
+        points = points_of(override)
+        assert (len(points), points.sweep.seeds) == (1, [5, 9])
 
 
 def test_points_have_folders_of_their_own():
@@ -143,7 +144,12 @@ def test_all_invalid_points_are_reported(here: Path):
          "s.yaml:2:33: model.hidden_size: a range (1 to 9) has no values for a grid; list some, as "
          "in [1, 9], or set method=random and trials=20"),
         ("parameters: {training.learning_rate: {min: 0, max: 9, scale: log}}",
-         "s.yaml:2:38: min: must be greater than 0 on a log scale, got 0; use scale: linear"),
+         "s.yaml:2:44: training.learning_rate.min: must be greater than 0 on a log scale, got 0; use "
+         "scale: linear"),
+        ("parameters: {training.learning_rate: {min: 2, max: 1}}",
+         "s.yaml:2:52: training.learning_rate.max: must be greater than min (2), got 1"),
+        ("metric: {part: test}",
+         "s.yaml:2:16: metric.part: must be validation, train or null, got 'test'"),
         ("parameters: {model.hiden_size: [8, 16]}",
          "s.yaml:2:14: model.hiden_size: unknown key; did you mean hidden_size?"),
         ("method: random\nparameters: {model.hidden_size: [8, 16]}",
@@ -171,6 +177,41 @@ def test_message_and_place(here: Path, text: str, message: str):
 def test_missing_base(here: Path):
     (message,) = problems_of("base: tinny.yaml\n", here)
     assert message.startswith("tinny.yaml: no such file")
+
+
+@pytest.mark.parametrize(
+    ("base", "message"),
+    [
+        ("null", "must be the path of a config, got null"),
+        ("[a]", "must be the path of a config, got a list"),
+        ("s.yaml", "must be a config, not a sweep; name the config that the sweep varies"),
+    ],
+)
+def test_base_that_is_no_config(here: Path, base: str, message: str):
+    assert problems_of(f"base: {base}\n", here) == [f"s.yaml:1:7: base: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("model.hidden_size=2,3", "model.hidden_size=6"),
+         "model.hidden_size=2: conflicts with model.hidden_size=6; keep one"),
+        (("model={hidden_size: 2},{cell: gru}", "model.hidden_size=6"),
+         "model={hidden_size: 2}: conflicts with model.hidden_size=6; keep one"),
+        (("training.steps=3", "training.steps=4"),
+         "training.steps=4: conflicts with training.steps=3; keep one"),
+        (("metric.horizon=3,4",),
+         "metric.horizon=3,4: must be a whole number or null, got '3,4'"),
+    ],
+)  # fmt: skip
+def test_overrides_that_conflict(here: Path, overrides: tuple[str, ...], message: str):
+    assert problems_of("base: tiny.yaml\n", here, *overrides) == [message]
+
+
+def test_fixed_setting_beside_mappings():
+    points = points_of("model={cell: gru},{cell: lstm}", "model.hidden_size=6")
+    configs = [points.config(point, 0).model for point in points]
+    assert [(model.cell, model.hidden_size) for model in configs] == [("gru", 6), ("lstm", 6)]
 
 
 def test_invalid_points_can_be_left_out():

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from sinernn.config.overrides import split_values
 from sinernn.config.places import Places
-from sinernn.config.sections import REMOVED
+from sinernn.config.sections import REMOVED, Config
 from sinernn.config.yaml import describe
 from sinernn.errors import MAX_PROBLEMS, ConfigError, KeyPath, Place, Problem, nearest
 from sinernn.schema import Section, descriptions, kinds_of, sections_in
@@ -61,7 +61,8 @@ def to_problem(details: Any, places: Places, config: type[Section]) -> Problem:
             expected, advice = _about_section(location, given)
         case _:
             expected, advice = _about_value(details, location)
-            advice += _about_several(given, places.find(path))
+            if config is Config:
+                advice += _about_several(given, places.find(path))
     return Problem(places.find(path), path, f"{expected}, got {describe(given)}{advice}")
 
 
@@ -72,8 +73,9 @@ def to_error(problems: Sequence[Problem]) -> ConfigError:
         place = problem.place
         return (place.line is None, place.line or 0, place.column or 0)
 
-    shown = sorted(problems, key=reading_order)[:MAX_PROBLEMS]
-    if len(problems) > MAX_PROBLEMS:
+    found = sorted(dict.fromkeys(problems), key=reading_order)  # each once
+    shown = found[:MAX_PROBLEMS]
+    if len(found) > MAX_PROBLEMS:
         shown.append(Problem(shown[-1].place, (), "there are more problems; fix these first"))
     return ConfigError(shown)
 
@@ -146,12 +148,17 @@ def _about_value(details: Any, location: _Location) -> tuple[str, str]:
     or_null = _null_of(location)
     match kind:
         case "literal_error":
-            allowed = [str(value) for value in get_args(location.annotation)]
+            options: tuple[Any, ...] = get_args(location.annotation)
+            if or_null:  # a union of a literal and None
+                options = (*get_args(options[0]), "null")
+            allowed = [str(option) for option in options]
             expected, advice = f"must be {_one_of(allowed)}", _guess(given, allowed)
         case "int_type":
-            expected, advice = f"must be a whole number{or_null}", _about_number(given, or_null)
+            expected = f"must be a whole number{or_null}"
+            advice = _about_number(given, or_null, is_decimal=False)
         case "float_type":
-            expected, advice = f"must be a number{or_null}", _about_number(given, or_null)
+            expected = f"must be a number{or_null}"
+            advice = _about_number(given, or_null, is_decimal=True)
         case "bool_type":
             expected, advice = "must be true or false", _about_bool(given)
         case "string_type":
@@ -198,12 +205,12 @@ def _means_null(given: Any) -> bool:
     return str(given).lower() in ("none", "nil", "off", "never", "no", "false")
 
 
-def _about_number(given: Any, or_null: str) -> str:
+def _about_number(given: Any, or_null: str, *, is_decimal: bool) -> str:
     if or_null and _means_null(given):
         return "; write null"
     if not isinstance(given, str):
         return ""
-    if re.fullmatch(r"[-+]?\d+,\d+", given):
+    if is_decimal and re.fullmatch(r"[-+]?\d+,\d+", given):
         return f"; write {given.replace(',', '.')}"
     if not re.fullmatch(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?", given):
         return ""

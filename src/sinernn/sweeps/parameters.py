@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -87,7 +87,8 @@ def read_parameters(
         ConfigError: One has no values, or two overlap.
     """
     problems: list[Problem] = []
-    replaced = {each.path for each in parse_overrides(fixed)} | {each[0].path for each in varied}
+    settled = parse_overrides(fixed)
+    replaced = {each.path for each in settled} | {each[0].path for each in varied}
     found: list[Parameter] = []
     for key in given:
         path = tuple(key.split("."))
@@ -97,7 +98,7 @@ def read_parameters(
     for overrides in varied:
         place, path = overrides[0].places.top, tuple(map(str, overrides[0].path))
         if len(overrides) == 1:
-            bounds = _bounds(overrides[0].value, overrides[0].places)
+            bounds = _bounds(overrides[0].value, overrides[0].places, path)
             found.append(Parameter(path, place, range=bounds))
         else:
             choices = tuple(_choice(each, folder=Path()) for each in overrides)
@@ -107,9 +108,13 @@ def read_parameters(
         if twice := next((text for text in texts if texts.count(text) > 1), None):
             problems.append(Problem(each.place, each.path, f"lists {twice} twice; remove one"))
         for other in found[:index]:
-            shared = min(len(each.path), len(other.path))
-            if each.path[:shared] == other.path[:shared]:
+            if _overlap(each.path, other.path):
                 message = f"overlaps with {other.key}; vary both in one list of mappings"
+                problems.append(Problem(each.place, each.path, message))
+        own = {leaf.path for choice in each.choices for leaf in choice.overrides} or {each.path}
+        for other in settled:
+            if any(_overlap(path, other.path) for path in own):
+                message = f"conflicts with {other.places.top}; keep one"
                 problems.append(Problem(each.place, each.path, message))
         if each.path[0] in ("name", "limits"):
             message = "changes no result; leave it out of the parameters"
@@ -119,12 +124,17 @@ def read_parameters(
     return tuple(found)
 
 
+def _overlap(path: KeyPath, other: KeyPath) -> bool:
+    shared = min(len(path), len(other))
+    return path[:shared] == other[:shared]
+
+
 def _from_file(given: Any, places: Places, key: str, folder: Path) -> Parameter:
     """Return a parameter of a sweep's file."""
     path, here = tuple(key.split(".")), ("parameters", key)
     place = places.find(here)
     if isinstance(given, dict) and "min" in given:
-        return Parameter(path, place, range=_bounds(given, _rerooted(places, here, ())))
+        return Parameter(path, place, range=_bounds(given, _rerooted(places, here, ()), path))
     if not isinstance(given, list) or not given:
         example = f"{key}: [8, 16], or {key}: {{min: 1, max: 9}}"
         message = f"must be a list of values or a range, as in {example}, got {describe(given)}"
@@ -149,7 +159,7 @@ def _rerooted(places: Places, source: KeyPath, target: KeyPath) -> Places:
     return moved
 
 
-def _bounds(value: Any, places: Places) -> Range:
+def _bounds(value: Any, places: Places, path: KeyPath) -> Range:
     """Return a range.
 
     Raises:
@@ -158,13 +168,14 @@ def _bounds(value: Any, places: Places) -> Range:
     try:
         bounds = Range.model_validate(value)
     except ValidationError as error:
-        raise ConfigError([to_problem(each, places, Range) for each in error.errors()]) from None
+        problems = [to_problem(each, places, Range) for each in error.errors()]
+        raise ConfigError([replace(p, path=(*path, *p.path)) for p in problems]) from None
     if bounds.min >= bounds.max:
-        message = f"max must be greater than min ({bounds.min:g}), got {bounds.max:g}"
-        raise ConfigError([Problem(places.top, ("max",), message)])
+        message = f"must be greater than min ({bounds.min:g}), got {bounds.max:g}"
+        raise ConfigError([Problem(places.find(("max",)), (*path, "max"), message)])
     if bounds.scale == "log" and bounds.min <= 0:
         message = f"must be greater than 0 on a log scale, got {bounds.min:g}; use scale: linear"
-        raise ConfigError([Problem(places.top, ("min",), message)])
+        raise ConfigError([Problem(places.find(("min",)), (*path, "min"), message)])
     if all(isinstance(value[name], int) for name in ("min", "max")):
         return bounds.model_copy(update={name: value[name] for name in ("min", "max")})
     return bounds

@@ -21,7 +21,7 @@ from sinernn.config.overrides import (
 )
 from sinernn.config.places import Document, Places
 from sinernn.config.sections import Root
-from sinernn.config.yaml import dump_yaml
+from sinernn.config.yaml import describe, dump_yaml
 from sinernn.errors import ConfigError, Place, Problem, collect_problems
 from sinernn.evaluation.metrics import counted
 from sinernn.runs.listing import SWEEP
@@ -183,10 +183,13 @@ def read_sweep(
     own, fixed, varied = list[str](), list[str](), list[list[Override]]()
     for text in overrides:
         key, _, value = text.partition("=")
+        values = split_values(value)
         with collect_problems(problems):
-            if key.strip().split(".")[0] in Sweep.model_fields:
+            if key.strip() == "seeds" and len(values) > 1:
+                own.append(f"seeds=[{value}]")
+            elif key.strip().split(".")[0] in Sweep.model_fields:
                 own.append(text)
-            elif len(values := split_values(value)) > 1 or is_range(text):
+            elif len(values) > 1 or is_range(text):
                 varied.append([parse_overrides([f"{key}={each}"])[0] for each in values])
             else:
                 fixed.append(text)
@@ -196,11 +199,14 @@ def read_sweep(
     if problems:
         raise to_error(problems)
     folder = Path() if isinstance(source, Mapping) else Path(source).parent
-    base: Path | str | Mapping[str, Any] = source
+    base: Any = source
     if "base" in document.tree:
-        base = document.tree["base"]
+        base, place = document.tree["base"], document.places.find(("base",))
         if isinstance(base, str):
             base = folder / base
+        elif not isinstance(base, dict):
+            message = f"must be the path of a config, got {describe(base)}"
+            raise ConfigError([Problem(place, ("base",), message)])
     else:
         document = Document({"name": document.tree.get("name", "run")}, Places(document.places.top))
     apply_overrides(document, parse_overrides(own))
@@ -210,7 +216,10 @@ def read_sweep(
     with collect_problems(problems):
         parameters = read_parameters(settings.parameters, settings.places, varied, fixed, folder)
     with collect_problems(problems):
-        config = read_document(base, fixed)
+        config = read_document(cast("Path | dict[str, Any]", base), fixed, allow_sweep=True)
+        if "base" in config.tree:
+            message = "must be a config, not a sweep; name the config that the sweep varies"
+            raise ConfigError([Problem(document.places.find(("base",)), ("base",), message)])
         config.tree["name"] = add_to_name(
             str(config.tree.get("name", "run")), fixed, setting_names(Config)
         )
