@@ -204,8 +204,12 @@ def test_sweep_of_a_file(here: Path):
     tree["signal"] = {"kind": "file", "path": "wave.csv"}
     (here / "deep/wave.yaml").write_text(json.dumps(tree))
     (here / "s.yaml").write_text("base: deep/wave.yaml\nparameters: {model.hidden_size: [2]}\n")
-    (row,) = sweep("s.yaml", executor=InProcess, figures=False)
-    assert row["status"] == "finished"
+    table = sweep("s.yaml", executor=InProcess, figures=False)
+    assert [row["status"] for row in table] == ["finished"]
+    with (here / "deep/wave.csv").open("a") as file:
+        file.write("0.5\n")
+    with pytest.raises(UsageError, match=r"wave.csv: has changed since .*/s-0 was trained on it"):
+        resumed(table.path, "seeds=2")
 
 
 def test_interrupted_sweep_names_the_command(here: Path):

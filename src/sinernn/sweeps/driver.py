@@ -17,6 +17,7 @@ import numpy as np
 
 from sinernn import provenance
 from sinernn.config import Config
+from sinernn.data.files import File
 from sinernn.errors import InterruptedRunError, RunFileError, UsageError, command_line
 from sinernn.interrupts import Stopped, StopSignals
 from sinernn.runs import Run
@@ -217,6 +218,7 @@ class _Driver:
             with stop.obeyed_at_once(), self._executor(self.path) as executor:
                 for batch in self._batches():
                     self.read_ended(batch)
+                    self._require_data(batch)
                     if not is_started:
                         self.observer.start(self.path, self.state)
                     is_started = True
@@ -339,6 +341,26 @@ class _Driver:
             for each in (None if is_kept else name, displaced):
                 if each is not None:
                     trim(self.path / each)
+
+    def _require_data(self, batch: Batch) -> None:
+        """Check that runs which have ended were trained on the data of those to come.
+
+        Raises:
+            UsageError: A data file has changed since.
+        """
+        checked = set[Path]()
+        for point, row in self._runs(batch):
+            if not self.ended[point.index, row] or row != np.argmax(self.ended[point.index]):
+                continue  # one run of each point is enough
+            signal = self.points.config(point, self.seeds[row]).signal
+            if not isinstance(signal, File) or signal.file in checked:
+                continue
+            run = Run(self.path / point.run_name(self.seeds[row]))
+            if (recorded := run.read_facts().data) is not None:
+                checked.add(signal.file)
+                if signal.fingerprint()[0] != recorded.sha256:
+                    message = f"{signal.file}: has changed since {run.path} was trained on it"
+                    raise UsageError(f"{message}; restore the file, or begin another sweep")
 
     def read_all(self) -> None:
         """Read what all runs have left, as far as they are known."""
