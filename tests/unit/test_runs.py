@@ -97,6 +97,7 @@ def test_dangling_latest(here: Path):
         ("nothing", "runs/nothing: no such run; the newest in runs is 20261124-120005-a"),
         ("runs", "runs/runs: no such run; the newest in runs is 20261124-120005-a"),
         (".", "is not a run directory: it has no run.json"),
+        ("runs/../runs", "is a folder of runs; name one, such as runs/../runs/20261124-120005-a"),
     ],
 )
 def test_no_such_run(here: Path, run: str, message: str):
@@ -128,10 +129,16 @@ def test_latest_is_a_folder(here: Path):
     assert [path.name for path in Path("runs").iterdir()] == ["latest"]
 
 
-def test_run_without_a_network(here: Path):
+@pytest.mark.parametrize(
+    ("status", "way_out"), [("diverged", "choose another"), ("finished", "train it again with")]
+)
+def test_run_without_a_network(here: Path, status: str, way_out: str):
     """The message gives the run's status."""
-    run = create_run(Path("runs"), "a", now=NOON, files={"run.json": b'{"status": "diverged"}'})
-    with pytest.raises(RunFileError, match="has saved no network, its status is diverged"):
+    files = {"run.json": f'{{"status": "{status}"}}'.encode()}
+    run = create_run(Path("runs"), "a", now=NOON, files=files)
+    with pytest.raises(
+        RunFileError, match=f"has saved no network, its status is {status}; {way_out}"
+    ):
         run.best_checkpoint()
 
 

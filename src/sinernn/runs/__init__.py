@@ -395,6 +395,6 @@ class Run:
             if self.has_checkpoint(name):
                 return name, self.load_checkpoint(name)
         status = self.read_facts().status
-        raise RunFileError(
-            f"{self.path}: has saved no network, its status is {status}; choose another run"
-        )
+        again = f"train it again with: {command_line('resume', self.path)}"  # only scores were kept
+        way_out = again if status == "finished" else "choose another run"
+        raise RunFileError(f"{self.path}: has saved no network, its status is {status}; {way_out}")

@@ -78,6 +78,8 @@ def open_run(run: Run | Path | str, *, runs_dir: Path | str = "runs") -> Run:
     what = "no such run"
     with contextlib.suppress(OSError):  # an impossible file name
         if found is not None and path.is_dir():
+            if inside := _newest(path):
+                raise RunNotFoundError(f"{path}: is a folder of runs; name one, such as {inside}")
             what = "is not a run directory: it has no run.json"
     newest = _newest(Path(runs_dir))
     way_out = (
