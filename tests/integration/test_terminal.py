@@ -14,6 +14,7 @@ from examples import TINY, make_run, refining
 from sinernn import cli
 from sinernn.cli.output import wrapped
 from sinernn.cli.progress import TrainingProgress
+from sinernn.cli.sweeping import SweepProgress
 from sinernn.cli.terminal import print_scores
 from sinernn.config import load_config
 from sinernn.errors import ConfigError
@@ -26,6 +27,7 @@ from sinernn.evaluation.results import (
 )
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
+from sinernn.sweeps.observing import SweepState
 from sinernn.training import Record
 
 RED = "\x1b[31m"
@@ -169,3 +171,15 @@ def test_exponent_of_the_series_is_printed(
     )
     print_scores(make_run(), Scores(dynamics=dynamics))
     assert f"largest Lyapunov exponent +5.3e-03 per step {words}\n" in capsys.readouterr().out
+
+
+def test_bar_of_a_sweep_fits_80_columns():
+    """With the time left, whatever the longest run is called."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    state = SweepState(total=9999, done=1234, failed=12, best=1.23e-7, best_run="x" * 60)
+    with SweepProgress(console) as progress:
+        progress.start(Path("runs/s"), state)
+        progress.ended(state)
+    shown = console.file.getvalue()
+    assert "1234 done, 12 failed, 8765 to go, best so far 1.23e-07 " in shown
+    assert "-:--:--" in shown

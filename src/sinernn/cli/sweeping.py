@@ -31,7 +31,7 @@ class SweepProgress(SweepObserver):
         self._console = console or ProgressConsole()
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(20),
+            BarColumn(10),  # with counts of four digits it fits 80 columns
             TextColumn("{task.fields[text]}"),
             TimeRemainingColumn(),
             console=self._console,
@@ -64,13 +64,14 @@ class SweepProgress(SweepObserver):
         """Print how many runs are done, failed and left, and the best so far."""
         text = f"{state.done} done, {state.failed} failed, {state.total - state.done} to go"
         if state.best is not None:
-            text += f", best so far {state.best:.3g} ({state.best_run})"
+            text += f", best so far {state.best:.3g}"
         self._bar.update(self._task, completed=state.done, text=text)
         tenth = 10 * state.done // state.total
         if not self._console.is_terminal and tenth > self._tenth:
             self._tenth = tenth
             trained, left = state.done - self._done_before, state.total - state.done
             seconds = (time.monotonic() - self._began) * left / max(trained, 1)
+            text += "" if state.best is None else f" ({state.best_run})"
             self.remark(f"{text}, about {timedelta(seconds=round(seconds))} left" if left else text)
 
 
