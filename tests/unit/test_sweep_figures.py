@@ -49,6 +49,12 @@ def test_map_writes_the_medians():
     assert texts[3] == "5.5e-11\n1 failed"
 
 
+def test_map_of_draws_marks_the_best():
+    axes = sweep_figure(scores_of(2, is_grid=False))[1]().axes[0]
+    assert axes.get_title() == "median RMSE; the best point has a ring"
+    assert axes.lines[-1].get_xydata().tolist() == [[1.0, 1.0]]
+
+
 def test_sweep_without_any_score_is_drawn():
     scores = SweepScores(
         "RMSE", np.full((2, 1), np.nan), np.ones((2, 1), bool), np.full(2, np.nan),

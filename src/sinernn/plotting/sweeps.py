@@ -117,6 +117,9 @@ def _map(scores: SweepScores) -> Figure:
         )  # fmt: skip
         lost = ~np.isfinite(scores.medians)
         axes.plot(first.places[lost], second.places[lost], "x", color=ACCENT)
+        if scores.best is not None:
+            place = first.places[scores.best], second.places[scores.best]
+            axes.plot(*place, "o", color=ACCENT, markersize=11, fillstyle="none", markeredgewidth=2)
         _scale_setting(axes.xaxis, first, scores)
         _scale_setting(axes.yaxis, second, scores)
     axes.set(xlabel=first.name, ylabel=second.name)
@@ -240,7 +243,9 @@ def _write_cells(axes: Axes, scores: SweepScores, at: Sequence[Any], image: Any)
 
 
 def _marked(scores: SweepScores) -> str:
-    return "; the best point has a frame" if scores.is_grid and scores.best is not None else ""
+    if scores.best is None:
+        return ""
+    return f"; the best point has a {'frame' if scores.is_grid else 'ring'}"
 
 
 def _norm(scores: SweepScores) -> Normalize:
