@@ -15,7 +15,7 @@ import sinernn as library
 from commands import COMMAND, Outcome, next_commands, run
 from examples import TINY
 from sinernn.config import load_config
-from sinernn.errors import InterruptedRunError, RunFileError, UsageError
+from sinernn.errors import InterruptedRunError, RunFileError, RunNotFoundError, UsageError
 from sinernn.runs import Run
 from sinernn.sweeps import executor
 from sinernn.sweeps.driver import resume_sweep, sweep
@@ -126,6 +126,11 @@ def test_resume_refuses_another_sweep(here: Path, override: str, message: str):
     path = quick("seeds=2").path
     with pytest.raises(UsageError, match=message):
         resumed(path, override)
+
+
+def test_resume_of_what_is_no_sweep(here: Path):
+    with pytest.raises(RunNotFoundError, match=r"^x: is no folder of a sweep, with sweep.yaml and"):
+        resumed(Path("x"))
 
 
 def test_run_of_another_point_is_reported(here: Path):

@@ -18,7 +18,13 @@ import numpy as np
 from sinernn import provenance
 from sinernn.config import Config
 from sinernn.data.files import File
-from sinernn.errors import InterruptedRunError, RunFileError, UsageError, command_line
+from sinernn.errors import (
+    InterruptedRunError,
+    RunFileError,
+    RunNotFoundError,
+    UsageError,
+    command_line,
+)
 from sinernn.interrupts import Stopped, StopSignals
 from sinernn.runs import Run
 from sinernn.runs.directory import create_run
@@ -112,7 +118,7 @@ def resume_sweep(
     Runs that failed are tried again; those that diverged would diverge again.
 
     Args:
-        path: The sweep's folder.
+        path: The sweep's folder, or its name in `runs`.
         overrides: `seeds=N` or `trials=N`, to add more.
         jobs: See `sweep`.
         figures: See `sweep`.
@@ -127,7 +133,9 @@ def resume_sweep(
         >>> len(sinernn.resume_sweep(table.path, ["seeds=2"]))
         2
     """
-    folder, train = Run(Path(path)), executor or partial(LocalExecutor, jobs=jobs)
+    if (found := find_sweep(path)) is None:
+        raise RunNotFoundError(f"{path}: is no folder of a sweep, with {SWEEP} and {BASE}")
+    folder, train = Run(found), executor or partial(LocalExecutor, jobs=jobs)
     with StopSignals() as stop, folder.held():
         before = read_sweep(folder.path / SWEEP)
         file = read_sweep(folder.path / SWEEP, overrides)
@@ -170,9 +178,8 @@ def _require_same(path: Path, before: SweepFile, now: SweepFile, overrides: Sequ
     Raises:
         UsageError: They do not.
     """
-    wrong = [
-        text for text in overrides if text.partition("=")[0].strip() not in ("seeds", "trials")
-    ]
+    added = ("seeds", "trials")
+    wrong = [text for text in overrides if text.partition("=")[0].strip() not in added]
     if wrong:
         message = f"{' '.join(wrong)}: would make {path} a different sweep"
         raise UsageError(f"{message}; only seeds=N and trials=N can be added to")
@@ -224,9 +231,8 @@ class _Driver:
                     is_started = True
                     self._train(batch, executor)
         except Stopped:
-            done = f"{self.state.done} of {self.state.total} runs are done"
-            way_out = f"continue with: {command_line('resume', self.path)}"
-            message = f"interrupted; {done}; {way_out}"
+            done = f"interrupted; {self.state.done} of {self.state.total} runs are done"
+            message = f"{done}; continue with: {command_line('resume', self.path)}"
             raise InterruptedRunError(message, signal_number=stop.signal_number or 0) from None
         finally:
             remove_hidden(self.path)
