@@ -35,8 +35,14 @@ LONGEST_PROBE = 60  # seconds; a node that takes longer is checked by its first 
 REFRESH = 5  # seconds between two counts of the cluster's cores
 
 START = "start one with: ray start --head"
-JOIN = "run this command on one of its nodes; a machine becomes one with: ray start --address"
+JOIN = "run this command on one of its nodes, with its RAY_AUTH_TOKEN if it has one"
 SAME = "install the same versions on all nodes"
+WAYS_OUT = {
+    "any running Ray instance": START,
+    "multiple active Ray instances": "give the address of one",
+    "Version mismatch": SAME,
+}
+"""By what Ray says if a connection fails; else it is `JOIN`."""
 
 
 @contextmanager
@@ -87,7 +93,7 @@ def _connect(ray: Any, address: str, where: str) -> None:
         if not host or "/" in host or not port.isdigit():
             raise UsageError(f"{where}: must be auto or HOST:PORT of a head node, as 10.0.0.1:6379")
         try:
-            is_ray = _speaks_http2(host, int(port))
+            is_ray = _speaks_http2(host.strip("[]"), int(port))
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or error
             raise UsageError(f"{where}: cannot be reached: {why}; {START}") from error
@@ -96,14 +102,14 @@ def _connect(ray: Any, address: str, where: str) -> None:
     try:
         with _contained():
             ray.init(address, configure_logging=False, logging_level="ERROR", log_to_driver=False)
-    except (OSError, RuntimeError, ValueError) as error:
-        words = printable(" ".join(str(error).split()), 500)
-        if address == "auto":  # none or several; Ray goes on about options of its own
-            found = words.partition(". ")[0]
-            raise UsageError(f"{where}: {found}; {START}, or give the address of one") from error
-        raise UsageError(f"{where}: {words} {SAME if 'ersion' in words else JOIN}") from error
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        # Ray goes on about its own options.
+        words = " ".join(str(error).split()).partition(" Please")[0].rstrip(".")
+        way_out = next((way for sign, way in WAYS_OUT.items() if sign in words), JOIN)
+        raise UsageError(f"{where}: {printable(words, 500)}; {way_out}") from error
     # Of lost nodes Ray prints the logs, to standard output, which is for results.
-    ray._private.worker._worker_logs_enabled = False
+    with suppress(AttributeError):  # it is no public setting
+        ray._private.worker._worker_logs_enabled = False
 
 
 def _speaks_http2(host: str, port: int) -> bool:
@@ -144,7 +150,7 @@ def _check_nodes(ray: Any, where: str) -> None:
     """
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     if not nodes:
-        raise UsageError(f"{where}: has no cores; {JOIN}")
+        raise UsageError(f"{where}: has no cores; add a node with: ray start --address HOST:PORT")
     probe = ray.remote(num_cpus=0, max_retries=0)(_version_reader())
     at = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
     asked = [
