@@ -30,7 +30,7 @@ from sinernn.sweeps.executor import TRIES, Executor, Trained, given_up, hidden_f
 from sinernn.sweeps.results import RunResult
 from sinernn.sweeps.worker import Task, train_task
 
-PATIENCE = 5  # seconds for a cluster's port to answer; Ray itself would try for minutes
+PATIENCE = 5  # seconds for a cluster's port to answer
 LONGEST_PROBE = 60  # seconds; a node that takes longer is checked by its first task
 REFRESH = 5  # seconds between two counts of the cluster's cores
 
@@ -75,45 +75,59 @@ def connected_to_ray(
     if ray.is_initialized():
         raise UsageError(f"{where}: this process is connected to one; call ray.shutdown() first")
     try:
-        _connect(ray, address, where)
+        _connect(ray, address)
         _check_nodes(ray, where)
         yield partial(RayExecutor, ray=ray, jobs=jobs)
     finally:
         ray.shutdown()
 
 
-def _connect(ray: Any, address: str, where: str) -> None:
+def _connect(ray: Any, address: str) -> None:
     """Connect this process to a cluster.
 
     Raises:
         UsageError: That is not possible.
     """
-    if address != "auto":
-        host, _, port = address.rpartition(":")
-        if not host or "/" in host or not port.isdigit():
-            raise UsageError(f"{where}: must be auto or HOST:PORT of a head node, as 10.0.0.1:6379")
-        try:
-            is_ray = _speaks_http2(host.strip("[]"), int(port))
-        except (OSError, OverflowError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise UsageError(f"{where}: cannot be reached: {why}; {START}") from error
-        if not is_ray:
-            raise UsageError(f"{where}: is not the port of a head node, by default 6379; {START}")
     try:
+        if address == "auto":
+            with suppress(ImportError, AttributeError):  # it is no public function
+                services: Any = import_module("ray._private.services")
+                address = services.canonicalize_bootstrap_address(address)
+        if address != "auto":
+            _check_port(address)
         with _contained():
             ray.init(address, configure_logging=False, logging_level="ERROR", log_to_driver=False)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         # Ray goes on about its own options.
         words = " ".join(str(error).split()).partition(" Please")[0].rstrip(".")
         way_out = next((way for sign, way in WAYS_OUT.items() if sign in words), JOIN)
-        raise UsageError(f"{where}: {printable(words, 500)}; {way_out}") from error
+        raise UsageError(f"Ray cluster {address}: {printable(words, 500)}; {way_out}") from error
     # Of lost nodes Ray prints the logs, to standard output, which is for results.
     with suppress(AttributeError):  # it is no public setting
         ray._private.worker._worker_logs_enabled = False
 
 
+def _check_port(address: str) -> None:
+    """Check that there is a head node; else Ray would try to reach it without end.
+
+    Raises:
+        UsageError: There is none.
+    """
+    where = f"Ray cluster {address}"
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        raise UsageError(f"{where}: must be auto or HOST:PORT of a head node, as 10.0.0.1:6379")
+    try:
+        is_ray = _speaks_http2(host.strip("[]"), int(port))
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{where}: cannot be reached: {why}; {START}") from error
+    if not is_ray:
+        raise UsageError(f"{where}: is not the port of a head node, by default 6379; {START}")
+
+
 def _speaks_http2(host: str, port: int) -> bool:
-    """Whether HTTP/2 is spoken there, as by a head node; with others Ray would try for minutes.
+    """Whether HTTP/2 is spoken there, as by a head node.
 
     Source:
         RFC 9113, sections 3.4 (the preface) and 6.5 (SETTINGS, frame type 4).
