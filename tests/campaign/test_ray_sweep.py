@@ -122,20 +122,20 @@ def test_killed_driver_on_a_cluster(cluster: Any, whole: dict[str, bytes], tmp_p
         assert not list(sweep_in(place).glob(".*/"))
 
 
-def test_file_on_a_cluster(cluster: Any, tmp_path: Path):
+def test_file_on_a_cluster(cluster: Any, here: Path):
     """It travels to the nodes, configs have its path here, and nothing is imported beside it."""
-    data = tmp_path / "wave.csv"
-    (tmp_path / "numpy.py").write_text("raise SystemExit('imported')")
+    data = here / "wave.csv"
+    (here / "numpy.py").write_text("raise SystemExit('imported')")
     np.savetxt(data, np.sin(np.arange(1000) / 5), header="x", comments="")
     settings = [f"signal={{kind: file, path: {data}}}", "seeds=2"]
     local = sweep(
-        TINY, [*FEW, *settings], runs_dir=tmp_path / "local", executor=InProcess, figures=False
+        TINY, [*FEW, *settings], runs_dir=here / "local", executor=InProcess, figures=False
     )
     options = ["--ray-address", cluster.address, "--executor", "ray", "--json", *QUIET]
-    ended = run(COMMAND, "sweep", TINY, *FEW, *settings, *options, cwd=tmp_path)
+    ended = run(COMMAND, "sweep", TINY, *FEW, *settings, *options, cwd=here)
     assert ended.code == 0, ended.err
     assert [each["status"] for each in json.loads(ended.out)["runs"]] == ["finished"] * 2
-    remote = sweep_in(tmp_path)
+    remote = sweep_in(here)
     assert contents(remote) == contents(local.path)
     for name in ("config.yaml", "result.json", "evaluation.json"):
         paths = [place / f"tiny-1/{name}" for place in (local.path, remote)]

@@ -11,7 +11,7 @@ import pytest
 
 from sinernn.config import check, load_config
 from sinernn.data import text_files
-from sinernn.data.files import File, reading_instead
+from sinernn.data.files import COPIES, File
 from sinernn.data.frames import to_columns, to_npz
 from sinernn.errors import ConfigError
 
@@ -352,10 +352,11 @@ def test_a_channel_called_time(here: Path):
     assert file(columns=["x"]).extent().time_name == "time"
 
 
-def test_a_copy_is_read_instead(here: Path):
+def test_a_copy_is_read_instead(here: Path, monkeypatch: pytest.MonkeyPatch):
     """The config keeps the path of a file that only another machine has."""
     csv("x", "1", "2", path="copy.csv")
-    with reading_instead(str(here / "there.csv"), Path("copy.csv")):
+    with monkeypatch.context() as patch:
+        patch.setitem(COPIES, str(here / "there.csv"), Path("copy.csv"))
         assert samples(path="there.csv") == [[1], [2]]
     with pytest.raises(ConfigError, match=r"there.csv: no such file"):
         samples(path="there.csv")

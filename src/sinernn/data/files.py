@@ -1,8 +1,7 @@
 """Series from files: the config section that describes one, and how it becomes samples."""
 
 import stat
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import file_digest
@@ -33,8 +32,8 @@ from sinernn.schema import Conflict, Section, Whole
 TEXT = (".csv", ".tsv", ".txt", ".dat")
 """Ends of names of text files."""
 
-_COPIES: dict[str, Path] = {}
-"""What is read instead of data files that another machine has: see `reading_instead`."""
+COPIES: dict[str, Path] = {}
+"""What is read instead of a path of a config, which is of another machine."""
 
 Reader = CsvReader | ArrayReader
 """An open data file: the names of its columns, which of them are numbers, how many rows it has (of
@@ -53,16 +52,6 @@ OWN_RATE = (".wav",)
 
 Columns = Annotated[tuple[str, ...], Field(strict=False, max_length=1000)]
 Missing = Literal["refuse", "split", "interpolate"]
-
-
-@contextmanager
-def reading_instead(path: str, copy: Path) -> Generator[None]:
-    """Have `copy` read wherever a config has `path`, which is a file of another machine."""
-    _COPIES[path] = copy
-    try:
-        yield
-    finally:
-        del _COPIES[path]
 
 
 class Downsample(Section):
@@ -157,7 +146,7 @@ class File(Section):
     @property
     def file(self) -> Path:
         """The data file, or the copy that is read instead."""
-        return _COPIES.get(self.path) or Path(self.path)
+        return COPIES.get(self.path, Path(self.path))
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield contradictions between the settings, and with the columns of the file.

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sinernn import cores
-from sinernn.data.files import reading_instead
+from sinernn.data.files import COPIES
 from sinernn.errors import SinernnError, UsageError, printable
 from sinernn.runs.files import read_bytes, read_tree, reporting_errors, write_tree
 from sinernn.sweeps.executor import TRIES, Executor, Trained, given_up, hidden_folder
@@ -373,5 +373,8 @@ def _placed(file: _DataFile | None, folder: Path) -> Generator[None]:
     copy = folder / f"data{Path(file.path).suffix}"
     copy.write_bytes(file.content.data)
     os.utime(copy, ns=(file.modified_ns, file.modified_ns))
-    with reading_instead(file.path, copy):
+    COPIES[file.path] = copy
+    try:
         yield
+    finally:
+        del COPIES[file.path]
