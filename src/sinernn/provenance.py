@@ -95,10 +95,9 @@ def _processor() -> str:
 
 def _git(*arguments: str) -> str | None:
     """Return what git prints, or None outside a repository or without git."""
+    command = ["git", "--no-optional-locks", *arguments]  # a killed one would leave its lock
     try:
-        done = subprocess.run(
-            ["git", *arguments], capture_output=True, text=True, timeout=5, check=True
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
