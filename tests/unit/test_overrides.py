@@ -59,7 +59,7 @@ KNOWN = ["seed", "signal.length", "windows.length", "windows.batch_size"]
         ("a", ["signal.starts=[0, 100]"], "a, starts=0,100"),
         ("a, b, seed=3", ["seed=4"], "a, b, seed=4"),
         ("a", ["limits.memory_gb=2", "name=b"], "a"),
-        ("", ["evaluation.origins=9"], "evaluation.origins=9"),  # refine has origins, too
+        ("", ["evaluation.horizon=9"], "horizon=9"),
         ("a", ["refine.stages=" + "x" * 40], "a, stages=" + "x" * 40),
         ("a", ["refine.stages=" + "x" * 41], "a, stages=" + "x" * 31 + "-3164596d"),
         ("a", ["refine.stages=" + "x" * 500], "a, stages=" + "x" * 31 + "-c38c2bf3"),
