@@ -163,7 +163,7 @@ class Ensemble:
             refine = config.refine
             for count, horizon in {
                 (None, None),
-                (refine and refine.origins, refine and refine.horizon),
+                (refine and refine.origins, refine and refine.forecast_steps),
             }:
                 _, rows = place_origins(
                     config, self.series, "validation", count=count, horizon=horizon

@@ -327,7 +327,7 @@ def _records(checkpointer: Checkpointer) -> Iterator[Record | RefineRecord]:
 
     training = series.cut(series.observed, experiment.parts.train)
     origins, steps = config.refine.origins, config.refine.climate_steps
-    horizon = config.refine.horizon
+    horizon = config.refine.forecast_steps
     selecting = (config, series, scale, network)
     yield from loop.refine(
         last.state.refine or loop.start(run.best_checkpoint()[1].state.params, network),

@@ -210,8 +210,8 @@ def test_a_config_that_is_not_there(sinernn, here: Path):
         (["eval", "latest"], 2, "runs/latest: no such run; there are none in runs\n"),
         (["plot", "x"], 2, "runs/x: no such run; there are none in runs\n"),
         (["init", "defualt"], 2,
-         "defualt: not a shipped config; choose one of co2, default, elnino, lorenz, mackey_glass, noisy, "
-         "rossler, seattle_temperatures, sunspots, tiny, tutorial, two_tones, or a data file such as sensor.csv\n"),
+         "defualt: not a shipped config; choose one of co2, default, elnino, lorenz, mackey_glass, mackey_glass_30, noisy, "
+         "rossler, seattle_temperatures, sunspots, tiny, tutorial, two_tones, or a data file\n"),
         (["init", "no.csv"], 2, "no.csv: no such file; choose one of co2, default, "),
         (["init", "default", "signal.gaps=split"], 2, "signal.gaps=split: applies to data files, not to the shipped default\n"),
         (["init", "--to", "no/a.yaml"], 2, "no/a.yaml: there is no folder no; create it first\n"),

@@ -137,11 +137,15 @@ def test_refinement_begins_with_best(here: Path):
 
 
 @pytest.mark.parametrize(
-    "given", [{"origins": 2, "horizon": None}, {"origins": None, "horizon": 9}]
+    ("setting", "given"),
+    [
+        ("refine.origins=2", {"origins": 2, "horizon": None}),
+        ("refine.forecast_steps=9", {"origins": None, "horizon": 9}),
+    ],
 )
-def test_forecasts_that_select_a_refinement(here: Path, given: dict[str, int | None]):
+def test_forecasts_that_select_a_refinement(here: Path, setting: str, given: dict[str, int | None]):
     """Refinement is measured on as many and as long forecasts as `refine` sets."""
-    config = refined(*(f"refine.{name}={value}" for name, value in given.items() if value))
+    config = refined(setting)
     run = experiment.train(config, figures=False).run
     prepared = prepare(config)
     errors = [

@@ -546,7 +546,7 @@ def test_maxima_between_samples():
     np.testing.assert_allclose(found, 2.0, atol=2 * 0.2**4 / 24)
 
 
-def test_attractor_of_the_truth_and_of_the_free_run():
+def test_attractor_of_truth_and_free_run():
     """In the same coordinates and limits; several outputs are the coordinates themselves."""
     evidence = make_evidence(channels=3)
     truth, free, _ = attractor(make_story(evidence)).axes

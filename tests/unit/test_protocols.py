@@ -54,7 +54,7 @@ def test_euler_series_obeys_its_equation():
     assert protocols.euler_mackey_glass(17, 50).std() > 0.1
 
 
-def test_next_generation_reservoir_learns_products():
+def test_next_generation_reservoir():
     """The Hénon map is a polynomial of its last two samples: its forecasts are exact at first."""
     x = [0.1, 0.2]
     for _ in range(300):

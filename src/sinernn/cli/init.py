@@ -67,7 +67,7 @@ def init_command(
         text, findings = template.text.encode(), template.findings
     else:
         what = "no such file" if data.suffix else "not a shipped config"
-        message = f"{what}; choose one of {', '.join(shipped)}, or a data file such as sensor.csv"
+        message = f"{what}; choose one of {', '.join(shipped)}, or a data file"
         raise UsageError(f"{source}: {message}")
     schema = target.parent / SCHEMA
     try:

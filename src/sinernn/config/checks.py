@@ -201,7 +201,7 @@ def _refine(config: Config, extent: Extent, parts: Parts) -> Iterator[Conflict]:
         )
         yield Conflict(("split.validation", "evaluation.warmup", "refine"), message)
     elif config.refine.origins is not None:
-        steps = config.refine.horizon or config.evaluation.horizon
+        steps = config.refine.forecast_steps or config.evaluation.horizon
         horizon = min(steps, longest - warmup)
         count = sum(count_origins(parts.validation, warmup=warmup, horizon=horizon))
         if config.refine.origins > count:
@@ -210,7 +210,7 @@ def _refine(config: Config, extent: Extent, parts: Parts) -> Iterator[Conflict]:
                 f"{config.refine.origins}"
             )
             sizes = ("evaluation.horizon", "evaluation.warmup", "split.validation", "signal.length")
-            yield Conflict(("refine.origins", "refine.horizon", *sizes), message)
+            yield Conflict(("refine.origins", "refine.forecast_steps", *sizes), message)
     yield from _stages(config.refine, config.model.cell, parts)
 
 
@@ -271,7 +271,7 @@ _CAUSES = {
     "training.log_every": ("training.steps",),
     "evaluation.part": ("signal.length", "model.hidden_size"),
     "refine.stages": ("refine", "model.hidden_size"),
-    "refine.origins": ("refine.horizon", "evaluation.origins", "evaluation.horizon"),
+    "refine.origins": ("refine.forecast_steps", "evaluation.origins", "evaluation.horizon"),
     "refine.climate_steps": ("refine.origins", "evaluation.origins"),
 }
 """Other settings on which the same memory depends."""

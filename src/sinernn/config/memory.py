@@ -50,7 +50,7 @@ def estimate_memory_gb(config: Config, extent: Extent) -> dict[str, float]:
         )
         # Samples, forecasts, and their differences.
         origins = refine.origins or evaluation.origins
-        steps = evaluation.warmup + (refine.horizon or evaluation.horizon)
+        steps = evaluation.warmup + (refine.forecast_steps or evaluation.horizon)
         sizes["refine.origins"] = 8 * 8 * origins * network.channels * steps
         # All free runs in scaled and signal units; of one a spectrum of overlapping stretches.
         free_runs = network.channels * (refine.climate_steps or 0)

@@ -135,6 +135,9 @@ def _draw_maxima(
     for values, look, label in zip(found, looks, ("truth", "free run"), strict=True):
         axes.plot(values[:-1], values[1:], label=label, **look, **_DOTS)
     low, high = readable_limits(*found) if len(found[0]) > 1 else (0.0, 1.0)
+    least = 0.1 * float(np.ptp(truth))  # maxima of a periodic series are all alike
+    if high - low < least:
+        low, high = (low + high - least) / 2, (low + high + least) / 2
     axes.set(xlim=(low, high), ylim=(low, high), xlabel=f"maximum of {name}")
     axes.set(ylabel="next maximum", title="return map of maxima")
 

@@ -285,11 +285,15 @@ class _Scale:
         self.to_labels = self.sizes[0] + float(style[f"{tick}.major.pad"])
         self.thickness = self.to_labels + largest
         self.to_name = self.thickness + axis.labelpad
+        self.below_name = 0.0
         if axis.get_label_text():
             name = axis.label.get_window_extent(renderer)
-            self.thickness = (
-                self.to_name + (name.width if self.is_vertical else name.height) * points
-            )
+            along, across = _point(self.is_vertical, name.width * points, name.height * points)
+            self.thickness = self.to_name + across
+            size = renderer.get_text_width_height_descent(self.offset, self.font, ismath=False)
+            if self.offset and along / 2 + size[0] * points > length / 2 and not self.is_vertical:
+                self.below_name = across + 1.0  # there is no space for the offset beside the name
+                self.thickness += line + 1.0
 
     def draw(self) -> None:
         """Draw ticks, labels and name, and hide matplotlib's own ticks."""
@@ -314,7 +318,7 @@ class _Scale:
             above = _shifted(self.figure, axes.transAxes, 0.0, self.to_offset)
             self._write(self.offset, (0.0, 1.0), above, "left", "baseline")
         elif self.offset:
-            below = self._away(axes.transAxes, self.to_name)
+            below = self._away(axes.transAxes, self.to_name + self.below_name)
             self._write(self.offset, (1.0, 0.0), below, "right", "top")
         axis.set_major_locator(NullLocator())
         axis.set_minor_locator(NullLocator())

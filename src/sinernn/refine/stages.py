@@ -210,7 +210,7 @@ class Refine(Section):
     `evaluation`; null: as many as `evaluation` has. With noise, 32 select better than 8. Time grows
     with them."""
 
-    horizon: Annotated[int, Field(ge=1, le=1_000_000), whole] | None = None
+    forecast_steps: Annotated[int, Field(ge=1, le=1_000_000), whole] | None = None
     """Steps of these forecasts; null: as many as `evaluation` has. On a chaotic series, fewer than
     a forecast is valid for: later all errors are as large, and select by chance. Time and memory
     grow with them."""
