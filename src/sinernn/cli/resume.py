@@ -1,23 +1,28 @@
 """`sinernn resume`."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from sinernn.cli.parsing import AsJson, Figures, Overrides, Quiet, RunsDir
-from sinernn.cli.sweep import Jobs, resume_and_print
+from sinernn.cli.parsing import (
+    AsJson,
+    Figures,
+    Overrides,
+    Quiet,
+    RunOrSweepArgument,
+    RunsDir,
+    Track,
+)
+from sinernn.cli.sweep import Jobs, run_sweep
 
 
 def resume_command(
-    run: Annotated[
-        str, typer.Argument(help="Run directory, its name, or latest; or a sweep's folder.")
-    ],
+    run: RunOrSweepArgument,
     overrides: Overrides = None,
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,
     figures: Figures = True,
     jobs: Jobs = None,
+    track: Track = None,
     as_json: AsJson = False,
 ) -> None:
     """Continue a run from its last checkpoint, or a sweep, as if it had never stopped.
@@ -29,15 +34,20 @@ def resume_command(
     from sinernn.cli.terminal import print_summary
     from sinernn.config import load_config
     from sinernn.runs.directory import open_run
-    from sinernn.sweeps.driver import find_sweep
+    from sinernn.sweeps.driver import find_sweep, resume_sweep
+    from sinernn.trackers import tracking
+    from sinernn.user_settings import chosen_trackers
 
+    trackers = chosen_trackers(track, use_settings=False)
     if (sweep := find_sweep(run, runs_dir)) is not None:
-        resume_and_print(
-            sweep, overrides or [], jobs=jobs, figures=figures, quiet=quiet, as_json=as_json
-        )
+        resumed = partial(resume_sweep, sweep, overrides or [], jobs=jobs, figures=figures)
+        run_sweep(resumed, trackers=trackers, quiet=quiet, as_json=as_json)
         return
     opened = open_run(run, runs_dir=runs_dir)
     settings = load_config(opened.config_path, overrides or [])
-    with training_progress(settings, quiet=quiet) as observers:
-        summary = experiment.resume(opened, overrides or [], figures=figures, observers=observers)
-    print_summary(summary, as_json=as_json)
+    with tracking(trackers) as trackings:
+        with training_progress(settings, quiet=quiet) as observers:
+            summary = experiment.resume(
+                opened, overrides or [], figures=figures, observers=[*observers, *trackings]
+            )
+        print_summary(summary, as_json=as_json)
