@@ -27,6 +27,7 @@ COMMANDS = [
         "gallery",
         "export",
         "sweeps",
+        "tracking",
     )
     for line in pages.commands(pages.PAGES[name])
 ]
@@ -46,7 +47,7 @@ def test_make_targets_of_the_readme_are_there():
 @pytest.mark.parametrize(
     "names",
     [
-        ("README", "runs", "data", "signals", "quality", "speed", "export", "sweeps"),
+        ("README", "runs", "data", "signals", "quality", "speed", "export", "sweeps", "tracking"),
         ("lesson",),
         ("gallery",),
     ],

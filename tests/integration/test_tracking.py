@@ -18,6 +18,7 @@ from sinernn import trackers
 from sinernn.errors import SinernnError, UsageError
 from sinernn.runs import Run
 from sinernn.trackers.background import Background, RunTracking
+from sinernn.trackers.mlflow import MLflow
 from sinernn.trackers.tensorboard import TensorBoard
 from sinernn.trackers.tracker import Scalars, TrackedRun, Tracker
 from sinernn.verification import COMPARED
@@ -314,3 +315,33 @@ def test_failing_replay(sinernn, trained: Run, monkeypatch: pytest.MonkeyPatch):
     outcome = sinernn("track", "--with", "tensorboard")
     assert outcome.code == 1
     assert "tracker tensorboard failed: NotADirectoryError" in outcome.err
+
+
+def test_mlflow_without_an_address(sinernn, here: Path, monkeypatch: pytest.MonkeyPatch):
+    """It says which variable to set, and neither trains nor guesses a server."""
+    monkeypatch.setattr(MLflow, "package", "")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    outcome = sinernn("train", TINY, "--track", "mlflow")
+    assert outcome.code == 2
+    assert (
+        "MLFLOW_TRACKING_URI is not set; set it, as in export MLFLOW_TRACKING_URI=" in outcome.err
+    )
+    assert not Path("runs").exists()
+
+
+def test_new_tracker(sinernn, trained: Run, monkeypatch: pytest.MonkeyPatch):
+    """An entry point of any installed package is a tracker."""
+    package = Path("site/own-1.0.dist-info")
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: own\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[sinernn.trackers]\nown = own_tracker:Own\n")
+    Path("site/own_tracker.py").write_text(
+        "from sinernn.trackers.tracker import Tracker\n"
+        "class Own(Tracker):\n"
+        "    def start(self, run): self.steps = []\n"
+        "    def record(self, scalars, time): self.steps.append(scalars.step)\n"
+        "    def finish(self, run): print(run.name, self.steps)\n"
+    )
+    monkeypatch.syspath_prepend(str(Path("site").resolve()))
+    steps = [int(step) for step in trained.read_metrics()["step"]]
+    assert f"{trained.path.name} {steps}\n" in sinernn("track", "latest", "--with", "own").out
