@@ -25,7 +25,7 @@ def settings_path() -> Path:
     It is in SINERNN_CONFIG_DIR if this is set, otherwise in the user's config folder.
     """
     named = os.environ.get("SINERNN_CONFIG_DIR")
-    folder = Path(named) if named else user_config_path("sinernn", appauthor=False)
+    folder = Path(named).absolute() if named else user_config_path("sinernn", appauthor=False)
     return folder / "settings.yaml"
 
 
