@@ -125,9 +125,10 @@ def trained(here: Path, runs_of_tiny: Path) -> Run:
 
 @pytest.fixture(autouse=True)
 def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No colours and a known width, whatever the tests run in."""
+    """No colours, a known width and no settings of the user, whatever the tests run in."""
     for name in ("FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SINERNN_CONFIG_DIR", "/nowhere")
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TERM", os.environ.get("TERM", "dumb"))

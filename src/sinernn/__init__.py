@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from sinernn.runs import Run
     from sinernn.runs.listing import RunRow, runs_table
     from sinernn.sweeps.driver import resume_sweep, sweep
+    from sinernn.trackers import sweep_tracking, track, tracking
     from sinernn.verification import verify
 
     __version__: str
@@ -92,6 +93,7 @@ _MODULES = {
     "Prediction": "sinernn.evaluation.predictions",
     "sweep": "sinernn.sweeps.driver",
     "resume_sweep": "sinernn.sweeps.driver",
+    **dict.fromkeys(("sweep_tracking", "track", "tracking"), "sinernn.trackers"),
     "verify": "sinernn.verification",
 }
 __all__ = [
@@ -100,7 +102,8 @@ __all__ = [
     "Run", "RunBusyError", "RunFileError", "RunNotFoundError", "RunRow", "Series", "Sine",
     "SinernnError", "Split", "SumOfSines", "Training", "TrainingDivergedError", "UsageError",
     "Windows", "__version__", "compare_runs", "evaluate", "export", "load_config", "plot",
-    "predict", "resume", "resume_sweep", "runs_table", "sweep", "train", "verify",
+    "predict", "resume", "resume_sweep", "runs_table", "sweep", "sweep_tracking",
+    "track", "tracking", "train", "verify",
 ]  # fmt: skip
 
 

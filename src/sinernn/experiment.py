@@ -219,7 +219,9 @@ def _facts(
     )
 
 
-def _note_resumption(facts: RunFacts, device_before: str, observers: Observers) -> RunFacts:
+def _note_resumption(
+    facts: RunFacts, device_before: str, observers: Observers[Observer]
+) -> RunFacts:
     """Record that a run is resumed, and report differences in the environment."""
     changed = provenance.differences(facts, provenance.environment())
     if facts.device != device_before:
@@ -269,7 +271,7 @@ def recorded_start(run: Run, facts: RunFacts) -> Checkpoint | None:
 
 
 def _run_to_the_end(
-    checkpointer: Checkpointer, observers: Observers, stop: StopSignals, *, figures: bool
+    checkpointer: Checkpointer, observers: Observers[Observer], stop: StopSignals, *, figures: bool
 ) -> Summary:
     """Finish the training of a run that this process holds, evaluate it and draw it."""
     run, experiment, engine = checkpointer.run, checkpointer.experiment, checkpointer.engine
@@ -354,7 +356,7 @@ def _importing_matplotlib() -> Generator[None]:
         sys.setswitchinterval(interval)
 
 
-def _compile(experiment: Experiment, engine: Engine, observers: Observers) -> None:
+def _compile(experiment: Experiment, engine: Engine, observers: Observers[Observer]) -> None:
     """Compile the kernels that are not compiled yet, before any time is measured."""
     calls = engine.kernel_calls()
     if experiment.config.refine is not None:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, Generic, ParamSpec, TypeVar
 
 from sinernn.errors import printable
 from sinernn.evaluation.results import Scores
@@ -71,17 +71,18 @@ class Observer:
 
 
 P = ParamSpec("P")
+ObserverT = TypeVar("ObserverT")
 
 
-class Observers:
-    """Any number of observers, whose exceptions do not reach the run."""
+class Observers(Generic[ObserverT]):
+    """Any number of observers of a run or a sweep, whose exceptions do not reach it."""
 
-    def __init__(self, observers: Sequence[Observer]) -> None:
+    def __init__(self, observers: Sequence[ObserverT]) -> None:
         self._active = list(observers)
 
     def notify(
         self,
-        event: Callable[Concatenate[Observer, P], None],
+        event: Callable[Concatenate[ObserverT, P], None],
         *arguments: P.args,
         **options: P.kwargs,
     ) -> None:

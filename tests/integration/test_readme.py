@@ -28,6 +28,7 @@ COMMANDS = [
         "export",
         "sweeps",
         "chaos",
+        "tracking",
     )
     for line in pages.commands(pages.PAGES[name])
 ]
@@ -47,7 +48,7 @@ def test_make_targets_of_the_readme_are_there():
 @pytest.mark.parametrize(
     "names",
     [
-        ("README", "runs", "data", "signals", "quality", "speed", "export", "sweeps"),
+        ("README", "runs", "data", "signals", "quality", "speed", "export", "sweeps", "tracking"),
         ("lesson", "chaos"),
         ("gallery",),
     ],

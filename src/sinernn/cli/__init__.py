@@ -26,6 +26,7 @@ from sinernn.cli.resume import resume_command
 from sinernn.cli.rm import rm_command
 from sinernn.cli.runs import runs_command
 from sinernn.cli.sweep import sweep_command
+from sinernn.cli.track import track_command
 from sinernn.cli.train import train_command
 from sinernn.cli.verify import verify_command
 from sinernn.errors import ConfigError, SinernnError, printable
@@ -40,6 +41,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "plot": plot_command,
     "predict": predict_command,
     "export": export_command,
+    "track": track_command,
     "runs": runs_command,
     "compare": compare_command,
     "rm": rm_command,

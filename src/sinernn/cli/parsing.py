@@ -17,6 +17,13 @@ ConfigArgument = Annotated[
 RunArgument = Annotated[
     str, typer.Argument(help="Run directory, its name, or latest.", autocompletion=complete_run)
 ]
+RunOrSweepArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Run directory, its name, or latest; or a sweep's folder.",
+        autocompletion=complete_run,
+    ),
+]
 RUN_WORDS = typer.Argument(
     help="Run directories, their names, latest, folders of runs such as sweeps, quoted patterns.",
     metavar="RUN...",
@@ -33,6 +40,12 @@ Overrides = Annotated[
 RunsDir = Annotated[Path, typer.Option(help="Folder of the run directories.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Figures = Annotated[bool, typer.Option(help="Draw the overview figure at the end.")]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track", metavar="TRACKER", help="Show it in tensorboard or mlflow, too; or in none."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 
 SYNONYMS = {
@@ -44,6 +57,7 @@ SYNONYMS = {
     "export": ("convert", "save"),
     "predict": ("extrapolate", "forecast"),
     "plot": ("draw", "figure", "figures", "graph"),
+    "track": ("log",),
     "runs": ("list", "ls"),
     "compare": ("diff",),
     "rm": ("delete", "remove"),

@@ -1,23 +1,22 @@
 """`sinernn resume`."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from sinernn.cli.completion import complete_run
-from sinernn.cli.parsing import AsJson, Figures, Overrides, Quiet, RunsDir
-from sinernn.cli.sweep import ExecutorName, Jobs, RayAddress, resume_and_print
+from sinernn.cli.parsing import (
+    AsJson,
+    Figures,
+    Overrides,
+    Quiet,
+    RunOrSweepArgument,
+    RunsDir,
+    Track,
+)
+from sinernn.cli.sweep import ExecutorName, Jobs, RayAddress, run_sweep
 
 
 def resume_command(
-    run: Annotated[
-        str,
-        typer.Argument(
-            help="Run directory, its name, or latest; or a sweep's folder.",
-            autocompletion=complete_run,
-        ),
-    ],
+    run: RunOrSweepArgument,
     overrides: Overrides = None,
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,
@@ -25,6 +24,7 @@ def resume_command(
     jobs: Jobs = None,
     executor: ExecutorName = "local",
     ray_address: RayAddress = None,
+    track: Track = None,
     as_json: AsJson = False,
 ) -> None:
     """Continue a run from its last checkpoint, or a sweep, as if it had never stopped.
@@ -37,16 +37,18 @@ def resume_command(
     from sinernn.config import load_config
     from sinernn.errors import UsageError
     from sinernn.runs.directory import open_run
-    from sinernn.sweeps.driver import find_sweep
+    from sinernn.sweeps.driver import find_sweep, resume_sweep
+    from sinernn.trackers import tracking
+    from sinernn.user_settings import chosen_trackers
 
+    trackers = chosen_trackers(track, use_settings=False)
     if (sweep := find_sweep(run, runs_dir)) is not None:
-        resume_and_print(
-            sweep,
-            overrides or [],
+        run_sweep(
+            partial(resume_sweep, sweep, overrides or [], figures=figures),
+            trackers=trackers,
             jobs=jobs,
             executor=executor,
             ray_address=ray_address,
-            figures=figures,
             quiet=quiet,
             as_json=as_json,
         )
@@ -56,6 +58,9 @@ def resume_command(
         message = "--jobs, --executor and --ray-address are for sweeps"
         raise UsageError(f"{opened.path}: is a run, and not a sweep's folder; {message}")
     settings = load_config(opened.config_path, overrides or [])
-    with training_progress(settings, quiet=quiet) as observers:
-        summary = experiment.resume(opened, overrides or [], figures=figures, observers=observers)
-    print_summary(summary, as_json=as_json)
+    with tracking(trackers) as trackings:
+        with training_progress(settings, quiet=quiet) as observers:
+            summary = experiment.resume(
+                opened, overrides or [], figures=figures, observers=[*observers, *trackings]
+            )
+        print_summary(summary, as_json=as_json)

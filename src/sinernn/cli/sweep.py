@@ -1,12 +1,17 @@
 """`sinernn sweep`."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from sinernn.cli.completion import complete_config, complete_name
-from sinernn.cli.parsing import AsJson, Figures, Overrides, Quiet, RunsDir
+from sinernn.cli.parsing import AsJson, Figures, Overrides, Quiet, RunsDir, Track
+
+if TYPE_CHECKING:
+    from sinernn.sweeps.table import SweepTable
 
 Jobs = Annotated[int | None, typer.Option(help="Runs at once; default: one for each core.", min=1)]
 ExecutorName = Annotated[
@@ -46,6 +51,7 @@ def sweep_command(
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,
     figures: Figures = True,
+    track: Track = None,
     as_json: AsJson = False,
 ) -> None:
     """Train every combination of some settings, or draws of them, with several seeds each.
@@ -54,50 +60,44 @@ def sweep_command(
 
     Example: sinernn sweep configs/default.yaml model.hidden_size=8,16,32 --seeds 20
     """
-    from sinernn.cli.sweeping import chosen_executor, print_sweep, sweep_progress
     from sinernn.sweeps.driver import sweep
+    from sinernn.user_settings import chosen_trackers
 
     given = {"seeds": seeds, "keep": keep, "skip_invalid": "true" if skip_invalid else None}
     options = [f"{name}={value}" for name, value in given.items() if value is not None]
-    with (
-        chosen_executor(executor, ray_address, jobs) as make_executor,
-        sweep_progress(quiet=quiet) as observer,
-    ):
-        table = sweep(
-            config,
-            [*(overrides or []), *options],
-            runs_dir=runs_dir,
-            figures=figures,
-            observer=observer,
-            executor=make_executor,
-        )
-    print_sweep(table, as_json=as_json)
-    if table.failed:
-        raise typer.Exit(1)
+    settings = [*(overrides or []), *options]
+    started = partial(sweep, config, settings, runs_dir=runs_dir, figures=figures)
+    run_sweep(
+        started,
+        trackers=chosen_trackers(track),
+        jobs=jobs,
+        executor=executor,
+        ray_address=ray_address,
+        quiet=quiet,
+        as_json=as_json,
+    )
 
 
-def resume_and_print(
-    path: Path,
-    overrides: list[str],
+def run_sweep(
+    start: "Callable[..., SweepTable]",
     *,
+    trackers: list[str],
     jobs: int | None,
     executor: str,
     ray_address: str | None,
-    figures: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Continue a sweep for `sinernn resume`."""
+    """Run a new or an interrupted sweep with progress and trackers, and print its results."""
     from sinernn.cli.sweeping import chosen_executor, print_sweep, sweep_progress
-    from sinernn.sweeps.driver import resume_sweep
+    from sinernn.trackers import sweep_tracking
 
-    with (
-        chosen_executor(executor, ray_address, jobs) as make_executor,
-        sweep_progress(quiet=quiet) as observer,
-    ):
-        table = resume_sweep(
-            path, overrides, figures=figures, observer=observer, executor=make_executor
-        )
-    print_sweep(table, as_json=as_json)
+    with sweep_tracking(trackers) as trackings:
+        with (
+            chosen_executor(executor, ray_address, jobs) as make_executor,
+            sweep_progress(quiet=quiet) as observers,
+        ):
+            table = start(observers=[*observers, *trackings], executor=make_executor)
+        print_sweep(table, as_json=as_json)
     if table.failed:
         raise typer.Exit(1)

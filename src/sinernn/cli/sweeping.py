@@ -76,13 +76,13 @@ class SweepProgress(SweepObserver):
 
 
 @contextmanager
-def sweep_progress(*, quiet: bool) -> Generator[SweepObserver]:
+def sweep_progress(*, quiet: bool) -> Generator[list[SweepObserver]]:
     """Show the progress of a sweep on stderr."""
     if quiet:
-        yield SweepObserver()
+        yield []
         return
     with SweepProgress() as shown:
-        yield shown
+        yield [shown]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from sinernn.cli.completion import complete_run
-from sinernn.cli.parsing import AsJson, ConfigArgument, Figures, Overrides, Quiet, RunsDir
+from sinernn.cli.parsing import AsJson, ConfigArgument, Figures, Overrides, Quiet, RunsDir, Track
 
 
 def train_command(
@@ -21,6 +21,7 @@ def train_command(
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,
     figures: Figures = True,
+    track: Track = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a network, evaluate it and draw it, in a new run directory.
@@ -32,10 +33,17 @@ def train_command(
     from sinernn.cli.terminal import print_summary
     from sinernn.config import load_config
     from sinernn.preparation import with_stages
+    from sinernn.trackers import tracking
+    from sinernn.user_settings import chosen_trackers
 
     settings = with_stages(load_config(config, overrides or []))
-    with training_progress(settings, quiet=quiet) as observers:
-        summary = experiment.train(
-            settings, runs_dir=runs_dir, start_from=start_from, figures=figures, observers=observers
-        )
-    print_summary(summary, as_json=as_json)
+    with tracking(chosen_trackers(track)) as trackers:
+        with training_progress(settings, quiet=quiet) as observers:
+            summary = experiment.train(
+                settings,
+                runs_dir=runs_dir,
+                start_from=start_from,
+                figures=figures,
+                observers=[*observers, *trackers],
+            )
+        print_summary(summary, as_json=as_json)

@@ -26,6 +26,7 @@ from sinernn.errors import (
     command_line,
 )
 from sinernn.interrupts import Stopped, StopSignals
+from sinernn.observers import Observers
 from sinernn.runs import Run
 from sinernn.runs.directory import create_run
 from sinernn.runs.files import to_json
@@ -59,7 +60,7 @@ def sweep(
     runs_dir: Path | str = "runs",
     jobs: int | None = None,
     figures: bool = True,
-    observer: SweepObserver | None = None,
+    observers: Sequence[SweepObserver] = (),
     executor: Callable[[Path], Executor] | None = None,
 ) -> SweepTable:
     """Train every combination of some settings, or draws of them, with several seeds each.
@@ -71,7 +72,7 @@ def sweep(
         runs_dir: Folder in which the sweep's folder is made.
         jobs: Runs at once; default: one for each core.
         figures: Whether to draw the results.
-        observer: Receives the events.
+        observers: Receive the events.
         executor: Makes what trains the runs of the sweep in a folder; default: processes here.
 
     Returns:
@@ -101,7 +102,7 @@ def sweep(
     )
     train = executor or partial(LocalExecutor, jobs=jobs)
     with StopSignals() as stop, made.held():
-        return _Driver(made.path, points, invalid, observer, train).run(stop, figures=figures)
+        return _Driver(made.path, points, invalid, observers, train).run(stop, figures=figures)
 
 
 def resume_sweep(
@@ -110,7 +111,7 @@ def resume_sweep(
     *,
     jobs: int | None = None,
     figures: bool = True,
-    observer: SweepObserver | None = None,
+    observers: Sequence[SweepObserver] = (),
     executor: Callable[[Path], Executor] | None = None,
 ) -> SweepTable:
     """Train what a sweep lacks: it ends like one that nothing has stopped.
@@ -122,7 +123,7 @@ def resume_sweep(
         overrides: `seeds=N` or `trials=N`, to add more.
         jobs: See `sweep`.
         figures: See `sweep`.
-        observer: See `sweep`.
+        observers: See `sweep`.
         executor: See `sweep`.
 
     Raises:
@@ -144,10 +145,11 @@ def resume_sweep(
         invalid = points.find_invalid()
         if overrides:
             folder.write(SWEEP, file.files()[SWEEP])
-        driver = _Driver(folder.path, points, invalid, observer, train)
+        driver = _Driver(folder.path, points, invalid, observers, train)
         then = provenance.Environment.model_validate(folder.read_json("sweep.json"))
         for name, (was, now) in provenance.differences(then, provenance.environment()).items():
-            driver.observer.remark(f"{name} was {was} and is {now}: the results may differ")
+            remark = f"{name} was {was} and is {now}: the results may differ"
+            driver.observers.notify(SweepObserver.remark, remark)
         return driver.run(stop, figures=figures)
 
 
@@ -158,7 +160,7 @@ def read_sweep_table(path: Path | str) -> SweepTable:
         SinernnError: A file of it is damaged.
     """
     points = Points(read_sweep(Path(path) / SWEEP))
-    driver = _Driver(Path(path), points, set(), None, LocalExecutor)
+    driver = _Driver(Path(path), points, set(), (), LocalExecutor)
     driver.read_all()
     return driver.table()
 
@@ -201,11 +203,11 @@ class _Driver:
         path: Path,
         points: Points,
         invalid: set[int],
-        observer: SweepObserver | None,
+        observers: Sequence[SweepObserver],
         executor: Callable[[Path], Executor],
     ) -> None:
         self.path, self.points, self.invalid = path, points, invalid
-        self.observer = observer or SweepObserver()
+        self.observers = Observers(observers)
         self.seeds = points.sweep.seeds
         self._executor = executor
         shape = len(points), len(self.seeds)
@@ -218,7 +220,8 @@ class _Driver:
         remove_hidden(self.path)
         if self.invalid:
             count = f"{len(self.invalid)} of {len(self.points)} points"
-            self.observer.remark(f"{count} are left out: their settings contradict each other")
+            remark = f"{count} are left out: their settings contradict each other"
+            self.observers.notify(SweepObserver.remark, remark)
         self.state.total = (len(self.points) - len(self.invalid)) * len(self.seeds)
         is_started = False
         try:
@@ -227,7 +230,7 @@ class _Driver:
                     self.read_ended(batch)
                     self._require_data(batch)
                     if not is_started:
-                        self.observer.start(self.path, self.state)
+                        self.observers.notify(SweepObserver.start, self.path, self.state)
                     is_started = True
                     self._train(batch, executor)
         except Stopped:
@@ -244,6 +247,7 @@ class _Driver:
         table.write()
         if figures:
             table.draw()
+        self.observers.notify(SweepObserver.finish)
         return table
 
     def _batches(self) -> Iterator[Batch]:
@@ -298,7 +302,7 @@ class _Driver:
     def _train(self, batch: Batch, executor: Executor) -> None:
         """Train what is missing of a batch."""
         training: dict[str, tuple[Point, int]] = {}
-        pending: deque[tuple[Future[None], str | None]] = deque()
+        pending: deque[tuple[Future[None], str, str | None]] = deque()
         metric = self.points.metric.model_dump()
 
         def tasks() -> Iterator[Task]:
@@ -310,8 +314,9 @@ class _Driver:
                     yield Task(point.run_name(seed), point.label, config, metric)
 
         def finish() -> None:
-            published, displaced = pending.popleft()
+            published, name, displaced = pending.popleft()
             published.result()
+            self.observers.notify(SweepObserver.published, Run(self.path / name))
             if displaced is not None:  # it was published before
                 trim(self.path / displaced)
 
@@ -319,10 +324,11 @@ class _Driver:
             for trained in executor.train(tasks()):
                 point, row = training.pop(trained.task.run)
                 is_kept, displaced = self._note(point, row, trained.result)
-                pending.append((disk.submit(publish, trained, self.path, is_kept), displaced))
+                published = disk.submit(publish, trained, self.path, is_kept)
+                pending.append((published, trained.task.run, displaced))
                 while len(pending) > AHEAD or (pending and pending[0][0].done()):
                     finish()
-                self.observer.ended(self.state)
+                self.observers.notify(SweepObserver.ended, self.state)
             while pending:
                 finish()
 

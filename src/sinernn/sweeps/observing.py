@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from sinernn.runs import Run
+
 
 @dataclass
 class SweepState:
@@ -32,3 +34,9 @@ class SweepObserver:
 
     def ended(self, state: SweepState) -> None:
         """A run has ended, well or not."""
+
+    def published(self, run: Run) -> None:
+        """A run that has ended is in the sweep's folder, and on the disk."""
+
+    def finish(self) -> None:
+        """All runs have ended, and the results are written and drawn."""
