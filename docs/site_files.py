@@ -15,6 +15,8 @@ PUBLISHED = (
     "benchmarks/*.md",
     "benchmarks/*.yaml",
     "benchmarks/floor.c",
+    "benchmarks/protocols.py",
+    "benchmarks/published/*.yaml",
     "configs/**/*.yaml",
     "configs/data/*",
 )
