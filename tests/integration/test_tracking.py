@@ -30,7 +30,7 @@ def bits(run: Run) -> list[bytes]:
 
 
 class Noting(Tracker):
-    """Notes what it is told; at one of its methods it does something else."""
+    """Records the events it receives; at one of its methods it does something else."""
 
     def __init__(self, at: str = "", act=lambda: None) -> None:
         self.started: list[TrackedRun] = []

@@ -62,7 +62,11 @@ def _flush(path: Path) -> None:
     if path.is_dir():
         sync_directory(path)
         return
-    descriptor = os.open(path, os.O_RDWR)
+    _sync(path, os.O_RDWR)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:
@@ -321,8 +325,4 @@ def sync_directory(path: Path) -> None:
     # Windows cannot open a directory, and needs no sync of one.
     if os.name == "nt" or not _IS_FLUSHING.get():
         return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync(path, os.O_RDONLY)

@@ -37,7 +37,7 @@ from sinernn.sweeps.observing import SweepObserver, SweepState
 from sinernn.sweeps.parameters import Choice
 from sinernn.sweeps.points import Point, Points
 from sinernn.sweeps.results import RunResult, median
-from sinernn.sweeps.settings import BASE, SweepFile, read_sweep
+from sinernn.sweeps.settings import BASE, read_sweep, require_same
 from sinernn.sweeps.table import SweepTable
 from sinernn.sweeps.worker import Task
 
@@ -140,7 +140,7 @@ def resume_sweep(
     with StopSignals() as stop, folder.held():
         before = read_sweep(folder.path / SWEEP)
         file = read_sweep(folder.path / SWEEP, overrides)
-        _require_same(folder.path, before, file, overrides)
+        require_same(folder.path, before, file, overrides)
         points = Points(file)
         invalid = points.find_invalid()
         if overrides:
@@ -172,27 +172,6 @@ def find_sweep(path: Path | str, runs_dir: Path | str = "runs") -> Path | None:
             if (each / SWEEP).is_file() and (each / BASE).is_file():
                 return each
     return None
-
-
-def _require_same(path: Path, before: SweepFile, now: SweepFile, overrides: Sequence[str]) -> None:
-    """Check that overrides only add runs.
-
-    Raises:
-        UsageError: They do not.
-    """
-    added = ("seeds", "trials")
-    wrong = [text for text in overrides if text.partition("=")[0].strip() not in added]
-    if wrong:
-        message = f"{' '.join(wrong)}: would make {path} a different sweep"
-        raise UsageError(f"{message}; only seeds=N and trials=N can be added to")
-    if before.settings.method == "tpe" and list(before.seeds) != list(now.seeds):
-        message = "its points follow from the results over all seeds, which cannot be changed"
-        raise UsageError(f"{path}: {message}; add trials=N")
-    if missing := set(before.seeds) - set(now.seeds):
-        some = ", ".join(map(str, sorted(missing)[:3]))
-        raise UsageError(f"{path}: has runs of seeds that seeds would leave out, as {some}")
-    if (now.settings.trials or 0) < (before.settings.trials or 0):
-        raise UsageError(f"{path}: trials is already {before.settings.trials}, more than requested")
 
 
 class _Driver:

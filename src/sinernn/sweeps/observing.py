@@ -1,4 +1,4 @@
-"""How far a sweep has come, and who is told."""
+"""The progress of a sweep, and the protocol of those that observe it."""
 
 from dataclasses import dataclass
 from pathlib import Path

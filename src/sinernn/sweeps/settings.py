@@ -22,7 +22,7 @@ from sinernn.config.overrides import (
 from sinernn.config.places import Document, Places
 from sinernn.config.sections import Root
 from sinernn.config.yaml import describe, dump_yaml
-from sinernn.errors import ConfigError, Place, Problem, collect_problems
+from sinernn.errors import ConfigError, Place, Problem, UsageError, collect_problems
 from sinernn.evaluation.metrics import counted
 from sinernn.runs.listing import SWEEP
 from sinernn.schema import Section, Whole
@@ -299,3 +299,24 @@ def _check_method(settings: Sweep, parameters: Sequence[Parameter]) -> None:
             problems.append(Problem(places.find(("method",)), ("parameters",), message))
     if problems:
         raise to_error(problems)
+
+
+def require_same(path: Path, before: SweepFile, now: SweepFile, overrides: Sequence[str]) -> None:
+    """Check that overrides only add runs.
+
+    Raises:
+        UsageError: They do not.
+    """
+    added = ("seeds", "trials")
+    wrong = [text for text in overrides if text.partition("=")[0].strip() not in added]
+    if wrong:
+        message = f"{' '.join(wrong)}: would make {path} a different sweep"
+        raise UsageError(f"{message}; only seeds=N and trials=N can be added to")
+    if before.settings.method == "tpe" and list(before.seeds) != list(now.seeds):
+        message = "its points follow from the results over all seeds, which cannot be changed"
+        raise UsageError(f"{path}: {message}; add trials=N")
+    if missing := set(before.seeds) - set(now.seeds):
+        some = ", ".join(map(str, sorted(missing)[:3]))
+        raise UsageError(f"{path}: has runs of seeds that seeds would leave out, as {some}")
+    if (now.settings.trials or 0) < (before.settings.trials or 0):
+        raise UsageError(f"{path}: trials is already {before.settings.trials}, more than requested")
