@@ -1,15 +1,15 @@
 """Checkpoints of a run: write them while it is trained, and find where it can continue.
 
-The order of writing makes a kill at any instant harmless: first `best`, then the metrics, then
-`last`. Training continues from `last`; later results in the other files are computed again, bit
-for bit.
+The order of writing makes a kill at any instant harmless: first `best`, then the metrics and the
+snapshots, then `last`. Training continues from `last`; later results in the other files are
+computed again, bit for bit.
 """
 
 import shlex
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -31,8 +31,11 @@ from sinernn.preparation import Experiment, require_data
 from sinernn.refine.records import MetricsRow, RefineRecord
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
+from sinernn.runs.directory import lost_file
 from sinernn.runs.facts import RunFacts
 from sinernn.runs.files import damaged, is_there
+from sinernn.runs.snapshots import Snapshot
+from sinernn.snapshotting import SnapshotRecorder, snapshots_until
 from sinernn.training import Record, is_due, row_intervals
 
 BEFORE_END = "best_before_end"
@@ -127,6 +130,9 @@ class Position:
     rows: list[MetricsRow]
     """Rows of the metrics up to there."""
 
+    snapshots: list[Snapshot] = field(default_factory=list[Snapshot])
+    """Snapshots up to there."""
+
     def is_done(self, config: Config) -> bool:
         """Whether nothing is left to train."""
         state = self.checkpoint.state
@@ -149,6 +155,8 @@ class Checkpointer:
 
     def __post_init__(self) -> None:
         self._saved_updates = self.position.checkpoint.state.updates
+        taken = self.position.snapshots
+        self.snapshots = SnapshotRecorder(self.run, self.experiment, self.engine, taken)
         self._began = time.perf_counter() - (self.facts.seconds or 0.0)  # None: it was killed
 
     @cached_property
@@ -170,6 +178,7 @@ class Checkpointer:
             with suppress(RunFileError):  # the first error is what matters
                 if not isinstance(error, InterruptedRunError) and isinstance(error, Exception):
                     self.run.write_metrics(self.position.rows)  # they show what led to the error
+                    self.snapshots.write()
             diverged_at = getattr(error, "update", None)
             self.facts = self.facts.model_copy(update={"diverged_at": diverged_at})
             with suppress(RunFileError):
@@ -181,6 +190,7 @@ class Checkpointer:
 
     def save(self, record: Record | RefineRecord, *, at_once: bool) -> None:
         """Write what is due at a record; if `at_once`, write a checkpoint in any case."""
+        self.snapshots.take(record)
         if isinstance(record, RefineRecord):
             self._save_refinement(record, at_once)
             count = {"refine_iterations": record.step}
@@ -224,9 +234,10 @@ class Checkpointer:
         self.run.save_checkpoint("best", Checkpoint(network, state, scale, closed_loop_rmse=rmse))
 
     def _save_last(self, state: TrainState, losses: Float[np.ndarray, " n"]) -> None:
-        """Write the metrics, `last` and the best weights."""
+        """Write the metrics, snapshots, `last` and the best weights."""
         network, scale = self.experiment.network, self.experiment.scale
         self.run.write_metrics(self.position.rows)
+        self.snapshots.write()
         self.run.save_checkpoint("last", Checkpoint(network, state, scale, losses))
         self.run.save_model(self.run.best_checkpoint()[1])
 
@@ -312,17 +323,14 @@ def find_position(experiment: Experiment, run: Run, start: Checkpoint) -> Positi
     errors = {row["closed_loop_rmse"] for row in rows} - {"", "inf", "nan"}
     if errors or run.has_checkpoint("best"):  # a finite error has been the best
         _load(run, "best", experiment)
-    return Position(last, rows)
+    return Position(last, rows, snapshots_until(run, experiment, last.state))
 
 
 def _require_beginning(best: Checkpoint, run: Run, config: Config) -> None:
     """Check that `best` may have been written before the first `last`."""
     first = min(config.training.checkpoint_every or best.state.updates, config.training.steps)
     if best.state.refine is not None or best.state.updates > first:
-        raise RunFileError(
-            f"{run.checkpoint_path('last')}: is missing, but was written before; restore it, or "
-            f"start again with: {command_line('train', run.config_path)}"
-        )
+        raise lost_file(run, run.checkpoint_path("last"))
 
 
 def _load(run: Run, name: str, experiment: Experiment) -> Checkpoint:

@@ -83,11 +83,12 @@ def run_updates(
     *,
     evaluate: Callable[[], float],
     losses: Float[np.ndarray, " n"],
+    stops: Sequence[int] = (),
 ) -> Iterator[Record]:
     """Advance the engine to `settings.steps` updates, and yield a record after every piece.
 
     A row of the metrics is due at every multiple of an interval, and at the end; between them
-    records only report progress. The pieces change no bit of the result.
+    records report progress, or a stop. The pieces change no bit of the result.
 
     Args:
         engine: Holds the state to start from.
@@ -95,6 +96,7 @@ def run_updates(
         settings: Number of updates, learning rates and intervals.
         evaluate: Returns the engine's current closed-loop error.
         losses: Losses since the last row, of a resumed run.
+        stops: Numbers of updates, in order, after which a piece ends, too.
 
     Raises:
         TrainingDivergedError: A loss is not finite, or a weight after a piece.
@@ -103,7 +105,8 @@ def run_updates(
     updates_per_second = 0.0
     while done < steps:
         boundary = min(steps, *((done // every + 1) * every for every in row_intervals(settings)))
-        n = min(boundary - done, max(1, int(updates_per_second * PIECE_SECONDS)))
+        stop = next((stop for stop in stops if stop > done), boundary)
+        n = min(min(boundary, stop) - done, max(1, int(updates_per_second * PIECE_SECONDS)))
         rates = learning_rates(settings, done, n)
         windows = plan(done, n)
         began = time.perf_counter()

@@ -25,7 +25,7 @@ from sinernn.runs.files import read_bytes
 
 COMPARED = (
     "metrics.csv", "model.safetensors", "checkpoints/best.safetensors",
-    "checkpoints/last.safetensors",
+    "checkpoints/last.safetensors", "snapshots.safetensors",
 )  # fmt: skip
 """All files that training writes, without those that contain times."""
 

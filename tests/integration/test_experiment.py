@@ -53,6 +53,7 @@ WEIGHTS_AND_SCORES = (
     "evaluation.safetensors",
     "metrics.csv",
     "model.safetensors",
+    "snapshots.safetensors",
 )
 
 DIVERGING = (

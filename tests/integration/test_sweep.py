@@ -55,7 +55,8 @@ def test_runs_have_the_bits_of_train(here: Path):
     alone = library.train(config, figures=False, runs_dir="alone").run
     twin = Run(table.path / "hidden_size=3-1")
     for name in ("metrics.csv", "model.safetensors", "checkpoints/best.safetensors",
-                 "checkpoints/last.safetensors", "evaluation.json", "config.yaml"):  # fmt: skip
+                 "checkpoints/last.safetensors", "snapshots.safetensors", "evaluation.json",
+                 "config.yaml"):  # fmt: skip
         assert (twin.path / name).read_bytes() == (alone.path / name).read_bytes(), name
     assert library.verify(twin).agrees
     assert not Path("runs/latest").exists()

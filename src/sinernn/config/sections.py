@@ -44,10 +44,15 @@ Signal = Annotated[
 """Every kind of signal: a `Source` of a series."""
 
 MAX_MEMORY_GB = 100_000
+MAX_SNAPSHOT_BYTES = 20_000_000  # of all snapshots of a run
 
 REMOVED: dict[KeyPath, str] = {("limits", "hours"): "run time is no longer estimated"}
 """Settings of earlier versions, and why they were removed: ignored in the config of a run, an error
 elsewhere."""
+
+ADDED: dict[tuple[str, str], Any] = {("training", "snapshots"): 0}
+"""Settings that earlier versions lacked, and what their runs did: value in the config of a run that
+does not set it."""
 
 
 class Windows(Section):
@@ -158,6 +163,11 @@ class Training(Section):
     checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000_000), whole] | None = 2000
     """Updates between checkpoints, with one more at the end; null: only at the end. The bound is
     the longest run."""
+
+    snapshots: Whole = Field(default=60, ge=0, le=1000)
+    """How often, at most, the weights are kept to look back at the training: the initial ones, from
+    update 10 to 10 million more and more rarely, and the best after each stage of `refine`. They
+    take at most 20 MB, so of a large network there are fewer. More would not be looked at."""
 
 
 class Evaluation(Section):
