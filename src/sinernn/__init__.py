@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from sinernn.plot_run import plot
     from sinernn.predicting import predict
     from sinernn.refine.stages import Refine
+    from sinernn.reports import report
     from sinernn.runs import Run
     from sinernn.runs.listing import RunRow, runs_table
     from sinernn.sweeps.driver import resume_sweep, sweep
@@ -90,6 +91,7 @@ _MODULES = {
     "plot": "sinernn.plot_run",
     "predict": "sinernn.predicting",
     "export": "sinernn.exporters",
+    "report": "sinernn.reports",
     "Prediction": "sinernn.evaluation.predictions",
     "sweep": "sinernn.sweeps.driver",
     "resume_sweep": "sinernn.sweeps.driver",
@@ -102,7 +104,7 @@ __all__ = [
     "Run", "RunBusyError", "RunFileError", "RunNotFoundError", "RunRow", "Series", "Sine",
     "SinernnError", "Split", "SumOfSines", "Training", "TrainingDivergedError", "UsageError",
     "Windows", "__version__", "compare_runs", "evaluate", "export", "load_config", "plot",
-    "predict", "resume", "resume_sweep", "runs_table", "sweep", "sweep_tracking",
+    "predict", "report", "resume", "resume_sweep", "runs_table", "sweep", "sweep_tracking",
     "track", "tracking", "train", "verify",
 ]  # fmt: skip
 

@@ -73,6 +73,42 @@ def plot(
     run = open_run(run, runs_dir=runs_dir)
     if evaluation is not None:
         run.require_evaluation(evaluation)
+    story = read_story(run, evaluation, title=title, config=config)
+    drawable = drawable_figures(story)
+    wanted = drawable if names is None else list(names)
+    for name in wanted:
+        if name not in plotting.FIGURES:
+            raise UsageError(f"no figure is called {name}; there are {', '.join(plotting.FIGURES)}")
+        if name not in drawable:
+            way_out = command_line("eval", run.path)
+            raise UsageError(f"{name} shows an evaluation, and there is none; run {way_out}")
+    contents = compute(
+        wanted,
+        lambda name: plotting.draw(name, story, format, width=width, height=height, dpi=dpi),
+    )
+    return [
+        run.write(f"{run.evaluation_folder(evaluation)}figures/{name}.{format}", content)
+        for name, content in zip(wanted, contents, strict=True)
+    ]
+
+
+def read_story(
+    run: Run, evaluation: str | None = None, *, title: bool = True, config: Config | None = None
+) -> Any:
+    """Return the `plotting.Story` of a run, the data of its figures, from its files.
+
+    Args:
+        run: The run.
+        evaluation: Name of the evaluation; default: the run's own.
+        title: Whether figures have a title and small print.
+        config: The run's config, where it has been read.
+
+    Raises:
+        SinernnError: A file is missing or damaged, or matplotlib cannot be imported.
+    """
+    preload()
+    from sinernn import plotting
+
     folder = run.evaluation_folder(evaluation)
     facts, evidence = run.read_facts(), None
     name = facts.name or run.path.name
@@ -91,7 +127,7 @@ def plot(
         evidence = replace(read_evidence(run, evaluation), exponent=exponent)
     if facts.diverged_at is not None:
         heading += f", diverged at update {facts.diverged_at}"
-    story = plotting.Story(
+    return plotting.Story(
         title=plain_text(heading, 400) if title else "",
         note=plain_text(note, 400) if title else "",
         metrics=run.read_metrics(),
@@ -100,22 +136,13 @@ def plot(
         diverged_at=facts.diverged_at,
         **settings,
     )
-    drawable = plotting.FIGURES if evidence else plotting.WITHOUT_EVIDENCE
-    wanted = list(drawable if names is None else names)
-    for name in wanted:
-        if name not in plotting.FIGURES:
-            raise UsageError(f"no figure is called {name}; there are {', '.join(plotting.FIGURES)}")
-        if name not in drawable:
-            way_out = command_line("eval", run.path)
-            raise UsageError(f"{name} shows an evaluation, and there is none; run {way_out}")
-    contents = compute(
-        wanted,
-        lambda name: plotting.draw(name, story, format, width=width, height=height, dpi=dpi),
-    )
-    return [
-        run.write(f"{folder}figures/{name}.{format}", content)
-        for name, content in zip(wanted, contents, strict=True)
-    ]
+
+
+def drawable_figures(story: Any) -> list[str]:
+    """Return the names of the figures that can be drawn: all, or those without an evaluation."""
+    from sinernn import plotting
+
+    return list(plotting.FIGURES if story.evidence else plotting.WITHOUT_EVIDENCE)
 
 
 def draw_forecast(prediction: Prediction, title: str, format: str) -> bytes:

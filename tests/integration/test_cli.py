@@ -240,7 +240,7 @@ def test_a_wrong_option_is_wrong_usage(sinernn):
 @pytest.mark.parametrize(
     ("words", "advice"),
     [
-        ("upload", "there are init, train, sweep, resume, verify, eval, plot, predict, export, track, runs, compare, rm, doctor, config"),
+        ("upload", "there are init, train, sweep, resume, verify, eval, plot, report, predict, export, track, runs, compare, rm, doctor, config"),
         ("polt", "did you mean sinernn plot?"), ("evaluate", "did you mean sinernn eval?"),
         ("forecast", "did you mean sinernn predict?"), ("check", "did you mean sinernn verify?"),
         ("conf", "did you mean sinernn config?"),

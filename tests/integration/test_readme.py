@@ -29,6 +29,7 @@ COMMANDS = [
         "sweeps",
         "chaos",
         "tracking",
+        "report",
     )
     for line in pages.commands(pages.PAGES[name])
 ]
@@ -48,7 +49,18 @@ def test_make_targets_of_the_readme_are_there():
 @pytest.mark.parametrize(
     "names",
     [
-        ("README", "runs", "data", "signals", "quality", "speed", "export", "sweeps", "tracking"),
+        (
+            "README",
+            "runs",
+            "data",
+            "signals",
+            "quality",
+            "speed",
+            "export",
+            "sweeps",
+            "tracking",
+            "report",
+        ),
         ("lesson", "chaos"),
         ("gallery",),
     ],

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sinernn.cli.output import error_text, print_prose, terminal_width
+from sinernn.cli.output import print_prose, terminal_width
 from sinernn.cli.tables import print_columns
 from sinernn.comparing import ComparedRuns, Comparison, value_text
 from sinernn.config.overrides import short_names
 from sinernn.errors import printable
 from sinernn.evaluation.metrics import counted
+from sinernn.evaluation.wording import error_text
 
 _MOST_COLUMNS = 8
 """Lines of a comparison that are columns of its table, at most; of more, each is a row."""

@@ -9,11 +9,12 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import typer
 
-from sinernn.errors import printable
+from sinernn.errors import UsageError, printable
 
 UNBROKEN = re.compile(
     r"sinernn (?:'[^']*'|[^';()`])+|(?<!\w)'[^']*'|^[^:]*/[^:]*:|\w+: [^\s,}]+(?=[,}])"
@@ -61,9 +62,14 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
-def error_text(value: float | None) -> str:
-    """Return an error as tables show it."""
-    return "diverged" if value is None else f"{value:.2e}"
+def open_file(path: Path) -> None:
+    """Open a file in the system's viewer.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if typer.launch(str(path.resolve())) != 0:
+        raise UsageError(f"{path}: written, but this system has no viewer to open it with")
 
 
 def csv_text(columns: Mapping[str, Sequence[Any]], *, header: bool = True) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sinernn.cli.completion import complete_evaluation, complete_registered
-from sinernn.cli.output import print_json, print_line, terminal_width, wrapped
+from sinernn.cli.output import open_file, print_json, print_line, terminal_width, wrapped
 from sinernn.cli.parsing import AsJson, RunArgument, RunsDir
 from sinernn.errors import UsageError
 
@@ -89,8 +89,8 @@ def plot_command(
     else:
         for path in paths:
             print_line(path)
-    if show and typer.launch(str(paths[0].resolve())) != 0:
-        raise UsageError(f"{paths[0]}: written, but this system has no viewer to open it with")
+    if show:
+        open_file(paths[0])
 
 
 def _list_figures(as_json: bool) -> None:

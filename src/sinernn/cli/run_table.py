@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sinernn.cli.output import error_text, print_prose, terminal_width
+from sinernn.cli.output import print_prose, terminal_width
 from sinernn.cli.tables import print_columns
 from sinernn.errors import printable
+from sinernn.evaluation.wording import error_text
 from sinernn.runs.listing import RunRow
 
 

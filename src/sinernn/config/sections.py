@@ -283,14 +283,18 @@ class Config(Root):
         name = add_to_name(self.name, self.places.overrides, self.flat())
         return self.model_copy(update={"name": name})
 
-    def flat(self) -> dict[str, Any]:
-        """Return every setting by its dotted name, as in `model.hidden_size`; lists are values."""
+    def flat(self, *, only_changed: bool = False) -> dict[str, Any]:
+        """Return settings by their dotted names, as in `model.hidden_size`; lists are values.
+
+        Args:
+            only_changed: Leave out those that have their default.
+        """
 
         def walk(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             for key, value in tree.items():
-                if isinstance(value, dict):
+                if isinstance(value, dict) and (value or not only_changed):
                     yield from walk(cast("dict[str, Any]", value), f"{prefix}{key}.")
                 else:
                     yield f"{prefix}{key}", value
 
-        return dict(walk(self.model_dump(mode="json"), ""))
+        return dict(walk(self.model_dump(mode="json", exclude_defaults=only_changed), ""))

@@ -1,0 +1,63 @@
+"""A page of a run, of several or of a sweep: one HTML file to keep, to mail and to open offline.
+
+`run_page.py` and `runs_page.py` collect what the templates `run.html` and `runs.html` show;
+`page.py` makes one file of it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sinernn.errors import UsageError
+from sinernn.reports.page import MARK
+from sinernn.reports.run_page import page_of_run
+from sinernn.runs import Run
+from sinernn.runs.files import check_output, require_replaceable, write_atomically
+from sinernn.runs.listing import find_runs, runs_in
+from sinernn.sweeps.driver import find_sweep
+
+REPORT = "report.html"
+"""Name of a page, where none is given."""
+
+
+def report(
+    runs: Run | Path | str | Sequence[Run | Path | str] = "latest",
+    *,
+    to: Path | str | None = None,
+    runs_dir: Path | str = "runs",
+) -> Path:
+    """Write the page of a run, of several runs side by side, or of a sweep.
+
+    Args:
+        runs: A run: itself, its folder, its name in `runs_dir`, or `latest`; a sweep's folder; or
+            several, as `find_runs` finds them.
+        to: The file to write, an .html; default: `report.html` in the folder of the run or the
+            sweep, and of several runs in the working folder.
+        runs_dir: Folder of the run directories.
+
+    Returns:
+        The file.
+
+    Raises:
+        SinernnError: A run cannot be read, or the file cannot be written. A file that is not an
+            earlier page is not replaced.
+
+    Example:
+        >>> sinernn.report("latest", to="wave.html").name
+        'wave.html'
+    """
+    words = [runs] if isinstance(runs, Run | Path | str) else list(runs)
+    sweep = None
+    if len(words) == 1 and not isinstance(words[0], Run):
+        sweep = find_sweep(words[0], runs_dir)
+    found = runs_in(sweep) if sweep else find_runs(words, runs_dir=runs_dir)
+    folder = sweep or (found[0].path if len(found) == 1 else Path())
+    path = folder / REPORT if to is None else Path(to)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{path}: the name of a page must end in .html, as in wave.html")
+    check_output(path, otherwise="choose another name with --to")
+    require_replaceable(path, MARK, "a page of sinernn report")
+    content = page_of_run(found[0])
+    if to is None and folder.parts:
+        return Run(folder).write(REPORT, content)  # refuses links out of the run
+    write_atomically(path.resolve(), content)
+    return path

@@ -1,0 +1,79 @@
+"""Assemble a page: one HTML file that requests nothing and runs no script but its own.
+
+Text comes from configs and names, perhaps a stranger's: templates escape every value, and show its
+control codes as text. A content security policy allows the page's stylesheet and script by their
+hashes, and pictures within the page.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from sinernn.errors import printable
+
+MARK = '<meta name="generator" content="sinernn report">'
+"""Line of every page, by which a later report knows that it may replace it."""
+
+_FOLDER = Path(__file__).parent
+_LONGEST = 5000  # characters of a value
+
+
+def render_page(
+    template: str, *, styles: Sequence[str], scripts: Sequence[str], figures: str, **values: Any
+) -> bytes:
+    """Return a page.
+
+    Args:
+        template: File of the template.
+        styles: Files of its stylesheet.
+        scripts: Files of its script, in order.
+        figures: The stylesheet of its figures.
+        values: What the template shows.
+    """
+    style, script = "\n".join([*map(_read, styles), figures]), "\n".join(map(_read, scripts))
+    policy = {
+        "default-src": "'none'",
+        "script-src": _hash(script),
+        "style-src": _hash(style),
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_one_line,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    text = environment.get_template(template).render(
+        mark=Markup(MARK),
+        policy="; ".join(f"{name} {value}" for name, value in policy.items()),
+        style=Markup(style),
+        script=Markup(script),
+        version=version("sinernn"),
+        **values,
+    )
+    return text.encode()
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _hash(content: str) -> str:
+    """Return what allows a script or stylesheet in a content security policy."""
+    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
+
+
+def _one_line(value: Any) -> Any:
+    """Return a text as one harmless line, except markup of our own."""
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return printable(value, _LONGEST) if is_text else value
