@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from sinernn.comparing import ComparedRuns, Comparison, compare_runs
     from sinernn.config import load_config
     from sinernn.config.sections import Config, Evaluation, Limits, Model, Split, Training, Windows
+    from sinernn.data.delays import MackeyGlass
     from sinernn.data.files import File
     from sinernn.data.series import Series
-    from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines
+    from sinernn.data.synthetic import Sine, SumOfSines
     from sinernn.errors import (
         ConfigError,
         DeviceError,
@@ -62,7 +63,8 @@ _MODULES = {
         ("Config", "Windows", "Split", "Model", "Training", "Evaluation", "Limits"),
         "sinernn.config.sections",
     ),
-    **dict.fromkeys(("Sine", "SumOfSines", "MackeyGlass"), "sinernn.data.synthetic"),
+    **dict.fromkeys(("Sine", "SumOfSines"), "sinernn.data.synthetic"),
+    "MackeyGlass": "sinernn.data.delays",
     **dict.fromkeys(
         (
             "ConfigError",

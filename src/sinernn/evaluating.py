@@ -202,6 +202,7 @@ def _gather_evidence(
         period=series.period,
         exponent=config.signal.lyapunov_exponent,
         valid_threshold=settings.valid_threshold,
+        measure=settings.measure,
     )
 
 

@@ -12,7 +12,7 @@ from examples import REPOSITORY, TINY
 
 SOURCE = REPOSITORY / "src" / "sinernn"
 MODULES_IN_ORDER = (
-    "arrays", "errors", "shipped", "randomness", "schema", "data", "data.series", "data.synthetic", "data.waves", "data.systems", "data.flows", "data.maps",
+    "arrays", "errors", "shipped", "randomness", "schema", "data", "data.series", "data.synthetic", "data.waves", "data.exponents", "data.delays", "data.systems", "data.flows", "data.maps",
     "data.tables", "data.text_files", "data.array_files", "data.times", "data.recordings", "data.files", "data.frames", "data.continuation", "data.survey", "data.streams", "data.windows",
     "blas", "cores", "model", "model.functions", "model.cells", "model.network", "model.linearization", "engines", "refine", "refine.stages", "refine.records",
     "config.places", "config.yaml", "config.overrides", "config.sections", "config.messages", "config.memory",

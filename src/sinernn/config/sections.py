@@ -8,9 +8,10 @@ from pydantic import Field, PrivateAttr, StringConstraints
 from sinernn.config.overrides import MAX_NAME, add_to_name
 from sinernn.config.places import Places
 from sinernn.data import flows, maps, waves
+from sinernn.data.delays import MackeyGlass
 from sinernn.data.files import File
 from sinernn.data.series import Extent
-from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines
+from sinernn.data.synthetic import Sine, SumOfSines
 from sinernn.data.windows import Parts, split_by_time
 from sinernn.errors import KeyPath, Place, Problem
 from sinernn.model.cells import CellName
@@ -195,6 +196,11 @@ class Evaluation(Section):
     """A forecast is valid while its error, over all outputs, is below so many standard deviations;
     more is beyond any guess. 0.4: Pathak et al. 2018; 0.5: Vlachas et al. 2020; 0.3: a mean square
     of 0.09."""
+
+    measure: Literal["rmse", "nrmse", "smape"] = "rmse"
+    """Errors of the table of forecasts. rmse: up to a horizon, median of the forecasts; nrmse: at
+    that step alone, over all forecasts, in standard deviations, as the NRMSE84 of the literature
+    (at the 84th step); smape: up to a horizon, symmetric and in percent, 0 to 200."""
 
     initial_state: Literal["zero", "carried"] = "zero"
     """Hidden state before the warm-up: zero, or the last one of training (first row of the

@@ -119,6 +119,9 @@ class Evidence:
     valid_threshold: float = USUAL_THRESHOLD
     """A forecast is valid while its error is below so many standard deviations."""
 
+    measure: str = "rmse"
+    """Which errors of forecasts are computed besides RMSE: nrmse, smape, or no others."""
+
     @property
     def valid_limit(self) -> float:
         """The error up to which a forecast is valid, in the unit of errors."""

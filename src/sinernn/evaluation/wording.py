@@ -82,16 +82,24 @@ def divergences(scores: Scores) -> list[str]:
 
 def _by_horizon(scores: Scores) -> TextTable:
     """Return the errors of network and baselines, a row for each horizon."""
-    headings = ["steps", "network", f"worst of\n{counted(len(scores.origins), 'origin')}"]
-    headings += [baseline.name.replace(" ", "\n") for baseline in scores.baselines]
-    ladders = [baseline.closed_loop_rmse for baseline in scores.baselines]
-
-    def rows() -> Iterator[list[str]]:
-        for at, row in enumerate(scores.closed_loop_rmse):
-            theirs = [error_text(each[at].median) if at < len(each) else "-" for each in ladders]
-            yield [str(row.horizon), error_text(row.median), error_text(row.worst), *theirs]
-
-    return TextTable("closed loop: median RMSE up to a horizon", headings, list(rows()))
+    origins = counted(len(scores.origins), "origin")
+    own = [(row.horizon, row.median, row.worst) for row in scores.closed_loop_rmse]
+    others = {each.name: [row.median for row in each.closed_loop_rmse] for each in scores.baselines}
+    first, title = "steps", "median RMSE up to a horizon"
+    if found := scores.closed_loop_nrmse or scores.closed_loop_smape:
+        own = [(row.horizon, row.value, row.worst) for row in found.network]
+        others = {name: [row.value for row in rows] for name, rows in found.baselines.items()}
+        title = "median sMAPE up to a horizon, 0 to 200"
+        if scores.closed_loop_nrmse:
+            first, title = "step", f"NRMSE of one step, over {origins}"
+    headings = [first, "network", f"worst of\n{origins}"]
+    headings += [printable(name, 30).replace(" ", "\n") for name in others]
+    rows = [
+        [str(horizon), error_text(error), error_text(worst)]
+        + [error_text(each[at]) if at < len(each) else "-" for each in others.values()]
+        for at, (horizon, error, worst) in enumerate(own)
+    ]
+    return TextTable(f"closed loop: {title}", headings, rows)
 
 
 def _by_output(scores: Scores) -> TextTable:
