@@ -108,7 +108,8 @@ def _weights(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
         )
     taken = read_snapshots(run) or [Snapshot(state.params, state.updates, is_best=True)]
     most = max(MAX_SNAPSHOT_BYTES // size, 1)
-    kept = [taken[-1 - each] for each in _spread(len(taken), min(most, len(taken)))][::-1]
+    from_last: list[int] = _spread(len(taken), min(most, len(taken))).tolist()
+    kept = [taken[-1 - place] for place in reversed(from_last)]
     flat = (np.concatenate([each.params[name].ravel() for name in network.shapes]) for each in kept)
     return {"labels": [each.label for each in kept], "values": [_encode(each) for each in flat]}
 
