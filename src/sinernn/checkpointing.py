@@ -203,7 +203,7 @@ class Checkpointer:
         """Return a copy of the weights at a record, which must be the latest."""
         if isinstance(record, RefineRecord):
             return self._refined(record.state.theta, record.state).params
-        return self.engine.state.params
+        return self.engine.params
 
     def _save_update(self, record: Record, at_once: bool) -> None:
         config, rmse, best = self.experiment.config, record.closed_loop_rmse, self._best_rmse

@@ -322,7 +322,7 @@ def _records(checkpointer: Checkpointer) -> Iterator[Record | RefineRecord]:
         config.training,
         evaluate=lambda: forecasting.validation_rmse(config, series, scale, engine),
         losses=last.losses,
-        stops=checkpointer.snapshots.plan.updates,
+        kept=checkpointer.snapshots.plan.updates,
     )
     if config.refine is None:
         return

@@ -49,7 +49,7 @@ def plan_snapshots(config: Config, network: Network) -> SnapshotPlan:
 
     One of the initial weights; before refinement and after each of its stages, but of many stages
     only some, so that they are at most half; the others logarithmically spaced, since learning is
-    fastest at the start.
+    fastest at the start, and from the first row of the metrics on at rows.
     """
     size = network.parameter_count * np.dtype(network.dtype).itemsize
     after_start = min(config.training.snapshots, MAX_SNAPSHOT_BYTES // size) - 1
@@ -60,6 +60,8 @@ def plan_snapshots(config: Config, network: Network) -> SnapshotPlan:
         last = len(config.refine.stages)
         stages = np.linspace(last, 0, min(last + 1, -(-after_start // 2)))
     updates = np.geomspace(FIRST, LAST, after_start - len(stages))
+    every = config.training.log_every  # where training pauses anyway, a snapshot costs nothing
+    updates = np.where(updates > every, (updates / every).round() * every, updates)
     return SnapshotPlan((0, *_whole(updates)), _whole(stages))
 
 
@@ -100,19 +102,18 @@ class SnapshotRecorder:
             engine: Holds the state from which the training continues.
             taken: The snapshots before that state.
         """
-        self._run, self._engine, self._network = run, engine, experiment.network
+        self._run, self._network = run, experiment.network
         self._steps, refine = experiment.config.training.steps, experiment.config.refine
         self._stages = 0 if refine is None else len(refine.stages)
         self.plan = plan_snapshots(experiment.config, experiment.network)
         self._taken, self._written = list(taken), len(taken)
         if self.plan.updates and not taken:
-            self._taken.append(Snapshot(engine.state.params, updates=0))
+            self._taken.append(Snapshot(engine.params, updates=0))
 
     def take(self, record: Record | RefineRecord) -> None:
-        """Take a snapshot if one is due at a record, which must be the latest."""
+        """Take the snapshots that are due at a record."""
         if not isinstance(record, RefineRecord):
-            if record.step in self.plan.updates:
-                self._taken.append(Snapshot(self._engine.state.params, record.step))
+            self._taken += [Snapshot(params, n) for n, params in record.weights.items()]
             return
         stage, is_start = record.state.stage, record.iteration < 0
         if (record.is_stage_end or is_start) and stage in self.plan.stages:

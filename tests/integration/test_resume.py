@@ -527,7 +527,7 @@ def lose_best(run: Run) -> None:
 def test_a_checkpoint_that_was_there_is_missed(
     here: Path, lose: Callable[[Run], None], message: str
 ):
-    run = begun(refined(), dies_at(8))
+    run = begun(refined(), dies_at(5))
     lose(run)
     resume_is_refused(run, message)
 

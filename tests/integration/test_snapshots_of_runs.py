@@ -19,12 +19,13 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 def test_snapshot_is_a_shorter_training(here: Path):
     """At an update it has the weights of a run that ends there."""
-    run = experiment.train(tiny("training.schedule=constant"), figures=False).run
+    constant = ("training.schedule=constant", "training.log_every=100")
+    run = experiment.train(tiny(*constant), figures=False).run
     by_label = {each.label: each.params for each in read_snapshots(run)}
     assert list(by_label) == [
         "initial weights", "update 10", "update 13", "update 16", "update 20",
     ]  # fmt: skip
-    shorter = tiny("training.schedule=constant", "training.steps=13")
+    shorter = tiny(*constant, "training.steps=13")
     last = experiment.train(shorter, figures=False).run.load_checkpoint("last")
     assert same(by_label["update 13"], last.state.params)
 

@@ -45,10 +45,17 @@ def snapshots() -> list[Snapshot]:
 
 def test_ladder_of_updates():
     """It rises by a constant factor, to 10 million, and has as many as are set with the first."""
-    updates = np.array(plan_snapshots(tiny(), network()).updates)
+    updates = np.array(plan_snapshots(tiny("training.log_every=1"), network()).updates)
     assert (updates[0], updates[1], updates[-1], len(updates)) == (0, 10, 10_000_000, 60)
     ratios = updates[2:] / updates[1:-1]
     np.testing.assert_allclose(ratios[10:], ratios[-1], rtol=0.01)  # smaller ones are rounded
+
+
+def test_ladder_at_rows_of_metrics():
+    """From the first row on it is at rows, where training pauses anyway."""
+    updates = plan_snapshots(tiny("training.log_every=100"), network()).updates
+    assert updates[:14] == (0, 10, 13, 16, 20, 26, 33, 42, 53, 67, 85, 100, 200, 300)
+    assert all(n % 100 == 0 for n in updates[11:])
 
 
 def test_ladder_of_longer_runs():
@@ -79,7 +86,8 @@ def test_every_stage_of_refinement():
 )
 def test_at_most_20_megabytes(hidden_size: int, count: int):
     """Of a large network there are fewer, and none of one that exceeds it."""
-    assert len(plan_snapshots(tiny(), network(hidden_size)).updates) == count
+    config = tiny("training.log_every=1")
+    assert len(plan_snapshots(config, network(hidden_size)).updates) == count
 
 
 def test_half_as_many_in_float64():
