@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import sinernn as library
-from examples import REPOSITORY
+from examples import REPOSITORY, TINY, tiny
 from html_pages import Page, check_harmless
 from sinernn.plotting import FIGURES
 from sinernn.reports.figures import Figures
 from sinernn.runs import Run
+from sinernn.sweeps.driver import sweep
+from sweeping import FEW, InProcess, Quick
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- \u2028\u202e & {{ 7*7 }} =cmd|' \x1b[31m"
 """A name that would end scripts, run one, turn text round and start a formula."""
@@ -26,7 +29,7 @@ def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(FIGURES, name)
 
 
-def page_of(run: Run | str = "latest", **options) -> Page:
+def page_of(run: Run | str | list[Run | str] = "latest", **options) -> Page:
     page = Page(library.report(run, **options))
     check_harmless(page)
     return page
@@ -205,13 +208,81 @@ def path_points(data: str) -> np.ndarray:
     return np.array(found)
 
 
-def test_figures_keep_their_points():
+def test_figures_keep_their_points(monkeypatch: pytest.MonkeyPatch):
     """Shortened paths stay within a twentieth of a point, however long they are."""
     points = np.random.default_rng(0).uniform(-9, 700, (500, 2))
     data = "M" + " L".join(f" {x:.6f} {y:.6f} \n" for x, y in points)
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg"><path id="a" d="{data}z"/></svg>'
-    inlined = Figures().embed("x", "label", lambda *_, **__: svg.encode())
-    (short,) = re.findall(r' d="(.*?)"', inlined)
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="720pt"><path id="a" d="{data}z"/></svg>'
+    monkeypatch.setattr("sinernn.reports.figures.image", lambda *_: svg.encode())
+    figures = Figures()
+    figures.add("x", "label", Figure())
+    (short,) = re.findall(r' d="(.*?)"', figures.drawn[0].element)
     assert short[-1] == "z"
     assert len(short) < len(data) / 2
     np.testing.assert_allclose(path_points(short), points, atol=0.051)
+
+
+def test_page_of_several_runs(sinernn, trained: Run, few_figures: None):
+    """They are side by side in the working folder's page, with the settings that differ."""
+    other = library.train(tiny("model.hidden_size=2"), figures=False).run
+    assert sinernn("report", other.path, trained.path.name).out == "report.html\n"
+    page = Page(Path("report.html"))
+    check_harmless(page)
+    assert page.all("h1")[0].text == "2 runs that differ in hidden_size"
+    rows = [[each.text for each in row.inner] for row in page.all("tr")]
+    heading, *runs = rows[:3]
+    at = heading.index("hidden_size")
+    assert [(row[0], row[at]) for row in runs] == [(other.path.name, "2"), (trained.path.name, "4")]
+    assert [each.attributes["id"] for each in page.all("figure")] == ["comparison"]
+    assert f"sinernn compare {other.path} {trained.path}" in page.text
+
+
+def test_page_of_runs_without_scores(sinernn, trained: Run):
+    """They are listed, with the reason why nothing is compared; so is one that is broken."""
+    (trained.path / "evaluation.json").unlink()
+    shutil.copytree(trained.path, "runs/broken")
+    Path("runs/broken/run.json").write_text("{", encoding="utf-8")
+    page = page_of(["runs/broken", trained])
+    assert "no run has scores to compare (1 broken, 1 interrupted)" in page.text
+    assert "run.json: is damaged: not JSON" in page.text
+    assert "broken" in [each.text for each in page.all("td")]
+
+
+def test_hostile_runs_side_by_side(trained: Run, few_figures: None):
+    """Names of runs and values of settings are text."""
+    tags = []
+    for name in ("x", HOSTILE.replace("/", "|")):
+        shutil.copytree(trained.path, name)
+        facts = trained.read_json("run.json")
+        facts["settings"] = facts["settings"] | {"signal.kind": name, name: 1}
+        Run(Path(name)).write_json("run.json", facts)
+        tags.append(page_of([trained, name]).tags)
+    assert tags[0] == tags[1]
+
+
+def test_page_of_a_sweep(sinernn, here: Path):
+    """Its runs, the best first, its points, its figure and its files are in its folder's page."""
+    swept = sweep(
+        TINY, [*FEW, "model.hidden_size=2,3", "seeds=2"], figures=False, executor=InProcess
+    )
+    path = f"runs/{swept.path.name}/report.html"
+    for word in (swept.path.name, "*sweep*"):
+        assert sinernn("report", word).out == f"{path}\n"
+    page = Page(Path(path))
+    check_harmless(page)
+    assert [each.text for each in page.all("h2")] == [
+        "Runs", "Points", "Side by side", "Figures", "Reproduce it", "Environment",
+    ]  # fmt: skip
+    assert [each.attributes["id"] for each in page.all("figure")] == ["sweep", "comparison"]
+    assert [each.text for each in page.all("code")] == ["sweep.yaml", "base.yaml"]
+    best = page.all("tbody")[0].inner[0].inner[0].text
+    assert best == min(swept, key=lambda row: row["closed_loop_rmse"])["run"]
+
+
+def test_page_of_a_sweep_without_runs(sinernn, here: Path):
+    """One message names the command that trains them."""
+    swept = sweep(TINY, [*FEW, "model.hidden_size=2", "seeds=1"], figures=False, executor=Quick)
+    shutil.rmtree(next(path.parent for path in swept.path.glob("*/run.json")))
+    outcome = sinernn("report", swept.path)
+    assert outcome.code == 2
+    assert f"has no runs yet; train them with: sinernn resume {swept.path}" in outcome.err

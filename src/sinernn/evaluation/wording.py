@@ -25,6 +25,25 @@ def error_text(value: float | None) -> str:
     return "diverged" if value is None else f"{value:.2e}"
 
 
+def steps_text(steps: float | None, *, is_bound: bool) -> str:
+    """Return a valid time in steps as tables show it; nothing for none.
+
+    Args:
+        steps: The valid time.
+        is_bound: Whether the forecasts end there, still valid.
+    """
+    return "" if steps is None else f"{'>' if is_bound else ''}{steps:g}"
+
+
+def duration_text(seconds: float | None, digits: str = ".3g") -> str:
+    """Return a duration in the largest unit of which there are two or more; nothing for none."""
+    if seconds is None:
+        return ""
+    units = {"d": 86400, "h": 3600, "min": 60}
+    unit = next((unit for unit, size in units.items() if seconds >= 2 * size), "s")
+    return f"{seconds / units.get(unit, 1):{digits}} {unit}"
+
+
 def number_text(value: float | None, form: str) -> str:
     """Return a number, or a dash for none."""
     return "-" if value is None else format(value, form)

@@ -7,12 +7,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sinernn.errors import UsageError
+from sinernn.errors import UsageError, command_line
 from sinernn.reports.page import MARK
 from sinernn.reports.run_page import page_of_run
+from sinernn.reports.runs_page import page_of_runs, page_of_sweep
 from sinernn.runs import Run
 from sinernn.runs.files import check_output, require_replaceable, write_atomically
-from sinernn.runs.listing import find_runs, runs_in
+from sinernn.runs.listing import find_folders, find_runs
 from sinernn.sweeps.driver import find_sweep
 
 REPORT = "report.html"
@@ -45,18 +46,23 @@ def report(
         >>> sinernn.report("latest", to="wave.html").name
         'wave.html'
     """
-    words = [runs] if isinstance(runs, Run | Path | str) else list(runs)
-    sweep = None
-    if len(words) == 1 and not isinstance(words[0], Run):
-        sweep = find_sweep(words[0], runs_dir)
-    found = runs_in(sweep) if sweep else find_runs(words, runs_dir=runs_dir)
+    words = [runs] if isinstance(runs, Run | Path | str) else runs
+    folders = list(find_folders(words, runs_dir=runs_dir))
+    sweep = find_sweep(folders[0]) if len(folders) == 1 else None
+    found = find_runs(folders)
     folder = sweep or (found[0].path if len(found) == 1 else Path())
+    if sweep and not found:
+        way_out = f"train them with: {command_line('resume', sweep)}"
+        raise UsageError(f"{sweep}: has no runs yet; {way_out}")
     path = folder / REPORT if to is None else Path(to)
     if path.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{path}: the name of a page must end in .html, as in wave.html")
     check_output(path, otherwise="choose another name with --to")
     require_replaceable(path, MARK, "a page of sinernn report")
-    content = page_of_run(found[0])
+    if sweep:
+        content = page_of_sweep(sweep, found)
+    else:
+        content = page_of_run(found[0]) if len(found) == 1 else page_of_runs(found)
     if to is None and folder.parts:
         return Run(folder).write(REPORT, content)  # refuses links out of the run
     write_atomically(path.resolve(), content)

@@ -3,17 +3,29 @@
 import io
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
 
 from markupsafe import Markup
 
+from sinernn.plot_run import image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MOST_BYTES = 120_000
 """Of a figure as SVG; one with more is a PNG, if that is smaller."""
 
-_DPI = 110.0  # of a PNG: sharp on a laptop, half the bytes of a file's 150
 _NUMBER = re.compile(r"-?\d+\.\d+")
 _REFERENCE = re.compile(r"(?<=#)[\w-]+")
+
+
+class Drawn(NamedTuple):
+    """A figure of a page."""
+
+    name: str
+    description: str
+    element: Markup
 
 
 class Figures:
@@ -24,6 +36,7 @@ class Figures:
     """
 
     def __init__(self) -> None:
+        self.drawn = list[Drawn]()
         self._classes = dict[str, str]()
 
     @property
@@ -33,23 +46,27 @@ class Figures:
         common = "figure svg *{stroke-linejoin:round;stroke-linecap:butt}"
         return "\n".join([common, *rules])
 
-    def embed(self, name: str, label: str, draw: Callable[..., bytes]) -> Markup:
-        """Return a figure as an element.
+    def add(self, name: str, description: str, figure: "Figure") -> None:
+        """Add a figure.
 
         Args:
             name: Its name, by which its ids begin.
-            label: What it shows, for those who do not see it.
-            draw: Returns it in a format, `svg` or `png`; takes `dpi`.
+            description: What it shows, in a sentence.
+            figure: The figure, laid out.
         """
-        svg = self._inline(draw("svg"), name, label)
-        if len(svg) > MOST_BYTES:
-            png = b64encode(_few_colours(draw("png", dpi=_DPI))).decode()
-            if len(png) < len(svg):
-                image = '<img src="data:image/png;base64,{}" alt="{}">'
-                return Markup(image).format(png, label)
-        return svg
+        root = self._inline(image(figure, "svg"), name)
+        width = str(round(float(root.attrib["width"].removesuffix("pt")) * 96 / 72))  # in pixels
+        for key, value in {"width": width, "role": "img", "aria-label": description}.items():
+            root.set(key, value)
+        element = Markup(ElementTree.tostring(root, encoding="unicode"))
+        if len(element) > MOST_BYTES:
+            png = b64encode(_few_colours(image(figure, "png"))).decode()
+            if len(png) < len(element):
+                picture = Markup('<img width="{}" src="data:image/png;base64,{}" alt="{}">')
+                element = picture.format(width, png, description)
+        self.drawn.append(Drawn(name, description, element))
 
-    def _inline(self, content: bytes, name: str, label: str) -> Markup:
+    def _inline(self, content: bytes, name: str) -> ElementTree.Element:
         """Return an SVG file as an element of a page: unique ids, no styles, short numbers."""
         root = ElementTree.fromstring(content)
         for parent in list(root.iter()):
@@ -73,11 +90,9 @@ class Figures:
                     each.set(key, value)
                 elif value in used:
                     each.set(key, f"{name}-{value}")
-        for key in ("width", "height", "version"):
+        for key in ("height", "version"):
             root.attrib.pop(key, None)
-        root.set("role", "img")
-        root.set("aria-label", label)
-        return Markup(ElementTree.tostring(root, encoding="unicode"))
+        return root
 
 
 def _few_colours(png: bytes) -> bytes:

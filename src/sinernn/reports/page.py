@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sinernn.errors import printable
+from sinernn.reports.figures import Figures
 
 MARK = '<meta name="generator" content="sinernn report">'
 """Line of every page, by which a later report knows that it may replace it."""
@@ -25,7 +26,7 @@ _LONGEST = 5000  # characters of a value
 
 
 def render_page(
-    template: str, *, styles: Sequence[str], scripts: Sequence[str], figures: str, **values: Any
+    template: str, *, styles: Sequence[str], scripts: Sequence[str], figures: Figures, **values: Any
 ) -> bytes:
     """Return a page.
 
@@ -33,10 +34,13 @@ def render_page(
         template: File of the template.
         styles: Files of its stylesheet.
         scripts: Files of its script, in order.
-        figures: The stylesheet of its figures.
+        figures: Its figures.
         values: What the template shows.
     """
-    style, script = "\n".join([*map(_read, styles), figures]), "\n".join(map(_read, scripts))
+    style, script = (
+        "\n".join([*map(_read, styles), figures.stylesheet]),
+        "\n".join(map(_read, scripts)),
+    )
     policy = {
         "default-src": "'none'",
         "script-src": _hash(script),
@@ -59,6 +63,7 @@ def render_page(
         style=Markup(style),
         script=Markup(script),
         version=version("sinernn"),
+        figures=figures.drawn,
         **values,
     )
     return text.encode()

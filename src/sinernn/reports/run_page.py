@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sinernn.config import Config, load_config
@@ -16,11 +16,13 @@ from sinernn.evaluation.wording import (
     describe_network,
     describe_one_step,
     divergences,
+    duration_text,
     error_text,
     findings,
     score_tables,
 )
 from sinernn.plot_run import drawable_figures, read_story
+from sinernn.provenance import Environment
 from sinernn.reports.figures import Figures
 from sinernn.reports.page import render_page
 from sinernn.runs import Run
@@ -40,27 +42,27 @@ def page_of_run(run: Run) -> bytes:
     facts, row = run.read_facts(), read_row(run)
     scores = run.read_scores() if is_there(run.path / "evaluation.json") else None
     figures = Figures()
-    drawn, no_figures = _figures(run, figures)
+    no_figures = _add_figures(run, figures)
     config, no_config = _config(run)
     return render_page(
         "run.html",
         styles=["report.css"],
         scripts=[],
-        figures=figures.stylesheet,
+        figures=figures,
         title=facts.name or run.path.name,
         lead=_lead(row, facts, scores),
         alerts=list(_alerts(run, row, facts, scores)),
         scores=scores,
         **({} if scores is None else _results(run, scores)),
-        drawn=drawn,
         no_figures=no_figures,
         changed=_changed(config) if config else {},
         no_config=no_config,
-        config=_lines(run),
+        config=text_lines(run.config_path),
         commands=_commands(run),
         origin=facts.start,
         data=_data(config, facts),
-        environment=dict(_environment(facts)),
+        environment={name: text for name, text in _training(facts) if text}
+        | environment_facts(facts),
     )
 
 
@@ -133,25 +135,19 @@ def _other_evaluations(run: Run) -> TextTable:
     return TextTable("other evaluations: RMSE up to their horizon", headings, list(rows()))
 
 
-def _figures(run: Run, figures: Figures) -> tuple[list[dict[str, Any]], str]:
-    """Return the figures that `plot` draws, and why there are no others."""
+def _add_figures(run: Run, figures: Figures) -> str:
+    """Add the figures that `plot` draws; return why there are no others."""
     from sinernn import plotting
 
     try:
         story = read_story(run, title=False)
     except SinernnError as error:
-        return [], f"There are no figures: {error}"
+        return f"There are no figures: {error}"
     texts = plotting.figure_descriptions()
 
-    drawn = [
-        {
-            "name": name,
-            "description": texts[name],
-            "element": figures.embed(name, texts[name], partial(plotting.draw, name, story)),
-        }
-        for name in drawable_figures(story)
-    ]
-    return drawn, "" if story.evidence else "The other figures show an evaluation."
+    for name in drawable_figures(story):
+        figures.add(name, texts[name], plotting.compose(name, story))
+    return "" if story.evidence else "The other figures show an evaluation."
 
 
 def _config(run: Run) -> tuple[Config | None, str]:
@@ -171,10 +167,10 @@ def _changed(config: Config) -> dict[str, str]:
     }
 
 
-def _lines(run: Run) -> list[str]:
-    """Return the lines of config.yaml; none if it cannot be read."""
+def text_lines(path: Path) -> list[str]:
+    """Return the lines of a config; none if it cannot be read."""
     try:
-        content = read_bytes(run.config_path, most=_MOST_CONFIG)
+        content = read_bytes(path, most=_MOST_CONFIG)
     except RunFileError:
         return []
     return content.decode(errors="replace").splitlines()
@@ -207,25 +203,31 @@ def _data(config: Config | None, facts: RunFacts) -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
-def _environment(facts: RunFacts) -> Iterator[tuple[str, str]]:
-    """Yield facts of the training and its machine, as far as they are known."""
+def _training(facts: RunFacts) -> Iterator[tuple[str, str | None]]:
+    """Yield facts of the training."""
     updates = f"{facts.updates} of {facts.steps}"
     if facts.refine_iterations:
         updates += f", then {counted(facts.refine_iterations, 'iteration')} of refinement"
     times = [*([facts.started] if facts.started else []), *(each.at for each in facts.resumed)]
+    yield "updates", updates
+    yield "engine, device", f"{facts.engine}, {facts.device}"
+    yield "started", ", resumed ".join(times)
+    yield "ended", facts.ended
+    yield "training time", duration_text(facts.seconds)
+
+
+def environment_facts(environment: Environment) -> dict[str, str]:
+    """Return versions, machine and commit, as far as they are known."""
     known = {
-        "updates": updates,
-        "engine, device": f"{facts.engine}, {facts.device}",
-        "started": ", resumed ".join(times),
-        "ended": facts.ended,
-        "training time": None if facts.seconds is None else f"{facts.seconds:g} s",
-        **facts.versions,
-        "platform": facts.platform,
-        "processor": facts.processor,
-        **{name: value for name, value in facts.threads.items() if value is not None},
-        "commit of the working folder": facts.git_commit,
-        "its changed files": facts.git_status,
+        **environment.versions,
+        "platform": environment.platform,
+        "processor": environment.processor,
+        **environment.threads,
+        "commit of the working folder": environment.git_commit,
+        "its changed files": environment.git_status,
     }
-    for name, value in known.items():
-        if value not in (None, ""):
-            yield name, printable(str(value), 1000)
+    return {
+        name: printable(str(value), 1000)
+        for name, value in known.items()
+        if value not in (None, "")
+    }

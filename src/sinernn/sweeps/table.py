@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sinernn.arrays import Bool, Float
-from sinernn.errors import UsageError
+from sinernn.errors import UsageError, printable
 from sinernn.evaluation.metrics import counted
+from sinernn.evaluation.wording import TextTable
 from sinernn.plot_run import checked_size, image, plain_text, preload
 from sinernn.runs import Run
 from sinernn.sweeps.folders import read_result
 from sinernn.sweeps.parameters import text_of
 from sinernn.sweeps.points import Point, Points
-from sinernn.sweeps.results import SCORES, PointResult, RunResult, csv_table, summarize
+from sinernn.sweeps.results import (
+    FEWEST_PAIRS,
+    SCORES,
+    PointResult,
+    RunResult,
+    csv_table,
+    summarize,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,6 +92,23 @@ class SweepTable(Sequence[dict[str, Any]]):
             is_ratio=self.metric.name != "valid_time",
         )
 
+    @property
+    def name(self) -> str:
+        """Name of the sweep."""
+        return self._points.sweep.settings.name
+
+    def by_point(self) -> TextTable:
+        """Return the results of the points as a table, the best first."""
+        headings = ("point", "median", "95 %\ninterval", "worst", "runs", "failed",
+                    "against\nthe best")  # fmt: skip
+        points = sorted(self.points(), key=lambda point: self.loss(point.median))
+        rows = [
+            (printable(each.label, 60), _value(each.median), _interval(each), _value(each.worst),
+             str(each.n), str(each.failed) if each.failed else "", _comparison(each))
+            for each in points
+        ]  # fmt: skip
+        return TextTable(f"median {self.metric.words} over seeds", headings, rows)
+
     def failures(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of runs that failed or diverged."""
         for at, row in np.argwhere(self._has_failed):
@@ -143,7 +168,7 @@ class SweepTable(Sequence[dict[str, Any]]):
         note = f"{settings.method} of {counted(len(self._points), 'point')}, {seeds} each"
         if self.failed:
             note += f"; {self.failed} of {counted(len(self), 'run')} failed or diverged"
-        heading, note = (f"sweep {plain_text(settings.name, 200)}", note) if title else ("", "")
+        heading, note = (f"sweep {plain_text(self.name, 200)}", note) if title else ("", "")
         return name, plotting.lay_out(
             figure, name, title=heading, note=note, **checked_size(**size)
         )
@@ -205,3 +230,23 @@ class SweepTable(Sequence[dict[str, Any]]):
             for point in self.points()
         )
         folder.write("points.csv", csv_table([*parameters, *names], rows))
+
+
+def _interval(point: PointResult) -> str:
+    if point.n > 1 and not point.low is point.high is None:
+        return f"{_value(point.low)} to {_value(point.high)}"
+    return "-"
+
+
+def _comparison(point: PointResult) -> str:
+    if point.is_best:
+        return "best"
+    if point.p_value is None:
+        return "-"
+    if point.is_distinct:
+        return f"worse (p {point.p_value:.2g})"
+    return f"as good (p {point.p_value:.2g})" if point.n >= FEWEST_PAIRS else "too few seeds"
+
+
+def _value(value: float | None) -> str:
+    return "failed" if value is None else f"{value:.3g}"
