@@ -22,15 +22,27 @@ from sinernn.exporters.formulas import slot_sums
 from sinernn.forecasting import hidden_before, place_origins
 from sinernn.model.cells import CELLS
 from sinernn.model.linearization import StateMap
+from sinernn.model.network import Network, Params
 from sinernn.preparation import require_data, training_std, training_unit
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
 from sinernn.runs.snapshots import Snapshot, read_snapshots
 
-SCRIPTS = ("network.js", "simulation.js", "uPlot.iife.min.js")
+SCRIPTS = (
+    "network.js",
+    "simulation.js",
+    "address.js",
+    "uPlot.iife.min.js",
+    "charts.js",
+    "pictures.js",
+    "widgets.js",
+    "gestures.js",
+    "controls.js",
+    "live.js",
+)
 """Files of the script, beside this one, in the order in which a page joins them."""
 
-STYLES = ("uPlot.min.css",)
+STYLES = ("uPlot.min.css", "live.css")
 """The same of the style."""
 
 MAX_SAMPLES = 12_000  # numbers of the series in a page: 100 kB
@@ -110,8 +122,14 @@ def _weights(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
     most = max(MAX_SNAPSHOT_BYTES // size, 1)
     from_last: list[int] = _spread(len(taken), min(most, len(taken))).tolist()
     kept = [taken[-1 - place] for place in reversed(from_last)]
-    flat = (np.concatenate([each.params[name].ravel() for name in network.shapes]) for each in kept)
-    return {"labels": [each.label for each in kept], "values": [_encode(each) for each in flat]}
+    return {
+        "labels": [each.label for each in kept],
+        "values": [_encode(_flat(network, each.params)) for each in kept],
+    }
+
+
+def _flat(network: Network, params: Params) -> Float[np.ndarray, " P"]:
+    return np.concatenate([params[name].ravel() for name in network.shapes])
 
 
 def _forecast_rows(config: Config, series: Series) -> Int[np.ndarray, "origin all"]:

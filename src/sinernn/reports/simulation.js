@@ -46,15 +46,23 @@
       this.observed = Sinernn.decode(data.observed);
       this.truth = data.truth && Sinernn.decode(data.truth);
       this.given = this.observed.slice(); // what the network reads: with what a user has changed
-      this.edits = new Map(); // value by `${channel}.${row}`
+      this.edits = new Map(); // changed values by their place in `given`
       const { orbit } = data;
       this.axes = orbit && [Sinernn.decode(orbit.center), Sinernn.decode(orbit.axes)];
       const stride = Math.ceil(this.units / MAX_UNITS);
-      this.shownUnits = Array.from({ length: Math.floor(this.units / stride) }, (_, k) => k * stride);
+      this.shownUnits = Array.from(
+        { length: Math.floor(this.units / stride) },
+        (_, k) => k * stride,
+      );
       this.state = this.start.slice();
       this.sample = new Float64Array(this.channels);
       this.output = new Float64Array(this.outputs);
-      this.settings = { origin: 0, warmup: data.warmup, snapshot: this.snapshots.length - 1, noise: 0 };
+      this.settings = {
+        origin: 0,
+        warmup: data.warmup,
+        snapshot: this.snapshots.length - 1,
+        noise: 0,
+      };
       this.place(0);
     }
 
@@ -86,13 +94,13 @@
     }
 
     /** Begin again with the same settings and events; `catchUp` returns to sample `goal`. */
-    rewind(goal = this.next) {
+    rewind(goal = Math.max(this.next, this.goal)) {
       this.goal = goal;
       this.now = { snapshot: this.settings.snapshot, noise: this.settings.noise };
       this.first = this.next = this.context - this.settings.warmup;
       this.letGo = this.context; // samples from here on are the network's own
       this.squares = this.counted = 0;
-      this.divergedAt = null;
+      this.divergedAt = this.failedAt = null;
       this.eventsDone = 0;
       this.state.set(this.start);
       for (const array of [this.predicted, this.errors, this.rmses]) array.fill(NaN);
@@ -143,18 +151,22 @@
         this.letGo = value ? this.length : index;
         this.isFree[index] = !value;
         this.squares = this.counted = 0; // a free run begins or ends here
+        this.failedAt = null;
         this.measure(index);
       } else {
         this.now[kind] = value;
       }
     }
 
-    /** Change a sample that the network reads; null restores it. */
-    edit(channel, row, value) {
-      const at = row * this.channels + channel;
-      this.given[at] = value === null ? this.observed[at] : value;
-      if (value === null) this.edits.delete(`${channel}.${row}`);
-      else this.edits.set(`${channel}.${row}`, value);
+    /** Change samples that the network reads; the run is repeated if it has read one of them. */
+    edit(channel, index, values) {
+      values.forEach((value, k) => {
+        const row = this.begin + index + k;
+        const rounded = Number(value.toPrecision(5)); // as in an address
+        this.edits.set(row * this.channels + channel, rounded);
+        this.given[row * this.channels + channel] = rounded;
+      });
+      if (index < this.next) this.rewind();
     }
 
     /** Restore all samples. */
@@ -168,13 +180,13 @@
     step() {
       if (this.isOver) return false;
       const { next: index, channels, outputs, scale, sample, output } = this;
-      while (this.events[this.eventsDone]?.index === index) this.apply(this.events[this.eventsDone++]);
+      while (this.events[this.eventsDone]?.index === index)
+        this.apply(this.events[this.eventsDone++]);
       const { isFed } = this;
       const weights = this.snapshots[this.now.snapshot];
       for (let i = 0; i < channels; i++) {
-        const at = (this.begin + index) * channels + i;
         const isOwn = i < outputs && !isFed;
-        sample[i] = isOwn ? output[i] : (this.given[at] - scale.mean[i]) / scale.std[i];
+        sample[i] = isOwn ? output[i] : (this.read(index, i) - scale.mean[i]) / scale.std[i];
         if (i < outputs && this.now.noise) sample[i] += this.now.noise * normal(index, i);
       }
       this.network.step(weights, sample, this.state);
@@ -212,7 +224,10 @@
 
     /** Measure the error of the prediction of sample `index`. */
     measure(index) {
-      if (!this.isFree[index]) this.squares = this.counted = 0;
+      if (!this.isFree[index]) {
+        this.squares = this.counted = 0;
+        this.failedAt = null;
+      }
       this.errors[index] = this.rmses[index] = NaN;
       if (index >= this.known) return;
       let sum = 0;
@@ -222,6 +237,7 @@
       }
       this.errors[index] = Math.sqrt(sum / this.outputs);
       if (!this.isFree[index]) return;
+      if (!(this.errors[index] <= this.data.valid_limit)) this.failedAt ??= index;
       this.squares += sum / this.outputs;
       this.counted += 1;
       this.rmses[index] = Math.sqrt(this.squares / this.counted);
@@ -230,10 +246,19 @@
     /** Return the true value of an output; NaN beyond the series. */
     true(index, output) {
       if (index >= this.known) return NaN;
-      const row = this.begin + index;
       return this.truth
-        ? this.truth[row * this.outputs + output]
-        : this.observed[row * this.channels + output];
+        ? this.truth[(this.begin + index) * this.outputs + output]
+        : this.observedAt(index, output);
+    }
+
+    /** Return a sample as it was recorded. */
+    observedAt(index, channel) {
+      return this.observed[(this.begin + index) * this.channels + channel];
+    }
+
+    /** Return a sample as the network reads it: a user may have changed it. */
+    read(index, channel) {
+      return this.given[(this.begin + index) * this.channels + channel];
     }
   }
 
