@@ -301,10 +301,7 @@ def advise(evidence: Evidence, setting: Setting) -> list[results.Hint]:
 
 
 def _baseline_tables(evidence: Evidence) -> dict[str, list[HorizonError]]:
-    return {
-        name: errors_by_horizon(evidence.closed_loop.errors_of(forecast))
-        for name, forecast in evidence.baselines.items()
-    }
+    return {name: errors_by_horizon(errors) for name, errors in evidence.baseline_errors.items()}
 
 
 def _ladder(table: list[HorizonError]) -> list[results.HorizonScore]:
