@@ -35,6 +35,9 @@ class CountingEngine:
     def params(self):
         return {"updates": np.array(self.state.updates)}
 
+    def is_finite(self):
+        return self.state.is_finite()
+
     def kernel_calls(self):
         return []
 
