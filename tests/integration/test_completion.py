@@ -53,7 +53,8 @@ def test_configs_are_offered(offered):
 
 def test_settings_are_offered(offered):
     """With the equals sign; of one setting its values, too, or else its default."""
-    assert offered("train", "a.yaml", "training.s") == ["training.steps=", "training.schedule="]
+    names = ["steps", "schedule", "snapshots"]
+    assert offered("train", "a.yaml", "training.s") == [f"training.{name}=" for name in names]
     cells = ["rnn_tanh", "rnn_relu", "gru", "lstm"]
     expected = ["model.cell=", *(f"model.cell={cell}" for cell in cells)]
     assert offered("eval", "latest", "model.ce") == expected
