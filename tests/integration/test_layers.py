@@ -27,7 +27,7 @@ MODULES_IN_ORDER = (
     "evaluation", "evaluation.results", "evaluation.metrics", "evaluation.wording", "evaluation.periodic", "evaluation.dynamics", "evaluation.climate", "evaluation.forecasts", "evaluation.predictions",
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation.scores",
     "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
-    "plotting.dynamics", "plotting.chaos", "plotting.predictions", "plotting.sweeps", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs", "runs.snapshots",
+    "plotting.dynamics", "plotting.chaos", "plotting.predictions", "plotting.sweeps", "plotting.learning", "plotting.animation", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs", "runs.snapshots",
     "runs.directory", "runs.listing", "preparation", "forecasting", "evaluating", "ensemble", "predicting",
     "exporters.portable", "exporters.formulas", "exporters.numpy", "exporters.c", "exporters.torch", "exporters.graph", "exporters.onnx", "exporters", "snapshotting", "checkpointing", "observers", "progress",
     "comparing", "plot_run", "experiment", "verification", "diagnosis",
