@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from commands import HANG_SECONDS
 from sinernn.reports import live
 
 FOUND = (
@@ -26,6 +25,9 @@ INSTALL = (
     "needs a browser: apt-get install chromium, or set SINERNN_BROWSER to the program of "
     "Chromium or Chrome"
 )
+
+PATIENCE_MS = 60_000
+"""For an element of a page: it is there at once, on however busy a machine."""
 
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-quic",
@@ -65,7 +67,7 @@ class Opened:
 def opened(browser: Browser, path: Path, fragment: str = "", **options: Any) -> Generator[Opened]:
     """Open a page; it must have no errors, and request nothing, until the body ends."""
     context = browser.new_context(**options)
-    context.set_default_timeout(1000 * HANG_SECONDS)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     found = Opened(page)
     page.on("console", lambda m: m.type in ("error", "warning") and found.errors.append(m.text))

@@ -144,8 +144,8 @@
     /** Return what changes samples without a mouse. */
     buildEditor(labels) {
       const { simulation } = this;
-      const which = choice("Channel", labels, () => {});
-      const from = numberField("From step", { step: 1, value: -5 });
+      const which = choice("Samples of", labels, () => {});
+      const from = numberField("from step", { step: 1, value: -5 });
       const to = numberField("to step", { step: 1, value: 0 });
       const value = numberField("value", { value: 0 });
       const set = () => {

@@ -227,7 +227,8 @@
     layout() {
       const isSmall = this.root.clientWidth < 640;
       const width = (name) => Math.floor(this.pictures[name].parentElement.clientWidth);
-      const heights = { signal: isSmall ? 170 : 220, errors: isSmall ? 130 : 150, input: 110 };
+      const heights = { signal: isSmall ? 170 : 220, errors: isSmall ? 130 : 150, input: 100 };
+      if (this.charts.input) heights.signal = 170;
       for (const [name, { plot }] of Object.entries(this.charts)) {
         plot.setSize({ width: width(name), height: heights[name] });
       }

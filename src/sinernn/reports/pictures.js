@@ -135,7 +135,7 @@
       context.clip();
       context.lineJoin = "round";
       context.strokeStyle = colours.faint;
-      context.lineWidth = 4;
+      context.lineWidth = 3;
       draw(driven, 0, driven.length / 2);
       context.strokeStyle = colours.model;
       context.lineWidth = 1.5;

@@ -22,12 +22,12 @@
    * `act(place)` is called when a user moves it; `show(place)` sets it without.
    */
   const slider = (label, most, textOf, act) => {
-    const input = make("input", { type: "range", min: 0, max: most, step: 1 });
-    const output = make("output");
+    const input = make("input", { type: "range", min: 0, max: most, step: 1, "aria-label": label });
+    const text = make("span", { className: "live-value" }); // no <output>, which would be read aloud
     const show = (place) => {
       input.value = place;
-      output.textContent = textOf(Number(input.value));
-      input.setAttribute("aria-valuetext", output.textContent);
+      text.textContent = textOf(Number(input.value));
+      input.setAttribute("aria-valuetext", text.textContent);
     };
     input.addEventListener("input", () => {
       show(input.value);
@@ -38,7 +38,7 @@
       { className: "live-slider" },
       make("span", {}, label),
       input,
-      output,
+      text,
     );
     return { element, input, show };
   };
@@ -47,7 +47,7 @@
   const choice = (label, texts, act) => {
     const select = make(
       "select",
-      {},
+      { "aria-label": label },
       ...texts.map((text, value) => make("option", { value }, text)),
     );
     select.addEventListener("input", () => act(Number(select.value)));
