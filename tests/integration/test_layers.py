@@ -32,7 +32,7 @@ MODULES_IN_ORDER = (
     "exporters.portable", "exporters.formulas", "exporters.numpy", "exporters.c", "exporters.torch", "exporters.graph", "exporters.onnx", "exporters", "snapshotting", "checkpointing", "observers", "progress",
     "comparing", "plot_run", "experiment", "verification", "diagnosis",
     *(f"sweeps{name}" for name in ("", ".parameters", ".settings", ".points", ".results", ".tpe", ".observing", ".progress", ".worker", ".executor", ".ray_executor", ".folders", ".table", ".driver")), "figures",
-    "reports.live", "reports.figures", "reports.page", "reports.run_page", "reports.runs_page", "reports",
+    "reports.live", "reports.views", "reports.figures", "reports.page", "reports.run_page", "reports.runs_page", "reports",
     "trackers.tracker", "trackers.background", "trackers.tensorboard", "trackers.mlflow", "trackers", "user_settings",
     *(f"cli.{name}" for name in ("output", "completion", "parsing", "stderr", "tables", "terminal", "init", "config", "eval", "export", "plot", "writing", "comparison_table", "compare", "predict", "sweeping", "sweep", "report", "resume", "rm", "run_table", "runs", "track", "train", "verify", "doctor")),
     "cli",

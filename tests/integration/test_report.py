@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 import sinernn as library
 from examples import REPOSITORY, TINY, tiny
-from html_pages import Page, check_harmless
+from html_pages import Page, check_harmless, shown_in
 from sinernn.plotting import FIGURES, ON_REQUEST
+from sinernn.reports import views
 from sinernn.reports.figures import Figures
 from sinernn.runs import Run
 from sinernn.sweeps.driver import sweep
@@ -229,7 +230,7 @@ def test_page_of_several_runs(sinernn, trained: Run, few_figures: None):
     page = Page(Path("report.html"))
     check_harmless(page)
     assert page.all("h1")[0].text == "2 runs that differ in hidden_size"
-    rows = [[each.text for each in row.inner] for row in page.all("tr")]
+    rows = [[shown_in(each) for each in row.inner] for row in page.all("tr")]
     heading, *runs = rows[:3]
     at = heading.index("hidden_size")
     assert [(row[0], row[at]) for row in runs] == [(other.path.name, "2"), (trained.path.name, "4")]
@@ -271,11 +272,11 @@ def test_page_of_a_sweep(sinernn, here: Path):
     page = Page(Path(path))
     check_harmless(page)
     assert [each.text for each in page.all("h2")] == [
-        "Runs", "Points", "Side by side", "Figures", "Reproduce it", "Environment",
+        "Live: ", "Runs", "Points", "Side by side", "Figures", "Reproduce it", "Environment",
     ]  # fmt: skip
     assert [each.attributes["id"] for each in page.all("figure")] == ["sweep", "comparison"]
     assert [each.text for each in page.all("code")] == ["sweep.yaml", "base.yaml"]
-    best = page.all("tbody")[0].inner[0].inner[0].text
+    best = shown_in(page.all("tbody")[0].inner[0].inner[0])
     assert best == min(swept, key=lambda row: row["closed_loop_rmse"])["run"]
 
 
@@ -286,3 +287,38 @@ def test_page_of_a_sweep_without_runs(sinernn, here: Path):
     outcome = sinernn("report", swept.path)
     assert outcome.code == 2
     assert f"has no runs yet; train them with: sinernn resume {swept.path}" in outcome.err
+
+
+def test_live_view_of_a_page(trained: Run, few_figures: None):
+    """The page contains what the script needs, as data that is no script."""
+    page = page_of()
+    (data,) = [each for each in page.all("script") if "type" in each.attributes]
+    assert data.attributes["data-run"] == trained.path.resolve().name
+    assert json.loads(data.text)["network"]["hidden_size"] == 4
+
+
+def test_page_without_the_data_file(here: Path, few_figures: None):
+    """The page of a run whose data file is gone says why the network does not run in it."""
+    data = np.sin(0.2 * np.arange(300))
+    np.save("data.npy", data)
+    run = library.train(tiny("signal={kind: file, path: data.npy}"), figures=False).run
+    Path("data.npy").unlink()
+    page = page_of(run)
+    assert "The network does not run in this page: " in page.text
+    assert "data.npy" in page.text
+    assert [each.tag for each in page.elements if each.attributes.get("id") == "live"] == []
+    assert f"{len(data)}" in [each.text for each in page.all("td")]
+
+
+def test_live_views_that_do_not_fit(trained: Run, few_figures: None, monkeypatch):
+    """A page has as many live views as fit, and states how many; each run is in the table."""
+    others = [shutil.copytree(trained.path, name) for name in "abc"]
+    size = len(json.dumps(views.live_data(trained)))
+    monkeypatch.setattr(views, "MOST_BYTES", 2.5 * size)
+    page = page_of([trained, *others])
+    assert "the live view shows 2 of 4 runs, as a page has 5 MB at most" in page.text
+    assert len([each for each in page.all("script") if "type" in each.attributes]) == 2
+    assert len(page.all("button")) == 2
+    Path("a/checkpoints/best.safetensors").write_bytes(b"")
+    page = page_of(["a", "b"])
+    assert "no live view of a: a/checkpoints/best.safetensors: is damaged" in page.text

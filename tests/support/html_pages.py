@@ -90,5 +90,10 @@ def check_harmless(page: Page) -> None:
                 assert value.startswith("url(#")
 
 
+def shown_in(element: Element) -> str:
+    """Return the text of an element and of those in it."""
+    return element.text + "".join(map(shown_in, element.inner))
+
+
 def source_of(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"

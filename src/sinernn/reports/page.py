@@ -17,6 +17,8 @@ from markupsafe import Markup
 
 from sinernn.errors import printable
 from sinernn.reports.figures import Figures
+from sinernn.reports.live import SCRIPTS, STYLES
+from sinernn.reports.views import LiveViews
 
 MARK = '<meta name="generator" content="sinernn report">'
 """Line of every page, by which a later report knows that it may replace it."""
@@ -26,21 +28,21 @@ _LONGEST = 5000  # characters of a value
 
 
 def render_page(
-    template: str, *, styles: Sequence[str], scripts: Sequence[str], figures: Figures, **values: Any
+    template: str, *, scripts: Sequence[str] = (), figures: Figures, live: LiveViews, **values: Any
 ) -> bytes:
     """Return a page.
 
     Args:
         template: File of the template.
-        styles: Files of its stylesheet.
-        scripts: Files of its script, in order.
+        scripts: Files of its script, but for that of live views.
         figures: Its figures.
+        live: Its live views.
         values: What the template shows.
     """
-    style, script = (
-        "\n".join([*map(_read, styles), figures.stylesheet]),
-        "\n".join(map(_read, scripts)),
-    )
+    styles = ["report.css", *(STYLES if live.views else ())]
+    scripts = [*scripts, *((*SCRIPTS, "report.js") if live.views else ())]
+    style = "\n".join([*map(_read, styles), figures.stylesheet])
+    script = "\n".join(map(_read, scripts))
     policy = {
         "default-src": "'none'",
         "script-src": _hash(script),
@@ -64,6 +66,7 @@ def render_page(
         script=Markup(script),
         version=version("sinernn"),
         figures=figures.drawn,
+        live=live,
         **values,
     )
     return text.encode()

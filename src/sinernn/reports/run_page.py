@@ -25,6 +25,7 @@ from sinernn.plot_run import drawable_figures, read_story
 from sinernn.provenance import Environment
 from sinernn.reports.figures import Figures
 from sinernn.reports.page import render_page
+from sinernn.reports.views import LiveViews
 from sinernn.runs import Run
 from sinernn.runs.facts import RunFacts
 from sinernn.runs.files import is_there, read_bytes
@@ -44,14 +45,15 @@ def page_of_run(run: Run) -> bytes:
     figures = Figures()
     no_figures = _add_figures(run, figures)
     config, no_config = _config(run)
+    live = LiveViews([run])
     return render_page(
         "run.html",
-        styles=["report.css"],
-        scripts=[],
         figures=figures,
+        live=live,
         title=facts.name or run.path.name,
         lead=_lead(row, facts, scores),
         alerts=list(_alerts(run, row, facts, scores)),
+        no_live=next(iter(live.failures.values()), ""),
         scores=scores,
         **({} if scores is None else _results(run, scores)),
         no_figures=no_figures,

@@ -15,6 +15,7 @@ from sinernn.provenance import Environment
 from sinernn.reports.figures import Figures
 from sinernn.reports.page import render_page
 from sinernn.reports.run_page import environment_facts, text_lines
+from sinernn.reports.views import LiveViews
 from sinernn.runs import Run
 from sinernn.runs.files import validated
 from sinernn.runs.listing import COLUMN_TEXTS, SWEEP, RunRow, read_row
@@ -45,6 +46,9 @@ class Line(NamedTuple):
     """A run in the table of runs."""
 
     name: str
+    live: str
+    """Id of its live view; empty if it has none."""
+
     cells: list[Cell]
 
 
@@ -120,17 +124,19 @@ def _render(
         )
     if len(rows) > MOST_ROWS:
         notes.append(f"the table has {MOST_ROWS} of {len(rows)} runs")
+    live = LiveViews([Run(Path(row.run)) for row in rows if row.status != "broken"])
+    notes += live.notes
     lead = comparison.title if comparison else counted(len(rows), "run")
     return render_page(
         "runs.html",
-        styles=["report.css"],
         scripts=["table.js"],
         figures=figures,
+        live=live,
         title=title or lead,
         lead=lead if title else "",
         notes=notes,
         headings=["run", *_headings(comparison)],
-        lines=list(_lines(rows[:MOST_ROWS], comparison)),
+        lines=list(_lines(rows[:MOST_ROWS], comparison, live)),
         unit=comparison.unit if comparison else "",
         side_by_side=_side_by_side(comparison) if comparison else None,
         points=points,
@@ -150,7 +156,9 @@ def _headings(comparison: Comparison | None) -> list[str]:
     return [*_varied(comparison).values(), *_COLUMNS]
 
 
-def _lines(rows: Sequence[RunRow], comparison: Comparison | None) -> Iterator[Line]:
+def _lines(
+    rows: Sequence[RunRow], comparison: Comparison | None, live: LiveViews
+) -> Iterator[Line]:
     """Yield the runs, with the settings in which their lines of the comparison differ."""
     varied = _varied(comparison)
     compared = comparison.lines if comparison else ()
@@ -163,7 +171,8 @@ def _lines(rows: Sequence[RunRow], comparison: Comparison | None) -> Iterator[Li
             value = getattr(row, name) if name else None
             is_diverged = heading == "RMSE" and text and value is None
             cells.append(Cell(text, inf if is_diverged else value))
-        yield Line(printable(Path(row.run).name, 300), cells)
+        view = live.views.get(row.run)
+        yield Line(printable(Path(row.run).name, 300), view.id if view else "", cells)
 
 
 def _side_by_side(comparison: Comparison) -> TextTable:
