@@ -299,7 +299,7 @@ def test_live_view_of_a_page(trained: Run, few_figures: None):
 
 def test_page_without_the_data_file(here: Path, few_figures: None):
     """The page of a run whose data file is gone says why the network does not run in it."""
-    data = np.sin(0.2 * np.arange(300))
+    data = np.sin(0.2 * np.arange(1000))
     np.save("data.npy", data)
     run = library.train(tiny("signal={kind: file, path: data.npy}"), figures=False).run
     Path("data.npy").unlink()

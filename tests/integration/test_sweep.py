@@ -172,7 +172,7 @@ def test_half_of_the_points_diverge(sinernn: Callable[..., Outcome], monkeypatch
     assert "repeat it with: sinernn train runs/" in ended.out
     assert "1 of 2 runs failed or diverged" in ended.out
     following = next_commands(ended.out)
-    assert [words[0] for words in following] == ["compare", "plot"]
+    assert [words[0] for words in following] == ["report", "compare"]
     assert [sinernn(*words).code for words in following] == [0, 0]
     (folder,) = Path("runs").iterdir()
     again = sinernn("train", folder / "learning_rate=10-0/config.yaml", "--no-figures")

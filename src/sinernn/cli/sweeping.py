@@ -58,7 +58,7 @@ def print_sweep(table: SweepTable, *, as_json: bool) -> None:
     for path in sorted((table.path / "figures").glob("*.png")):
         print_line(path)
     if table.failed < len(table):
-        compare, plot = (command_line(name, table.path) for name in ("compare", "plot"))
-        several = f"errors by horizon with {compare}; " if len(table) > 1 else ""
-        print_prose(f"next: {several}a PDF with {plot} --format pdf")
+        report, compare = (command_line(name, table.path) for name in ("report", "compare"))
+        several = f"; errors by horizon with {compare}" if len(table) > 1 else ""
+        print_prose(f"next: a page to share with {report}{several}")
     print_line(table.path)

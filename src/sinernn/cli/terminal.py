@@ -65,8 +65,11 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
 
 def print_next_commands(run: Path) -> None:
     """Print what a trained run is used for next, as commands with its path."""
-    plot, forecast = (command_line(name, run) for name in ("plot", "predict"))
-    print_prose(f"next: all figures with {plot}; a forecast with {forecast} --steps 100")
+    report, plot, forecast = (command_line(name, run) for name in ("report", "plot", "predict"))
+    print_prose(
+        f"next: a page to share with {report}; all figures with {plot}; a forecast with "
+        f"{forecast} --steps 100"
+    )
 
 
 def print_verification(verification: Verification) -> None:

@@ -13,11 +13,8 @@ from sinernn.reports.run_page import page_of_run
 from sinernn.reports.runs_page import page_of_runs, page_of_sweep
 from sinernn.runs import Run
 from sinernn.runs.files import check_output, require_replaceable, write_atomically
-from sinernn.runs.listing import find_folders, find_runs
+from sinernn.runs.listing import REPORT, find_folders, find_runs
 from sinernn.sweeps.driver import find_sweep
-
-REPORT = "report.html"
-"""Name of a page, where none is given."""
 
 
 def report(

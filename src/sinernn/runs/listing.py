@@ -19,6 +19,10 @@ SWEEP = "sweep.yaml"
 """File of a sweep: a folder that holds it is one, even if it keeps no runs."""
 
 
+REPORT = "report.html"
+"""Page of a run, or of a sweep, if it is given no other name."""
+
+
 @dataclass(frozen=True)
 class RunRow:
     """A run in a table of runs; a value that a run does not have is None.
