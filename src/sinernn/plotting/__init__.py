@@ -23,14 +23,14 @@ from sinernn.plotting.layout import arrange
 from sinernn.plotting.learning import LearningFrames, learning
 from sinernn.plotting.predictions import forecast_figure
 from sinernn.plotting.style import FORMATS, Story, own_style
-from sinernn.plotting.sweeps import SweepScores, Varied, sweep_figure
+from sinernn.plotting.sweeps import SWEEP_FIGURES, SweepScores, Varied, sweep_figure
 from sinernn.plotting.training import loss_curve
 from sinernn.plotting.waveforms import closed_loop, open_loop, overview, tutorial
 
 __all__ = [
-    "ANIMATIONS", "ANIMATION_FORMATS", "FIGURES", "FORMATS", "ON_REQUEST", "WITHOUT_EVIDENCE",
-    "Story", "SweepScores", "Varied", "animate", "comparison_figure", "compose", "draw",
-    "figure_descriptions", "forecast_figure", "lay_out", "save", "sweep_figure",
+    "ANIMATIONS", "ANIMATION_FORMATS", "FIGURES", "FORMATS", "ON_REQUEST", "SWEEP_FIGURES",
+    "WITHOUT_EVIDENCE", "Story", "SweepScores", "Varied", "animate", "comparison_figure",
+    "compose", "draw", "figure_descriptions", "forecast_figure", "lay_out", "save", "sweep_figure",
 ]  # fmt: skip
 
 FIGURES: dict[str, Callable[[Story], Figure]] = {

@@ -102,10 +102,11 @@ class SweepTable(Sequence[dict[str, Any]]):
         headings = ("point", "median", "95 %\ninterval", "worst", "runs", "failed",
                     "against\nthe best")  # fmt: skip
         points = sorted(self.points(), key=lambda point: self.loss(point.median))
+        names = [f"{each.name}: {each.label}" if self.has_trials else each.label for each in points]
         rows = [
-            (printable(each.label, 60), _value(each.median), _interval(each), _value(each.worst),
+            (printable(name, 60), _value(each.median), _interval(each), _value(each.worst),
              str(each.n), str(each.failed) if each.failed else "", _comparison(each))
-            for each in points
+            for name, each in zip(names, points, strict=True)
         ]  # fmt: skip
         return TextTable(f"median {self.metric.words} over seeds", headings, rows)
 
@@ -113,6 +114,11 @@ class SweepTable(Sequence[dict[str, Any]]):
         """Yield the rows of runs that failed or diverged."""
         for at, row in np.argwhere(self._has_failed):
             yield self._row(self._points[int(at)], self._seeds[int(row)])
+
+    @property
+    def has_trials(self) -> bool:
+        """Whether points are draws, which have numbers for names."""
+        return self._points.sweep.settings.method != "grid"
 
     @property
     def failed(self) -> int:
@@ -173,6 +179,15 @@ class SweepTable(Sequence[dict[str, Any]]):
             figure, name, title=heading, note=note, **checked_size(**size)
         )
 
+    def erase_figures(self) -> None:
+        """Remove figures of older results, but no other files in their folder."""
+        if paths := list((self.path / "figures").glob("*.*")):
+            from sinernn import plotting
+
+            for path in paths:
+                if path.stem in plotting.SWEEP_FIGURES:
+                    Run(self.path).remove(f"figures/{path.name}")
+
     def _scores(self) -> Any:
         """Return the data of the figure: points of which some run has ended."""
         from sinernn.plotting import SweepScores, Varied
@@ -226,10 +241,10 @@ class SweepTable(Sequence[dict[str, Any]]):
         folder.write("results.csv", csv_table(header, (list(row.values()) for row in self)))
         names = ("n", "failed", "median", "worst", "low", "high", "p_value", "is_best")
         rows = (
-            [*point.values.values(), *(getattr(point, name) for name in names)]
+            [point.name, *point.values.values(), *(getattr(point, name) for name in names)]
             for point in self.points()
         )
-        folder.write("points.csv", csv_table([*parameters, *names], rows))
+        folder.write("points.csv", csv_table(["point", *parameters, *names], rows))
 
 
 def _interval(point: PointResult) -> str:
