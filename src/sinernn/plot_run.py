@@ -1,12 +1,8 @@
 """Plot a run from its files alone."""
 
-import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, cast
 
 from sinernn.comparing import Comparison
@@ -19,9 +15,13 @@ from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.metrics import counted, rmse
 from sinernn.evaluation.predictions import Prediction
 from sinernn.evaluation.results import Scores
+from sinernn.forecasting import replay
+from sinernn.plotting_import import preload
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
 from sinernn.runs.facts import RunFacts
+from sinernn.runs.files import damaged
+from sinernn.runs.snapshots import read_snapshots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,13 +41,15 @@ def plot(
     dpi: float | None = None,
     title: bool = True,
     config: Config | None = None,
+    on_frame: Callable[[int, int], None] = lambda done, count: None,
 ) -> list[Path]:
     """Draw figures of a run from its files; before any evaluation, only those of the training.
 
     Args:
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
-        format: png, svg or pdf.
-        names: The figures to draw; default: all that can be drawn.
+        format: png, svg or pdf; of `learning` also gif, or mp4 if ffmpeg is installed.
+        names: The figures to draw; default: all that can be drawn but `learning`, for which the
+            network is run with the weights of every snapshot.
         evaluation: Name of the evaluation to draw, beside its scores; default: the run's own.
         runs_dir: Folder of the run directories.
         width: Width of a figure in inches; default: each figure's own.
@@ -55,6 +57,7 @@ def plot(
         dpi: Pixels in an inch of a PNG; default: 150.
         title: Whether to write the run's name, and its network and score in small print.
         config: The run's config, where it has been read; default: it is read from the directory.
+        on_frame: Called with how many frames of an animation are drawn, and how many there are.
 
     Returns:
         The files written.
@@ -69,16 +72,26 @@ def plot(
     preload()
     from sinernn import plotting
 
-    if format not in plotting.FORMATS:
-        known = ", ".join(plotting.FORMATS)
+    if format not in (*plotting.FORMATS, *plotting.ANIMATION_FORMATS):
+        known = ", ".join((*plotting.FORMATS, *plotting.ANIMATION_FORMATS))
         raise UsageError(f"figures cannot be saved as {format}; choose one of {known}")
     size = checked_size(width=width, height=height, dpi=dpi)
     run = open_run(run, runs_dir=runs_dir)
     story = read_story(run, evaluation, title=title, config=config)
     wanted = drawable_figures(story) if names is None else list(names)
-    for name in wanted:
-        _require_drawable(name, story, run)
-    contents = compute(wanted, lambda name: plotting.draw(name, story, format, **size))
+    is_animation = format in plotting.ANIMATION_FORMATS
+    if is_animation and (names is None or not plotting.ANIMATIONS.keys() >= set(names)):
+        animations = " ".join(f"--figure {name}" for name in plotting.ANIMATIONS)
+        still = ", ".join(plotting.FORMATS)
+        raise UsageError(f"{format}: is only for {animations}; use one of {still} for others")
+    story = _with_requested(story, wanted, run, evaluation)
+
+    def content(name: str) -> bytes:
+        if is_animation:
+            return plotting.animate(name, story, format, on_frame=on_frame, **size)
+        return plotting.draw(name, story, format, **size)
+
+    contents = compute(wanted, content)
     folder = run.evaluation_folder(evaluation)
     return [
         run.write(f"{folder}figures/{name}.{format}", content)
@@ -91,8 +104,7 @@ def run_figure(
 ) -> "Figure":
     """Return a figure of a run as an object; see `plot`."""
     checked = checked_size(**size)
-    story = read_story(run, evaluation, title=title)
-    _require_drawable(name, story, run)
+    story = _with_requested(read_story(run, evaluation, title=title), [name], run, evaluation)
     from sinernn import plotting
 
     return plotting.compose(name, story, **checked)
@@ -117,9 +129,33 @@ def _require_drawable(name: str, story: "Story", run: Run) -> None:
 
     if name not in plotting.FIGURES:
         raise UsageError(f"no figure is called {name}; there are {', '.join(plotting.FIGURES)}")
-    if name not in drawable_figures(story):
+    if story.evidence is None and name not in plotting.WITHOUT_EVIDENCE:
         way_out = command_line("eval", run.path)
         raise UsageError(f"{name} shows an evaluation, and there is none; run {way_out}")
+
+
+def _with_requested(
+    story: "Story", names: Sequence[str], run: Run, evaluation: str | None
+) -> "Story":
+    """Check that figures can be drawn, and add what only those need that are drawn on request."""
+    from sinernn import plotting
+
+    for name in names:
+        _require_drawable(name, story, run)
+    if not plotting.ON_REQUEST.intersection(names):
+        return story
+    snapshots, forecasts = read_snapshots(run), story.evaluated.closed_loop
+    if not snapshots:
+        again = command_line("train", run.config_path)
+        message = f"{run.path}: has no snapshots, which learning shows; train it again with"
+        raise UsageError(f"{message}: {again} training.snapshots=60")
+    trained, inputs = run.best_checkpoint()[1], forecasts.inputs
+    found = forecasts.truth.shape[2], 0 if inputs is None else inputs.shape[2]
+    if found != (trained.network.outputs, trained.network.inputs):
+        name = f"{run.evaluation_folder(evaluation)}evaluation.safetensors"
+        raise damaged(run.path / name, "its channels are not those of the network")
+    initial_state = run.read_scores(evaluation).initial_state
+    return replace(story, learning=replay(trained, snapshots, forecasts, initial_state))
 
 
 def read_story(
@@ -170,10 +206,11 @@ def read_story(
 
 
 def drawable_figures(story: "Story") -> list[str]:
-    """Return the names of the figures that can be drawn: all, or those without an evaluation."""
+    """Return the names of the figures that `plot` draws: all, or those without an evaluation."""
     from sinernn import plotting
 
-    return list(plotting.FIGURES if story.evidence else plotting.WITHOUT_EVIDENCE)
+    names = plotting.FIGURES if story.evidence else plotting.WITHOUT_EVIDENCE
+    return [name for name in names if name not in plotting.ON_REQUEST]
 
 
 def forecast_figure_of(prediction: Prediction, title: str, **size: float | None) -> "Figure":
@@ -302,44 +339,6 @@ def _channels(scores: Scores) -> dict[str, Any]:
 def plain_text(text: str, limit: int) -> str:
     """Return a text as one line that matplotlib draws as it is."""
     return printable(text, limit).replace("$", r"\$")
-
-
-_PRELOADING = Lock()  # a thread may see modules that another one has only imported in part
-
-
-def preload() -> None:
-    """Import the modules that plots need, in any thread.
-
-    Raises:
-        UsageError: Matplotlib cannot be imported, as with a wrong MPLBACKEND.
-    """
-    with _PRELOADING:
-        try:
-            import_module("sinernn.plotting")
-            import_module("PIL.PngImagePlugin")
-        except (ImportError, ValueError, OSError) as error:
-            raise UsageError(
-                f"matplotlib cannot be imported: {error}; fix that, or use --no-figures"
-            ) from error
-
-
-@contextmanager
-def preloading() -> Generator[None]:
-    """Do so while kernels compute, releasing the interpreter lock; `plot` raises errors again."""
-    interval = sys.getswitchinterval()
-    thread = Thread(target=_preload_quietly, name="preload", daemon=True)
-    sys.setswitchinterval(1e-4)  # seconds: a kernel returns before the usual 5 ms are over
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-        sys.setswitchinterval(interval)
-
-
-def _preload_quietly() -> None:
-    with suppress(UsageError):
-        preload()
 
 
 def erase(run: Run) -> None:

@@ -9,7 +9,7 @@ import pytest
 from commands import Outcome
 from examples import CONFIGS, TINY, make_run
 from sinernn.cli.completion import DATA_FILES, known_settings
-from sinernn.cli.plot import FigureFormat
+from sinernn.cli.plot import PlotFormat
 from sinernn.config import Config, load_config, setting_names
 from sinernn.data.files import ARRAYS
 from sinernn.errors import ConfigError
@@ -97,7 +97,7 @@ def test_names_in_lists_are_offered(offered):
     for words, names in (
         (("export", "latest", "--format"), EXPORTERS),
         (("plot", "latest", "--figure"), FIGURES),
-        (("plot", "latest", "--format"), FigureFormat),
+        (("plot", "latest", "--format"), PlotFormat),
         (("sweep", "a.yaml", "--keep"), keep),
         (("init",), [path.stem for path in CONFIGS]),
     ):

@@ -15,10 +15,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sinernn.errors import UsageError
+from sinernn.plotting.animation import write_frames
 from sinernn.plotting.chaos import attractor, valid_time
 from sinernn.plotting.comparisons import comparison_figure, horizon, spectra
 from sinernn.plotting.dynamics import eigenvalues, orbit
 from sinernn.plotting.layout import arrange
+from sinernn.plotting.learning import LearningFrames, learning
 from sinernn.plotting.predictions import forecast_figure
 from sinernn.plotting.style import FORMATS, Story, own_style
 from sinernn.plotting.sweeps import SweepScores, Varied, sweep_figure
@@ -26,8 +28,9 @@ from sinernn.plotting.training import loss_curve
 from sinernn.plotting.waveforms import closed_loop, open_loop, overview, tutorial
 
 __all__ = [
-    "FIGURES", "FORMATS", "WITHOUT_EVIDENCE", "Story", "SweepScores", "Varied", "comparison_figure",
-    "compose", "draw", "figure_descriptions", "forecast_figure", "lay_out", "save", "sweep_figure",
+    "ANIMATIONS", "ANIMATION_FORMATS", "FIGURES", "FORMATS", "ON_REQUEST", "WITHOUT_EVIDENCE",
+    "Story", "SweepScores", "Varied", "animate", "comparison_figure", "compose", "draw",
+    "figure_descriptions", "forecast_figure", "lay_out", "save", "sweep_figure",
 ]  # fmt: skip
 
 FIGURES: dict[str, Callable[[Story], Figure]] = {
@@ -42,6 +45,7 @@ FIGURES: dict[str, Callable[[Story], Figure]] = {
     "eigenvalues": eigenvalues,
     "valid_time": valid_time,
     "attractor": attractor,
+    "learning": learning,
 }
 """Every figure, by the name of its file."""
 
@@ -49,6 +53,15 @@ _LEAST_POINTS = 18.0  # height of a panel: two labels of its y-axis
 
 WITHOUT_EVIDENCE = frozenset({"loss"})
 """Figures that need no evaluation."""
+
+ON_REQUEST = frozenset({"learning"})
+"""Figures that are drawn only where they are named: the network is run anew for them."""
+
+ANIMATIONS = {"learning": LearningFrames}
+"""The frames of figures that are animations in a format of `ANIMATION_FORMATS`."""
+
+ANIMATION_FORMATS = ("gif", "mp4")
+ANIMATION_DPI = 100.0
 
 
 def figure_descriptions() -> dict[str, str]:
@@ -59,6 +72,33 @@ def figure_descriptions() -> dict[str, str]:
 def draw(name: str, story: Story, format: str, **size: float | None) -> bytes:
     """Return a figure of `FIGURES` as the content of a file: see `compose` and `save`."""
     return save(compose(name, story, **size), format)
+
+
+def animate(
+    name: str,
+    story: Story,
+    format: str,
+    *,
+    on_frame: Callable[[int, int], None] = lambda done, count: None,
+    **size: float | None,
+) -> bytes:
+    """Return a figure of `ANIMATIONS` as the content of a file.
+
+    Args:
+        name: One of `ANIMATIONS`.
+        story: What to draw.
+        format: One of `ANIMATION_FORMATS`.
+        on_frame: See `write_frames`.
+        size: See `lay_out`; the default of dpi is 100, so that the file is small.
+
+    Raises:
+        UsageError: The panels do not fit into the size, or ffmpeg is missing or fails.
+    """
+    frames = ANIMATIONS[name](story)
+    size["dpi"] = size.get("dpi") or ANIMATION_DPI
+    figure = lay_out(frames.draw, name, title=story.title, note=story.note, **size)
+    with _drawing():
+        return write_frames(figure, frames.show, len(frames), format, on_frame=on_frame)
 
 
 def compose(name: str, story: Story, **size: float | None) -> Figure:
