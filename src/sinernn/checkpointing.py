@@ -1,15 +1,14 @@
 """Checkpoints of a run: write them while it is trained, and find where it can continue.
 
-The order of writing makes a kill at any instant harmless: first `best`, then the metrics and the
-snapshots, then `last`. Training continues from `last`; later results in the other files are
-computed again, bit for bit.
+The order of writing makes a kill at any instant harmless: first `best`, then metrics and snapshots,
+then `last`. Training continues from `last`; later results are computed again, bit for bit.
 """
 
 import shlex
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -135,7 +134,7 @@ class Position:
     rows: list[MetricsRow]
     """Rows of the metrics up to there."""
 
-    snapshots: list[Snapshot] = field(default_factory=list[Snapshot])
+    snapshots: Sequence[Snapshot] = ()
     """Snapshots up to there."""
 
     def is_done(self, config: Config) -> bool:

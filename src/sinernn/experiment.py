@@ -30,6 +30,7 @@ from sinernn.engines import Engine, EngineChoice
 from sinernn.errors import InterruptedRunError, UsageError, command_line
 from sinernn.interrupts import Stopped, StopSignals
 from sinernn.observers import Observer, Observers, Summary
+from sinernn.plotting_import import preloading
 from sinernn.preparation import Experiment, data_facts, prepare, with_data_path
 from sinernn.progress import training_progress
 from sinernn.refine.records import RefineRecord
@@ -284,9 +285,9 @@ def _run_to_the_end(
 ) -> Summary:
     """Finish the training of a run that this process holds, evaluate it and draw it."""
     run, experiment, engine = checkpointer.run, checkpointer.experiment, checkpointer.engine
-    preloading = plot_run.preloading() if figures else nullcontext()
+    importing = preloading() if figures else nullcontext()
     try:
-        with checkpointer.closing(), preloading:
+        with checkpointer.closing(), importing:
             observers.notify(Observer.start, run, checkpointer.facts)
             _compile(experiment, engine, observers)
             for record in _records(checkpointer):

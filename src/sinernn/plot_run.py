@@ -1,13 +1,8 @@
 """Plot a run from its files alone."""
 
-import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from importlib import import_module
 from pathlib import Path
-from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, cast
 
 from sinernn.comparing import Comparison
@@ -21,6 +16,7 @@ from sinernn.evaluation.metrics import counted, rmse
 from sinernn.evaluation.predictions import Prediction
 from sinernn.evaluation.results import Scores
 from sinernn.forecasting import replay
+from sinernn.plotting_import import preload
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
 from sinernn.runs.facts import RunFacts
@@ -83,15 +79,19 @@ def plot(
     run = open_run(run, runs_dir=runs_dir)
     story = read_story(run, evaluation, title=title, config=config)
     wanted = drawable_figures(story) if names is None else list(names)
-    draw: Callable[..., bytes] = plotting.draw
-    if format in plotting.ANIMATION_FORMATS:
-        draw = partial(plotting.animate, on_frame=on_frame)
-        if names is None or not plotting.ANIMATIONS.keys() >= set(names):
-            animations = " ".join(f"--figure {name}" for name in plotting.ANIMATIONS)
-            still = ", ".join(plotting.FORMATS)
-            raise UsageError(f"{format}: is only for {animations}; use one of {still} for others")
+    is_animation = format in plotting.ANIMATION_FORMATS
+    if is_animation and (names is None or not plotting.ANIMATIONS.keys() >= set(names)):
+        animations = " ".join(f"--figure {name}" for name in plotting.ANIMATIONS)
+        still = ", ".join(plotting.FORMATS)
+        raise UsageError(f"{format}: is only for {animations}; use one of {still} for others")
     story = _with_requested(story, wanted, run, evaluation)
-    contents = compute(wanted, lambda name: draw(name, story, format, **size))
+
+    def content(name: str) -> bytes:
+        if is_animation:
+            return plotting.animate(name, story, format, on_frame=on_frame, **size)
+        return plotting.draw(name, story, format, **size)
+
+    contents = compute(wanted, content)
     folder = run.evaluation_folder(evaluation)
     return [
         run.write(f"{folder}figures/{name}.{format}", content)
@@ -339,44 +339,6 @@ def _channels(scores: Scores) -> dict[str, Any]:
 def plain_text(text: str, limit: int) -> str:
     """Return a text as one line that matplotlib draws as it is."""
     return printable(text, limit).replace("$", r"\$")
-
-
-_PRELOADING = Lock()  # a thread may see modules that another one has only imported in part
-
-
-def preload() -> None:
-    """Import the modules that plots need, in any thread.
-
-    Raises:
-        UsageError: Matplotlib cannot be imported, as with a wrong MPLBACKEND.
-    """
-    with _PRELOADING:
-        try:
-            import_module("sinernn.plotting")
-            import_module("PIL.PngImagePlugin")
-        except (ImportError, ValueError, OSError) as error:
-            raise UsageError(
-                f"matplotlib cannot be imported: {error}; fix that, or use --no-figures"
-            ) from error
-
-
-@contextmanager
-def preloading() -> Generator[None]:
-    """Do so while kernels compute, releasing the interpreter lock; `plot` raises errors again."""
-    interval = sys.getswitchinterval()
-    thread = Thread(target=_preload_quietly, name="preload", daemon=True)
-    sys.setswitchinterval(1e-4)  # seconds: a kernel returns before the usual 5 ms are over
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-        sys.setswitchinterval(interval)
-
-
-def _preload_quietly() -> None:
-    with suppress(UsageError):
-        preload()
 
 
 def erase(run: Run) -> None:

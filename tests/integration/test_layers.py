@@ -30,7 +30,7 @@ MODULES_IN_ORDER = (
     "plotting.dynamics", "plotting.chaos", "plotting.predictions", "plotting.sweeps", "plotting.learning", "plotting.animation", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs", "runs.snapshots",
     "runs.directory", "runs.listing", "preparation", "forecasting", "evaluating", "ensemble", "predicting",
     "exporters.portable", "exporters.formulas", "exporters.numpy", "exporters.c", "exporters.torch", "exporters.graph", "exporters.onnx", "exporters", "snapshotting", "checkpointing", "observers", "progress",
-    "comparing", "plot_run", "experiment", "verification", "diagnosis",
+    "comparing", "plotting_import", "plot_run", "experiment", "verification", "diagnosis",
     *(f"sweeps{name}" for name in ("", ".parameters", ".settings", ".points", ".results", ".tpe", ".observing", ".progress", ".worker", ".executor", ".ray_executor", ".folders", ".table", ".driver")), "figures",
     "reports.live", "reports.views", "reports.figures", "reports.page", "reports.run_page", "reports.runs_page", "reports",
     "trackers.tracker", "trackers.background", "trackers.tensorboard", "trackers.mlflow", "trackers", "user_settings",

@@ -12,7 +12,8 @@ from sinernn.arrays import Bool, Float
 from sinernn.errors import UsageError, printable
 from sinernn.evaluation.metrics import counted
 from sinernn.evaluation.wording import TextTable
-from sinernn.plot_run import checked_size, image, plain_text, preload
+from sinernn.plot_run import checked_size, image, plain_text
+from sinernn.plotting_import import preload
 from sinernn.runs import Run
 from sinernn.sweeps.folders import read_result
 from sinernn.sweeps.parameters import text_of
