@@ -21,7 +21,6 @@ from sinernn.checkpointing import (
     find_position,
     now,
     place_in_training,
-    resumed_config,
 )
 from sinernn.config import Config, load_config, to_yaml
 from sinernn.data.files import File
@@ -34,6 +33,7 @@ from sinernn.plotting_import import preloading
 from sinernn.preparation import Experiment, data_facts, prepare, with_data_path
 from sinernn.progress import training_progress
 from sinernn.refine.records import RefineRecord
+from sinernn.resuming import resumed_config
 from sinernn.runs import DATA, Run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
 from sinernn.runs.directory import create_run, open_run

@@ -103,7 +103,7 @@ def _scaled_inputs(
     return scale.last(count).apply(inputs) if count else None
 
 
-def replay(
+def repeat_forecast(
     trained: Checkpoint, snapshots: Sequence[Snapshot], forecasts: Forecasts, initial_state: str
 ) -> dict[str, Float[np.ndarray, "steps output"]]:
     """Repeat an evaluation's typical forecast with the weights of each snapshot.

@@ -15,7 +15,7 @@ from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.metrics import counted, rmse
 from sinernn.evaluation.predictions import Prediction
 from sinernn.evaluation.results import Scores
-from sinernn.forecasting import replay
+from sinernn.forecasting import repeat_forecast
 from sinernn.plotting_import import preload
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
@@ -155,7 +155,7 @@ def _with_requested(
         name = f"{run.evaluation_folder(evaluation)}evaluation.safetensors"
         raise damaged(run.path / name, "its channels are not those of the network")
     initial_state = run.read_scores(evaluation).initial_state
-    return replace(story, learning=replay(trained, snapshots, forecasts, initial_state))
+    return replace(story, learning=repeat_forecast(trained, snapshots, forecasts, initial_state))
 
 
 def read_story(

@@ -18,7 +18,7 @@ from examples import make_evidence, make_learning, refined
 from sinernn import experiment, plot_run, plotting
 from sinernn.errors import UsageError
 from sinernn.plotting import Story
-from sinernn.plotting.learning import LearningFrames
+from sinernn.plotting.snapshots import LearningFrames
 from sinernn.runs import Run
 from sinernn.runs.snapshots import SNAPSHOTS, read_snapshots
 

@@ -20,8 +20,8 @@ from sinernn.plotting.chaos import attractor, valid_time
 from sinernn.plotting.comparisons import comparison_figure, horizon, spectra
 from sinernn.plotting.dynamics import eigenvalues, orbit
 from sinernn.plotting.layout import arrange
-from sinernn.plotting.learning import LearningFrames, learning
 from sinernn.plotting.predictions import forecast_figure
+from sinernn.plotting.snapshots import LearningFrames, learning
 from sinernn.plotting.style import FORMATS, Story, own_style
 from sinernn.plotting.sweeps import SWEEP_FIGURES, SweepScores, Varied, sweep_figure
 from sinernn.plotting.training import loss_curve
