@@ -240,14 +240,12 @@
         data[2].push(rmses[index] > 0 ? finite(rmses[index]) : null);
         if (error !== null) [low, high] = [Math.min(low, error), Math.max(high, error)];
       }
-      const most = 1000 * simulation.data.valid_limit || 1; // a diverging run has no top
-      const least = Math.max(low, 1e-16 * most, high * 1e-12);
-      const decade = (value, round) => 10 ** round(Math.log10(value));
-      const top = decade(
-        Math.min(Math.max(high, simulation.data.valid_limit), most) * 1.001,
-        Math.ceil,
-      );
-      this.range = high ? [Math.min(decade(least, Math.floor), top / 100), top] : [1e-3, 1];
+      const { valid_limit: limit } = simulation.data;
+      const most = 1000 * limit || 1; // a diverging run has no top, an exact one no bottom
+      const bounded = (value) => Math.min(Math.max(value, 1e-13 * most), most);
+      const power = (value, round) => 10 ** round(Math.log10(value));
+      const top = power(bounded(Math.max(high, limit)), Math.ceil);
+      this.range = [Math.min(power(bounded(low), Math.floor), top / 100), top];
       this.plot.setData(data);
     }
 

@@ -43,10 +43,10 @@
       if (columns < 1) return;
       [image.width, image.height] = [columns, rows];
       const pixels = image.getContext("2d").createImageData(columns, rows);
-      let largest = 1; // of a bounded cell; a rectified linear unit may be larger
+      let largest = 1; // of a bounded cell; rectified linear units may grow
       for (let k = begin * rows; k < (begin + columns) * rows; k++) {
         const size = Math.abs(hidden[k]);
-        if (size > largest && size < 1e30) largest = size;
+        if (size > largest) largest = Math.min(size, 100);
       }
       const [low, middle, high] = ["low", "middle", "high"].map((name) => rgb(scene.colours[name]));
       for (let column = 0; column < columns; column++) {
