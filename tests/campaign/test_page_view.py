@@ -15,8 +15,7 @@ from browser import Opened, opened
 from driven import write_driven_series
 from examples import tiny
 from sinernn import experiment
-from sinernn.engines import EngineChoice, build
-from sinernn.forecasting import place_origins, run_freely
+from sinernn.forecasting import place_origins, ready_engine, run_freely
 from sinernn.reports.live import live_data
 from sinernn.runs import Run
 from sinernn.runs.snapshots import read_snapshots
@@ -156,11 +155,11 @@ def test_kick(paused: Opened):
 def expected(sine: Sine, *, snapshot: int, warmup: int, origin: int) -> np.ndarray:
     """What the engine computes with the weights of a snapshot."""
     config, checkpoint = experiment.load_config(sine.run.config_path), sine.run.best_checkpoint()[1]
-    series, network = config.signal.read(), checkpoint.network
+    series = config.signal.read()
     row = place_origins(config, series, "test")[1][origin, config.evaluation.warmup]
     trained = checkpoint.state
     trained.params = read_snapshots(sine.run)[snapshot].params
-    engine = build(EngineChoice("torch", "cpu"), network, trained)
+    engine = ready_engine(config, checkpoint)
     before = series.observed[None, row - warmup : row]
     inputs = np.empty((1, 60, 0))
     return run_freely(engine, checkpoint.scale, before, inputs, 60, trained.hidden[:, :, :1])[

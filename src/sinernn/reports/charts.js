@@ -17,7 +17,7 @@
     /** Take the colours of the style sheet, which knows whether the page is light or dark. */
     readColours() {
       const style = getComputedStyle(this.root);
-      const names = ["ink", "faint", "grid", "model", "accent", "input", "low", "middle", "high"];
+      const names = ["ink", "muted", "faint", "grid", "model", "accent", "input", "low", "middle", "high"];
       this.colours = Object.fromEntries(
         names.map((name) => [name, style.getPropertyValue(`--live-${name}`).trim()]),
       );
@@ -215,7 +215,7 @@
         isLog: true,
         xLabel: "steps after the warm-up",
         series: [
-          { stroke: () => scene.colours.faint, width: 1, points: { show: false } },
+          { stroke: () => scene.colours.muted, width: 1, points: { show: false } },
           { stroke: () => scene.colours.accent, width: 2, points: { show: false } },
         ],
         draw: (plot) => this.drawLimit(plot),

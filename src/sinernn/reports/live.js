@@ -98,6 +98,7 @@
       const repaint = () => {
         this.scene.readColours();
         this.layout();
+        this.draw(); // paper has no frames
       };
       for (const query of ["(prefers-color-scheme: dark)", "print"]) {
         matchMedia(query).addEventListener("change", repaint, { signal });
