@@ -305,6 +305,29 @@ def test_link_reproduces_what_is_set(chromium: Browser, sine: Sine, paused: Open
         assert page.page.get_by_label("Warm-up", exact=True).input_value() == "15"
 
 
+def test_another_link_of_the_run(paused: Opened, sine: Sine):
+    """It sets what it says, and all else to what it was at first."""
+    slide(paused, "Noise on what it reads", 5)
+    paused.evaluate("() => view.simulation.edit(0, 3, [0.5])")
+    paused.page.goto(f"{sine.page.as_uri()}#run={sine.run.path.name}&warmup=9")
+    paused.page.wait_for_function("() => view.simulation.settings.warmup === 9")
+    assert (state(paused)["edits"], state(paused)["settings"]["noise"]) == (0, 0)
+
+
+def test_kick_before_a_shorter_warmup(paused: Opened):
+    """It is left out, and those after it are not."""
+    predictions(paused, until=-9)
+    press(paused, "Kick")
+    predictions(paused, until=5)
+    press(paused, "Kick")
+    kicked = predictions(paused, until=20)
+    slide(paused, "Warm-up", 5)
+    short = predictions(paused, until=20)
+    press(paused, "Restart")
+    assert predictions(paused, until=20)[:5] == short[:5] != kicked[:5]
+    assert predictions(paused, until=20)[5:] != short[5:]
+
+
 @pytest.mark.parametrize(
     "fragment",
     [
