@@ -103,6 +103,7 @@
       this.divergedAt = this.failedAt = null;
       this.eventsDone = this.events.filter((event) => event.index < this.first).length;
       this.state.set(this.start);
+      this.output.fill(0); // read by a network that is let go before its first sample
       for (const array of [this.predicted, this.errors, this.rmses]) array.fill(NaN);
     }
 
