@@ -17,7 +17,18 @@
     /** Take the colours of the style sheet, which knows whether the page is light or dark. */
     readColours() {
       const style = getComputedStyle(this.root);
-      const names = ["ink", "muted", "faint", "grid", "model", "accent", "input", "low", "middle", "high"];
+      const names = [
+        "ink",
+        "muted",
+        "faint",
+        "grid",
+        "model",
+        "accent",
+        "input",
+        "low",
+        "middle",
+        "high",
+      ];
       this.colours = Object.fromEntries(
         names.map((name) => [name, style.getPropertyValue(`--live-${name}`).trim()]),
       );
@@ -77,7 +88,7 @@
           axis({
             size: 26,
             values: plainTicks,
-            space: 60,
+            space: 90,
             label: xLabel,
             labelSize: 16,
             labelGap: 0,
