@@ -57,6 +57,7 @@ bench: $(INSTALLED)
 	$(VENV)/bin/python benchmarks/speed.py
 	$(VENV)/bin/python benchmarks/commands.py
 	$(VENV)/bin/python benchmarks/listing.py
+	$(VENV)/bin/python benchmarks/page.py
 	$(VENV)/bin/python benchmarks/sweeps.py --memory 100 --memory 1000
 
 quality: $(INSTALLED)

@@ -15,8 +15,7 @@ from browser import Opened, opened
 from driven import write_driven_series
 from examples import tiny
 from sinernn import experiment
-from sinernn.engines import EngineChoice, build
-from sinernn.forecasting import place_origins, run_freely
+from sinernn.forecasting import place_origins, ready_engine, run_freely
 from sinernn.reports.live import live_data
 from sinernn.runs import Run
 from sinernn.runs.snapshots import read_snapshots
@@ -156,11 +155,11 @@ def test_kick(paused: Opened):
 def expected(sine: Sine, *, snapshot: int, warmup: int, origin: int) -> np.ndarray:
     """What the engine computes with the weights of a snapshot."""
     config, checkpoint = experiment.load_config(sine.run.config_path), sine.run.best_checkpoint()[1]
-    series, network = config.signal.read(), checkpoint.network
+    series = config.signal.read()
     row = place_origins(config, series, "test")[1][origin, config.evaluation.warmup]
     trained = checkpoint.state
     trained.params = read_snapshots(sine.run)[snapshot].params
-    engine = build(EngineChoice("torch", "cpu"), network, trained)
+    engine = ready_engine(config, checkpoint)
     before = series.observed[None, row - warmup : row]
     inputs = np.empty((1, 60, 0))
     return run_freely(engine, checkpoint.scale, before, inputs, 60, trained.hidden[:, :, :1])[
@@ -304,6 +303,29 @@ def test_link_reproduces_what_is_set(chromium: Browser, sine: Sine, paused: Open
         assert predictions(page) == before
         assert page.evaluate("() => [view.speed, view.scene.show]") == [4, 100]
         assert page.page.get_by_label("Warm-up", exact=True).input_value() == "15"
+
+
+def test_another_link_of_the_run(paused: Opened, sine: Sine):
+    """It sets what it says, and all else to what it was at first."""
+    slide(paused, "Noise on what it reads", 5)
+    paused.evaluate("() => view.simulation.edit(0, 3, [0.5])")
+    paused.page.goto(f"{sine.page.as_uri()}#run={sine.run.path.name}&warmup=9")
+    paused.page.wait_for_function("() => view.simulation.settings.warmup === 9")
+    assert (state(paused)["edits"], state(paused)["settings"]["noise"]) == (0, 0)
+
+
+def test_kick_before_a_shorter_warmup(paused: Opened):
+    """It is left out, and those after it are not."""
+    predictions(paused, until=-9)
+    press(paused, "Kick")
+    predictions(paused, until=5)
+    press(paused, "Kick")
+    kicked = predictions(paused, until=20)
+    slide(paused, "Warm-up", 5)
+    short = predictions(paused, until=20)
+    press(paused, "Restart")
+    assert predictions(paused, until=20)[:5] == short[:5] != kicked[:5]
+    assert predictions(paused, until=20)[5:] != short[5:]
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,8 @@
     }
     const changed = [...pieces].map(([place, values]) => `${place}:${values.join("_")}`);
     if (changed.length) fields.set("edits", changed.join(","));
-    return [...fields].map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&");
+    const plain = (value) => encodeURIComponent(value).replace(/%3A/g, ":").replace(/%2C/g, ",");
+    return [...fields].map(([name, value]) => `${name}=${plain(value)}`).join("&");
   };
 
   /** Return a whole number from 0 to `most`, or null. */
@@ -50,20 +51,24 @@
 
   const number = (text) => (text?.trim() && Number.isFinite(Number(text)) ? Number(text) : null);
 
-  /** Set what a fragment says of this run, ignoring what does not fit; return its speed or null. */
-  const read = (fragment, simulation, scene) => {
+  /**
+   * Set what a fragment says of this run, and for the rest what is `usual`; return the speed.
+   *
+   * What does not fit is ignored. Of another run nothing is set, and null is returned.
+   */
+  const read = (fragment, simulation, scene, usual) => {
     const fields = new URLSearchParams(fragment);
-    const { data, channels, outputs, snapshots } = simulation;
+    const { data, channels, outputs, snapshots, settings } = simulation;
     if (fields.get("run") !== data.id) return null;
-    const field = (name, most) => whole(fields.get(name), most);
-    simulation.place(field("origin", data.origins.length - 1) ?? simulation.settings.origin);
-    const { settings } = simulation;
-    settings.warmup = Math.max(field("warmup", simulation.context) ?? settings.warmup, 1);
-    settings.snapshot = field("snapshot", snapshots.length - 1) ?? settings.snapshot;
-    settings.noise = Math.max(number(fields.get("noise")) ?? 0, 0);
-    scene.channel = field("channel", outputs - 1) ?? scene.channel;
-    scene.input = field("input", channels - outputs - 1) ?? scene.input;
-    scene.show = field("show", 100_000) ?? scene.show;
+    const field = (name, most) => whole(fields.get(name), most) ?? usual[name];
+    simulation.undoEdits();
+    simulation.place(field("origin", data.origins.length - 1));
+    settings.warmup = Math.min(Math.max(field("warmup", 1e6), 1), simulation.context);
+    settings.snapshot = field("snapshot", snapshots.length - 1);
+    settings.noise = Math.abs(number(fields.get("noise")) ?? usual.noise);
+    scene.channel = field("channel", outputs - 1);
+    scene.input = field("input", channels - outputs - 1);
+    scene.show = field("show", 1e5);
     for (const piece of fields.get("edits")?.split(",") ?? []) {
       const [place, values] = piece.split(":");
       const [channel, row] = place.split(".").map((text) => whole(text, 1e7));
@@ -82,7 +87,7 @@
     }
     simulation.events.sort((a, b) => a.index - b.index);
     simulation.rewind(0);
-    return number(fields.get("speed"));
+    return number(fields.get("speed")) ?? usual.speed;
   };
 
   Sinernn.address = { written, read };

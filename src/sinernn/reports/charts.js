@@ -17,7 +17,18 @@
     /** Take the colours of the style sheet, which knows whether the page is light or dark. */
     readColours() {
       const style = getComputedStyle(this.root);
-      const names = ["ink", "faint", "grid", "model", "accent", "input", "low", "middle", "high"];
+      const names = [
+        "ink",
+        "muted",
+        "faint",
+        "grid",
+        "model",
+        "accent",
+        "input",
+        "low",
+        "middle",
+        "high",
+      ];
       this.colours = Object.fromEntries(
         names.map((name) => [name, style.getPropertyValue(`--live-${name}`).trim()]),
       );
@@ -77,7 +88,7 @@
           axis({
             size: 26,
             values: plainTicks,
-            space: 60,
+            space: 90,
             label: xLabel,
             labelSize: 16,
             labelGap: 0,
@@ -215,7 +226,7 @@
         isLog: true,
         xLabel: "steps after the warm-up",
         series: [
-          { stroke: () => scene.colours.faint, width: 1, points: { show: false } },
+          { stroke: () => scene.colours.muted, width: 1, points: { show: false } },
           { stroke: () => scene.colours.accent, width: 2, points: { show: false } },
         ],
         draw: (plot) => this.drawLimit(plot),
@@ -240,14 +251,12 @@
         data[2].push(rmses[index] > 0 ? finite(rmses[index]) : null);
         if (error !== null) [low, high] = [Math.min(low, error), Math.max(high, error)];
       }
-      const most = 1000 * simulation.data.valid_limit || 1; // a diverging run has no top
-      const least = Math.max(low, 1e-16 * most, high * 1e-12);
-      const decade = (value, round) => 10 ** round(Math.log10(value));
-      const top = decade(
-        Math.min(Math.max(high, simulation.data.valid_limit), most) * 1.001,
-        Math.ceil,
-      );
-      this.range = high ? [Math.min(decade(least, Math.floor), top / 100), top] : [1e-3, 1];
+      const { valid_limit: limit } = simulation.data;
+      const most = 1000 * limit || 1; // a diverging run has no top, an exact one no bottom
+      const bounded = (value) => Math.min(Math.max(value, 1e-13 * most), most);
+      const power = (value, round) => 10 ** round(Math.log10(value));
+      const top = power(bounded(Math.max(high, limit)), Math.ceil);
+      this.range = [Math.min(power(bounded(low), Math.floor), top / 100), top];
       this.plot.setData(data);
     }
 

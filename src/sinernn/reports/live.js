@@ -98,6 +98,7 @@
       const repaint = () => {
         this.scene.readColours();
         this.layout();
+        this.draw(); // paper has no frames
       };
       for (const query of ["(prefers-color-scheme: dark)", "print"]) {
         matchMedia(query).addEventListener("change", repaint, { signal });
@@ -142,7 +143,12 @@
     }
 
     readAddress() {
-      const speed = Sinernn.address.read(location.hash.slice(1), this.simulation, this.scene);
+      const speed = Sinernn.address.read(
+        location.hash.slice(1),
+        this.simulation,
+        this.scene,
+        this.usual,
+      );
       if (speed > 0) this.speed = Math.min(speed, MOST_SPEED);
       this.fit();
       this.controls.show();

@@ -32,6 +32,7 @@ SCRIPTS = (
     "network.js",
     "simulation.js",
     "address.js",
+    "uPlot.LICENSE.js",
     "uPlot.iife.min.js",
     "charts.js",
     "pictures.js",

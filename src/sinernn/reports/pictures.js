@@ -43,10 +43,10 @@
       if (columns < 1) return;
       [image.width, image.height] = [columns, rows];
       const pixels = image.getContext("2d").createImageData(columns, rows);
-      let largest = 1; // of a bounded cell; a rectified linear unit may be larger
+      let largest = 1; // of a bounded cell; rectified linear units may grow
       for (let k = begin * rows; k < (begin + columns) * rows; k++) {
         const size = Math.abs(hidden[k]);
-        if (size > largest && size < 1e30) largest = size;
+        if (size > largest) largest = Math.min(size, 100);
       }
       const [low, middle, high] = ["low", "middle", "high"].map((name) => rgb(scene.colours[name]));
       for (let column = 0; column < columns; column++) {
@@ -82,82 +82,91 @@
   /** Return red, green and blue of a colour such as #0072B2. */
   const rgb = (colour) => [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
 
-  /** The hidden state in two principal components, before that of a fed network. */
+  /** The hidden state in two principal components, over the orbit of a fed network. */
   class Orbit {
     constructor(scene, canvas) {
       Object.assign(this, { scene, canvas, width: 260, height: 260 });
       const { orbit } = scene.simulation.data;
       this.driven = orbit ? Sinernn.decode(orbit.driven, "float32") : [];
-      this.labels = orbit
-        ? orbit.explained.map((share, k) => `component ${k + 1} (${Math.round(100 * share)} %)`)
-        : [];
-      const size = this.driven.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-      this.reach = 1.25 * size || 1;
+      this.labels = (orbit?.explained ?? []).map(
+        (share, k) => `component ${k + 1} (${Math.round(100 * share)} %) →`,
+      );
+      this.usualReach = 1.25 * largestOf(this.driven, 0, this.driven.length) || 1;
+      this.backdrop = document.createElement("canvas");
     }
 
     draw() {
-      const { scene, canvas, width, height, driven, labels } = this;
-      const { simulation, colours } = scene;
-      const context = prepared(canvas, width, height);
+      const { scene, canvas, width, height } = this;
+      const { colours, simulation } = scene;
       const { orbit, first, next } = simulation;
       const begin = Math.max(first, next - TRAIL);
-      let reach = this.reach;
-      for (let k = 2 * begin; k < 2 * next; k++) {
-        const size = Math.abs(orbit[k]);
-        if (size > reach / 1.1 && size < 1e6) reach = 1.1 * size;
-      }
-      const [half, middle] = [Math.min(width, height) / 2 - 12, [width / 2, height / 2]];
-      const place = (values, k) => [
-        middle[0] + (half * values[2 * k]) / reach,
-        middle[1] - (half * values[2 * k + 1]) / reach,
-      ];
-      const draw = (values, from, to) => {
-        context.beginPath();
-        for (let k = from; k < to; k++) {
-          if (Number.isFinite(values[2 * k])) context.lineTo(...place(values, k));
-        }
-        context.stroke();
-      };
-      context.strokeStyle = colours.grid;
-      context.lineWidth = 1;
-      context.strokeRect(0.5, 0.5, width - 1, height - 1);
-      context.fillStyle = colours.ink;
-      context.font = "12px system-ui, sans-serif";
-      context.textAlign = "center";
-      if (labels[0]) context.fillText(`${labels[0]} →`, middle[0], height - 6);
-      context.save();
-      context.translate(14, middle[1]);
-      context.rotate(-Math.PI / 2);
-      if (labels[1]) context.fillText(`${labels[1]} →`, 0, 0);
-      context.restore();
-      context.beginPath();
-      context.rect(1, 1, width - 2, height - 2);
-      context.clip();
-      context.lineJoin = "round";
-      context.strokeStyle = colours.faint;
-      context.lineWidth = 3;
-      draw(driven, 0, driven.length / 2);
-      context.strokeStyle = colours.model;
+      this.reach = Math.max(this.usualReach, 1.1 * largestOf(orbit, 2 * begin, 2 * next));
+      const drawn = [width, height, this.reach, colours.ink, devicePixelRatio].join();
+      if (drawn !== this.drawn) this.drawBackdrop();
+      this.drawn = drawn;
+      const context = prepared(canvas, width, height);
+      context.drawImage(this.backdrop, 0, 0, width, height);
+      context.strokeStyle = context.fillStyle = colours.model;
       context.lineWidth = 1.5;
-      const pieces = 8; // the older, the paler
+      const pieces = 5; // the older, the paler
+      const end = (piece) => begin + Math.round(((next - begin) * piece) / pieces);
       for (let piece = 0; piece < pieces; piece++) {
         context.globalAlpha = (piece + 1) / pieces;
-        const from = begin + Math.floor(((next - begin) * piece) / pieces);
-        draw(
-          orbit,
-          from,
-          Math.min(begin + Math.ceil(((next - begin) * (piece + 1)) / pieces) + 1, next),
-        );
+        this.trace(context, orbit, end(piece), Math.min(end(piece + 1) + 1, next));
       }
-      context.globalAlpha = 1;
-      if (next > first && Number.isFinite(orbit[2 * next - 2])) {
-        context.fillStyle = colours.model;
-        context.beginPath();
-        context.arc(...place(orbit, next - 1), 5, 0, 2 * Math.PI);
-        context.fill();
+      if (next === first || !Number.isFinite(orbit[2 * next - 2])) return;
+      context.beginPath();
+      context.arc(...this.place(orbit, next - 1), 5, 0, 2 * Math.PI);
+      context.fill();
+    }
+
+    /** Draw the frame and the orbit of the fed network, which stay as they are for many frames. */
+    drawBackdrop() {
+      const { scene, width, height, driven, labels } = this;
+      const context = prepared(this.backdrop, width, height);
+      context.lineJoin = "round";
+      context.strokeStyle = scene.colours.faint;
+      context.lineWidth = 3;
+      this.trace(context, driven, 0, driven.length / 2);
+      context.strokeStyle = scene.colours.grid;
+      context.lineWidth = 1;
+      context.strokeRect(0.5, 0.5, width - 1, height - 1);
+      context.fillStyle = scene.colours.ink;
+      context.font = "12px system-ui, sans-serif";
+      context.textAlign = "center";
+      context.fillText(labels[0] ?? "", width / 2, height - 6);
+      context.translate(14, height / 2);
+      context.rotate(-Math.PI / 2);
+      context.fillText(labels[1] ?? "", 0, 0);
+    }
+
+    /** Draw a line through states `from` to `to`, which is not included. */
+    trace(context, states, from, to) {
+      context.beginPath();
+      for (let k = from; k < to; k++) {
+        if (Number.isFinite(states[2 * k])) context.lineTo(...this.place(states, k));
       }
+      context.stroke();
+    }
+
+    place(states, k) {
+      const half = Math.min(this.width, this.height) / 2 - 12;
+      return [
+        this.width / 2 + (half * states[2 * k]) / this.reach,
+        this.height / 2 - (half * states[2 * k + 1]) / this.reach,
+      ];
     }
   }
+
+  /** Return the largest absolute value of a part of an array; those without bound are left out. */
+  const largestOf = (values, begin, end) => {
+    let largest = 0;
+    for (let k = begin; k < end; k++) {
+      const size = Math.abs(values[k]);
+      if (size > largest && size < 1e6) largest = size;
+    }
+    return largest;
+  };
 
   Object.assign(Sinernn, { Strip, Orbit });
 }

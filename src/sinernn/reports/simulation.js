@@ -101,8 +101,9 @@
       this.letGo = this.context; // samples from here on are the network's own
       this.squares = this.counted = 0;
       this.divergedAt = this.failedAt = null;
-      this.eventsDone = 0;
+      this.eventsDone = this.events.filter((event) => event.index < this.first).length;
       this.state.set(this.start);
+      this.output.fill(0); // read by a network that is let go before its first sample
       for (const array of [this.predicted, this.errors, this.rmses]) array.fill(NaN);
     }
 
@@ -138,7 +139,7 @@
       this.events = this.events.filter((event) => !isSame(event));
       this.events.push({ index, kind, value });
       this.events.sort((a, b) => a.index - b.index);
-      this.eventsDone = this.events.findIndex((event) => event.index >= index);
+      this.eventsDone = this.events.filter((event) => event.index < index).length;
       if (kind !== "kick") this.apply({ index, kind, value });
     }
 
