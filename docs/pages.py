@@ -1,10 +1,10 @@
-"""Run the commands of the README and of the pages in docs/, and store the figures that they show.
+"""Run the commands of the README and of the pages in docs/, and store what they show.
 
 python docs/pages.py lesson
 
 draws the figures of one page, or of all pages without an argument. A page that shows
 `images/tutorial-default-overview.png` has a command that draws the overview of evaluation `default`
-of the run `tutorial`.
+of the run `tutorial`; one that links to `pages/default.html` has one that reports run `default`.
 """
 
 import re
@@ -31,13 +31,16 @@ def commands(page: Path) -> list[str]:
 
 
 def pictures(page: Path) -> list[str]:
-    """Return the file names of the figures that a page shows."""
-    return re.findall(r"\]\((?:docs/)?images/([^)]+)\)", page.read_text(encoding="utf-8"))
+    """Return the file names of the figures that a page shows, and of the reports it links to."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(r"\]\((?:docs/)?(?:images|pages)/([^)]+)\)", text)
 
 
 def drawn(printed: str) -> Iterator[tuple[str, Path]]:
-    """Yield the name and the file of every figure whose path a command has printed."""
+    """Yield the name and the file of each figure and report whose path a command has printed."""
     for line in printed.splitlines():
+        if match := re.fullmatch(r"runs/[\d-]{15}-(.+)/report(\.html)", line):
+            yield "".join(match.groups()), Path(line)
         if match := re.fullmatch(
             r"runs/[\d-]{15}-(.+?)(?:/evaluations/(.+))?/figures/(.+\.(?:png|gif))", line
         ):
@@ -45,7 +48,7 @@ def drawn(printed: str) -> Iterator[tuple[str, Path]]:
 
 
 def draw(page: Path) -> None:
-    """Run a page's commands in an empty folder, and store its figures."""
+    """Run a page's commands in an empty folder, and store its figures and reports."""
     missing = set(pictures(page))
     if not missing:
         return
@@ -59,7 +62,8 @@ def draw(page: Path) -> None:
             done = subprocess.run(words, cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
             for name, path in drawn(done.stdout):
                 if name in missing:
-                    store(Path(folder, path), REPOSITORY / "docs/images" / name)
+                    kind = "pages" if path.suffix == ".html" else "images"
+                    store(Path(folder, path), REPOSITORY / "docs" / kind / name)
                     missing.remove(name)
     if missing:
         raise SystemExit(f"{page.name}: no command draws {', '.join(sorted(missing))}")

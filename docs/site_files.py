@@ -12,6 +12,7 @@ PUBLISHED = (
     "docs/*.md",
     "docs/sinernn.1",
     "docs/images/*",
+    "docs/pages/*.html",
     "benchmarks/*.md",
     "benchmarks/*.yaml",
     "benchmarks/floor.c",

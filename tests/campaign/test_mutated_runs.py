@@ -220,7 +220,7 @@ def test_mutated_metrics_are_read_or_refused(after: list):
 COMMANDS = [
     ["eval"], ["verify", "--quiet"], ["resume", "--quiet", "--no-figures"],
     ["resume", "--quiet", "--no-figures", "training.steps=25"],
-    *(["plot", "--figure", name] for name in FIGURES),
+    *(["plot", "--figure", name] for name in FIGURES), ["report"],
 ]  # fmt: skip
 
 
@@ -282,6 +282,7 @@ LISTINGS = [
     ["runs"], ["runs", "--json"], ["runs", "--csv", "--sort", "model.hidden_size"],
     ["runs", "--sort", "started", "--where", "seed=0"], ["compare", "UNCHANGED"],
     ["compare", "UNCHANGED", "--json"], ["compare", "UNCHANGED", "--figure", "a.svg"],
+    ["report", "UNCHANGED", "--to", "a.html"],
 ]  # fmt: skip
 
 
@@ -307,7 +308,7 @@ def outcome(name: str, change: Mutation, command: list[str]) -> tuple[int, str, 
     (run / name).write_bytes(change((run / name).read_bytes()))
     out, err = io.StringIO(), io.StringIO()
     words = [str(trained()) if word == "UNCHANGED" else word for word in command[1:]]
-    words = [str(RUN.path / word) if word == "a.svg" else word for word in words]
+    words = [str(RUN.path / word) if word.startswith("a.") else word for word in words]
     with (
         patch.object(sys, "argv", ["sinernn", command[0], str(run), *words]),
         redirect_stdout(out),

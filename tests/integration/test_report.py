@@ -238,6 +238,17 @@ def test_page_of_several_runs(sinernn, trained: Run, few_figures: None):
     assert f"sinernn compare {other.path} {trained.path}" in page.text
 
 
+def test_order_of_a_diverged_run(trained: Run, few_figures: None):
+    """A run whose free runs diverged comes after all others."""
+    other = Run(Path(shutil.copytree(trained.path, "other")))
+    scores = other.read_json("evaluation.json")
+    scores["closed_loop_rmse"][-1]["median"] = None
+    other.write_json("evaluation.json", scores)
+    sorted_by = [each.attributes.get("data-value") for each in page_of([trained, other]).all("td")]
+    assert "Infinity" in sorted_by
+    assert str(trained.read_scores().closed_loop_rmse[-1].median) in sorted_by
+
+
 def test_page_of_runs_without_scores(sinernn, trained: Run):
     """They are listed, with the reason why nothing is compared; so is one that is broken."""
     (trained.path / "evaluation.json").unlink()

@@ -38,8 +38,8 @@ class Cell(NamedTuple):
     """A cell of a table that can be sorted."""
 
     text: str
-    value: float | None = None
-    """What it is sorted by; None: by its text."""
+    value: float | str | None = None
+    """Number that it is sorted by, as JavaScript writes it; None: by its text."""
 
 
 class Line(NamedTuple):
@@ -170,7 +170,7 @@ def _lines(
             text = COLUMN_TEXTS[heading](row)
             value = getattr(row, name) if name else None
             is_diverged = heading == "RMSE" and text and value is None
-            cells.append(Cell(text, inf if is_diverged else value))
+            cells.append(Cell(text, "Infinity" if is_diverged else value))
         view = live.views.get(row.run)
         yield Line(printable(Path(row.run).name, 300), view.id if view else "", cells)
 

@@ -1,11 +1,11 @@
-"use strict";
+/* Sorts a table of class `sortable` by the column whose heading is pressed: numbers, then texts;
+   cells without a value come last in both directions. */
 
-// Sorts a table of class "sortable" when a heading is pressed: by numbers first, then text; cells
-// without a value come last in both directions.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   const headings = [...table.tHead.rows[0].cells];
-  const valueOf = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent;
+  const sortedBy = (row, column) =>
+    row.cells[column].dataset.value ?? row.cells[column].textContent.replace(/^>/, "");
 
   const compare = (first, second) => {
     const [one, other] = [Number(first), Number(second)];
@@ -19,7 +19,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     for (const heading of headings) heading.removeAttribute("aria-sort");
     headings[column].setAttribute("aria-sort", ascending ? "ascending" : "descending");
     const rows = [...body.rows].sort((one, other) => {
-      const [first, second] = [valueOf(one, column), valueOf(other, column)];
+      const [first, second] = [sortedBy(one, column), sortedBy(other, column)];
       if (first === "" || second === "") return (first === "") - (second === "");
       return ascending ? compare(first, second) : compare(second, first);
     });
