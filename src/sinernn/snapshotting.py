@@ -49,7 +49,7 @@ def plan_snapshots(config: Config, network: Network) -> SnapshotPlan:
 
     One of the initial weights; before refinement and after each of its stages, but of many stages
     only some, so that they are at most half; the others logarithmically spaced, since learning is
-    fastest at the start, and from the first row of the metrics on at rows.
+    fastest at the start: before the first row of the metrics half as many, then at rows.
     """
     size = network.parameter_count * np.dtype(network.dtype).itemsize
     after_start = min(config.training.snapshots, MAX_SNAPSHOT_BYTES // size) - 1
@@ -60,9 +60,10 @@ def plan_snapshots(config: Config, network: Network) -> SnapshotPlan:
         last = len(config.refine.stages)
         stages = np.linspace(last, 0, min(last + 1, -(-after_start // 2)))
     updates = np.geomspace(FIRST, LAST, after_start - len(stages))
-    every = config.training.log_every  # where training pauses anyway, a snapshot costs nothing
-    updates = np.where(updates > every, (updates / every).round() * every, updates)
-    return SnapshotPlan((0, *_whole(updates)), _whole(stages))
+    every = config.training.log_every
+    between = updates[updates < every][::2]  # to interrupt a piece of training takes time
+    at_rows = (updates[updates >= every] / every).round() * every
+    return SnapshotPlan((0, *_whole(between), *_whole(at_rows)), _whole(stages))
 
 
 def _whole(numbers: np.ndarray) -> tuple[int, ...]:

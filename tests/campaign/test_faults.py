@@ -53,7 +53,7 @@ def test_short_write_goes_on(here: Path, monkeypatch: pytest.MonkeyPatch):
     assert Path("a").read_bytes() == b"0123456789"
 
 
-SAVED = ("training.schedule=constant", "training.log_every=100", "engine=fused")
+SAVED = ("training.schedule=constant", "training.log_every=1", "engine=fused")
 
 
 class Saving:

@@ -19,7 +19,7 @@ def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 def test_snapshot_is_a_shorter_training(here: Path):
     """At an update it has the weights of a run that ends there."""
-    constant = ("training.schedule=constant", "training.log_every=100")
+    constant = ("training.schedule=constant", "training.log_every=1")
     run = experiment.train(tiny(*constant), figures=False).run
     by_label = {each.label: each.params for each in read_snapshots(run)}
     assert list(by_label) == [

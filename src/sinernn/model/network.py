@@ -6,6 +6,7 @@ read-out applied at every step (prefix `readout.`). Every engine starts from the
 
 import math
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ class Network:
         """Number of values in a sample, D, all of which are read."""
         return self.outputs + self.inputs
 
-    @property
+    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter, in the order in which torch lists them."""
         rows, shapes = CELLS[self.cell].gates * self.hidden_size, dict[str, tuple[int, ...]]()

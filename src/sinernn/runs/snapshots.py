@@ -75,7 +75,7 @@ def snapshots_bytes(network: Network, snapshots: Sequence[Snapshot]) -> bytes:
         "stages_done": [each.stage for each in snapshots if each.stage is not None],
         "stages": max(each.stages for each in snapshots),
     }
-    stacked = {name: np.stack([each.params[name] for each in snapshots]) for name in network.shapes}
+    stacked = {name: np.array([each.params[name] for each in snapshots]) for name in network.shapes}
     return save(contiguous(stacked), {METADATA_KEY: json.dumps(facts)})
 
 
