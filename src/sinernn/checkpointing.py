@@ -150,6 +150,7 @@ class Checkpointer:
     def __post_init__(self) -> None:
         self._saved_updates = self.position.checkpoint.state.updates
         self._began = time.perf_counter() - (self.facts.seconds or 0.0)  # None: it was killed
+        self._counts = dict[str, int]()
 
     @cached_property
     def _best_rmse(self) -> float:
@@ -183,11 +184,10 @@ class Checkpointer:
         """Write what is due at a record; if `at_once`, write a checkpoint in any case."""
         if isinstance(record, RefineRecord):
             self._save_refinement(record, at_once)
-            count = {"refine_iterations": record.step}
+            self._counts["refine_iterations"] = record.step
         else:
             self._save_update(record, at_once)
-            count = {"updates": record.step}
-        self.facts = self.facts.model_copy(update=count)
+            self._counts["updates"] = record.step
 
     def weights(self, record: Record | RefineRecord) -> Params:
         """Return a copy of the weights at a record, which must be the latest."""
@@ -239,7 +239,7 @@ class Checkpointer:
 
     def _close(self, status: str) -> None:
         seconds = round(time.perf_counter() - self._began, 3)
-        end = {"status": status, "ended": now(), "seconds": seconds}
+        end = {"status": status, "ended": now(), "seconds": seconds, **self._counts}
         self.facts = self.facts.model_copy(update=end)
         self.run.write_facts(self.facts)
 

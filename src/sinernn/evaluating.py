@@ -94,6 +94,7 @@ def compute_evaluation(
     *,
     data: Path | str | None = None,
     name: str | None = None,
+    config: Config | None = None,
     on_compile: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> EvaluationResult:
     """Evaluate a run's best network and baselines in open and closed loop; write nothing.
@@ -104,6 +105,7 @@ def compute_evaluation(
         data: Another config, whose signal, split, evaluation, engine and device to use; default:
             the run's own.
         name: Name of the evaluation; default: made from what was changed, none if nothing was.
+        config: The run's own config, where it is known and nothing is changed; default: it is read.
         on_compile: Returns a context in which kernels are compiled, if they are not compiled yet.
 
     Raises:
@@ -111,7 +113,8 @@ def compute_evaluation(
     """
     sections = EVALUATED if data is None else (*EVALUATED, "split")
     _require_evaluated(overrides, sections)
-    config = load_config(data or run.config_path, overrides)
+    if config is None:
+        config = load_config(data or run.config_path, overrides)
     if data is None:
         overrides = without_moved_data(run, config, overrides)
     check(config, training=False)

@@ -87,7 +87,8 @@ def train(
     start, origin = _starting_checkpoint(experiment, start_from, runs_dir)
     choice = experiment.choose_engine()
     engine = engines.build(choice, experiment.network, start.state, experiment.objective)
-    resolved = _resolved(config.model_copy(update=asdict(choice)), copied=copy is not None)
+    config = config.model_copy(update=asdict(choice))
+    resolved = config if copy is None else with_data_path(config, DATA)  # next to it
     facts = _facts(experiment, choice, origin, recorded, resolved)
     files = {
         **({} if copy is None else {DATA: copy}),
@@ -105,6 +106,9 @@ def train(
             publish_latest=publish_latest,
         )
         with run.held():
+            if copy is not None:
+                config = with_data_path(config, str(run.data_path))
+            experiment = replace(experiment, config=config)
             checkpointer = Checkpointer(run, experiment, engine, Position(start, []), facts)
             return _run_to_the_end(checkpointer, Observers(observers), stop, figures=figures)
 
@@ -148,7 +152,7 @@ def resume(
         choice = experiment.choose_engine()
         state, device_before = position.checkpoint.state, facts.device
         copied = isinstance(config.signal, File) and config.signal.file == run.data_path
-        resolved = _resolved(config, copied=copied)
+        resolved = with_data_path(config, DATA) if copied else config
         facts = facts.model_copy(
             update={
                 **asdict(choice),
@@ -164,6 +168,8 @@ def resume(
                 run.write("config.yaml", _content(resolved))
                 run.write_facts(facts)
             return _evaluate_and_draw(run, facts, config, stop, figures=figures)
+        if position.is_done(config):
+            run.save_model(run.best_checkpoint()[1])  # a kill may have come before it
         engine = engines.build(choice, experiment.network, state, experiment.objective)
         all_observers = Observers(observers)
         run.remove_evaluations()
@@ -291,7 +297,6 @@ def _run_to_the_end(
                 of_zero=float(np.square(experiment.objective.samples, dtype=np.float64).mean()),
                 of_first=partial(_first_loss, checkpointer),
             )
-            run.save_model(run.best_checkpoint()[1])  # a kill may have come before it
         facts, config = checkpointer.facts, checkpointer.experiment.config
         summary = _evaluate_and_draw(run, facts, config, stop, figures=figures)
         observers.notify(Observer.finish, summary)
@@ -375,22 +380,18 @@ def _evaluate_and_draw(
     """Evaluate and draw a run that this process holds, so that no other trains it meanwhile."""
     try:
         with stop.obeyed_at_once():
-            scores = evaluating.evaluate(run)
+            evaluation = evaluating.compute_evaluation(run, config=config)
+            evaluation.write(run)
             drawn = plot_run.plot(run, names=["overview"], config=config) if figures else []
     except Stopped:
         raise _interrupted(run, "when training was done", stop) from None
-    return Summary(run, facts, scores, drawn)
+    return Summary(run, facts, evaluation.scores, drawn)
 
 
 def _interrupted(run: Run, place: str, stop: StopSignals) -> InterruptedRunError:
     """Return the error of a run that a signal ends, with the command to continue."""
     message = f"interrupted {place}; continue with: {command_line('resume', run.path)}"
     return InterruptedRunError(message, signal_number=stop.signal_number or 0)
-
-
-def _resolved(config: Config, *, copied: bool) -> Config:
-    """Return the config that is written: a copy of the data is found next to it."""
-    return with_data_path(config, DATA) if copied else config
 
 
 def _content(resolved: Config) -> bytes:

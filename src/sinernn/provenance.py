@@ -85,6 +85,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
+@cache
 def _processor() -> str:
     with suppress(OSError):
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")

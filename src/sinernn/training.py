@@ -113,7 +113,7 @@ def run_updates(
         done += n
         pending = np.concatenate([pending, new])
         is_row = done == boundary
-        if not engine.state.is_finite():
+        if not engine.is_finite():
             raise _diverged(done, "a weight is no longer finite")
         is_evaluated = is_due(settings.evaluate_every, done, steps=steps)
         yield Record(

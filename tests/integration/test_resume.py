@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from sinernn.errors import (
     TrainingDivergedError,
     UsageError,
 )
-from sinernn.evaluation.results import Scores
+from sinernn.evaluating import EvaluationResult
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
 
@@ -541,15 +542,18 @@ def test_other_files_among_figures(here: Path):
 
 def test_run_is_held_while_evaluated(here: Path, monkeypatch: pytest.MonkeyPatch):
     """Nobody trains a run further while it is evaluated."""
+    compute, held = evaluating.compute_evaluation, list[Path]()
 
-    def evaluated_while_held(run: Run) -> Scores:
+    def compute_while_held(run: Run, **options: Any) -> EvaluationResult:
         with pytest.raises(RunBusyError, match="another process is training this run"):
             experiment.resume(run)
-        return Scores()
+        held.append(run.path)
+        return compute(run, **options)
 
-    monkeypatch.setattr(evaluating, "evaluate", evaluated_while_held)
+    monkeypatch.setattr(evaluating, "compute_evaluation", compute_while_held)
     run = experiment.train(tiny(), figures=False).run
     experiment.resume(run, figures=False)
+    assert held == [run.path, run.path]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -558,13 +562,13 @@ def test_signal_while_evaluating(
 ):
     """A stop signal ends the evaluation at once, and the message says how to go on."""
 
-    def stopped(_: Run) -> Scores:
+    def stopped(*_: object, **_options: object) -> EvaluationResult:
         os.kill(os.getpid(), number)
         raise AssertionError("the evaluation continued")
 
     runs: list[Run] = []
     with monkeypatch.context() as patch:
-        patch.setattr(evaluating, "evaluate", stopped)
+        patch.setattr(evaluating, "compute_evaluation", stopped)
         with pytest.raises(InterruptedRunError, match="when training was done; continue") as caught:
             experiment.train(tiny(), observers=[Watching(start=lambda run: runs.append(run))])
     assert caught.value.exit_code == code

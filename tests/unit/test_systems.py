@@ -74,18 +74,16 @@ def test_flow_obeys_its_equation(kind: type[systems.Flow]):
 
 def test_integration_error():
     """It falls with the tolerance, and is 1e-10 or so after a time unit of Lorenz."""
-    settings = {"transient": 0.0, "time_step": 1.0, "length": 2}
+    lorenz = Lorenz(kind="lorenz", transient=0.0)
 
-    def end(tolerance: float) -> np.ndarray:
+    def end(tolerance: float = systems.TOLERANCE) -> np.ndarray:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(systems, "TOLERANCE", tolerance)
-            systems._states_of.cache_clear()
-            return clean(Lorenz, **settings)[1]
+            return lorenz.states(np.array([0.0, 1.0]))[1]
 
     best = end(1e-13)
     errors = [np.abs(end(tolerance) - best).max() for tolerance in (1e-4, 1e-6, 1e-8, 1e-10)]
-    systems._states_of.cache_clear()
-    assert np.abs(clean(Lorenz, **settings)[1] - best).max() < 3e-10
+    assert np.abs(end() - best).max() < 3e-10
     # Proportional to the tolerance, within a factor of 10 for every two decades.
     ratios = np.divide(errors[:-1], errors[1:])
     assert ((ratios > 10) & (ratios < 1000)).all()

@@ -31,6 +31,9 @@ class CountingEngine:
             self.state.params["readout.bias"][0] = np.inf
         return losses
 
+    def is_finite(self):
+        return self.state.is_finite()
+
     def kernel_calls(self):
         return []
 

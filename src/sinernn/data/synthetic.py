@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -104,21 +105,8 @@ class Synthetic(Section):
         )
 
     def read(self) -> Series:
-        """Generate every segment, with the noise of `noise_seed`."""
-        time = self.times
-        outputs, inputs = len(self.outputs), len(self.inputs)
-        is_output = np.repeat([1.0, 0.0], [outputs, inputs])
-        clean = self.values(time).reshape(time.size, -1) + self.offset * is_output
-        # One stream for each segment: its noise does not depend on how many there are.
-        streams = [stream(self.noise_seed, Purpose.NOISE, block) for block in range(len(time))]
-        noise = np.concatenate([each.standard_normal((self.length, outputs)) for each in streams])
-        return Series(
-            observed=clean + self.noise_std * np.pad(noise, ((0, 0), (0, inputs))),
-            clean=clean,
-            time=time.ravel(),
-            extent=self.extent(),
-            period=self.oscillation,
-        )
+        """Generate every segment, with the noise of `noise_seed`; once in a process."""
+        return _generate_once(self)
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield contradictions between the settings."""
@@ -130,6 +118,22 @@ class Synthetic(Section):
                 f"coarse for signal.time_step ({self.time_step:g}); start closer to 0"
             )
             yield Conflict(("starts", "time_step"), message)
+
+
+@lru_cache(maxsize=2)  # a training reads its series several times
+def _generate_once(signal: Synthetic) -> Series:
+    time = signal.times
+    outputs, inputs = len(signal.outputs), len(signal.inputs)
+    is_output = np.repeat([1.0, 0.0], [outputs, inputs])
+    clean = signal.values(time).reshape(time.size, -1) + signal.offset * is_output
+    # One stream for each segment: its noise does not depend on how many there are.
+    streams = [stream(signal.noise_seed, Purpose.NOISE, block) for block in range(len(time))]
+    noise = np.concatenate([each.standard_normal((signal.length, outputs)) for each in streams])
+    observed = clean + signal.noise_std * np.pad(noise, ((0, 0), (0, inputs)))
+    for shared in (observed, clean, time):
+        shared.flags.writeable = False
+    extent, period = signal.extent(), signal.oscillation
+    return Series(observed, clean, time.ravel(), extent, period)
 
 
 class Tone(Section):

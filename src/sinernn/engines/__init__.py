@@ -108,6 +108,10 @@ class Engine(Protocol):
         """A copy of the current training state."""
         ...
 
+    def is_finite(self) -> bool:
+        """Whether every number of the training state is finite."""
+        ...
+
 
 @dataclass(frozen=True)
 class EngineChoice:

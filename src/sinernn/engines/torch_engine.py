@@ -219,6 +219,10 @@ class TorchEngine:
             updates=self._updates,
         )
 
+    def is_finite(self) -> bool:
+        """See `Engine.is_finite`."""
+        return self.state.is_finite()
+
     def kernel_calls(self) -> list[KernelCall]:
         """See `Engine.kernel_calls`; there is nothing to compile."""
         return []

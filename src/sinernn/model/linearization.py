@@ -4,7 +4,7 @@ Engines compute outputs fast; this module gives access to hidden states, and sho
 of them evolve.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any
@@ -20,15 +20,15 @@ Inputs = Float[np.ndarray, "B _"]
 """What a step reads, in scaled units: a sample per row [B, D]; or in a free run, where the outputs
 are the network's own, the inputs alone [B, I], or None if the network has none."""
 
-Change = Float[np.ndarray, "... S L B H"]
-"""A small change of the hidden state, or several changes along additional leading axes."""
+Change = Float[np.ndarray, "S L *several B H"]
+"""A small change of the hidden state, or several changes along additional axes."""
 
 Push = Callable[[Change], Change]
 """A tangent map of the network: from a change of the hidden state to the change one step later."""
 
-Slopes = list[list[list[tuple[int, Float[np.ndarray, "B H"]]]]]
-"""Derivatives of a step, for each layer and each state (h or c) after it: by (*slots, h, c), the
-last two before it. Each has its place in this tuple; those that are zero are left out."""
+Places = list[list[list[int]]]
+"""Of each layer, and each state (h or c) after a step: which derivatives are not zero, by their
+places in (*slots, h, c), of which the last two are those before the step."""
 
 
 class StateMap:
@@ -54,9 +54,8 @@ class StateMap:
 
     def step(self, inputs: Inputs | None, hidden: Hidden) -> Hidden:
         """Return the hidden state after a step that reads `inputs`."""
-        new = np.empty(hidden.shape)
-        self._run(hidden, new, *self._given(inputs))
-        return new
+        given, is_free = self._given(inputs)
+        return self._run(hidden, given[None], is_free)[0][1]
 
     def output(self, hidden: Float[np.ndarray, "... S L B H"]) -> Float[np.ndarray, "... B O"]:
         """Return the network's prediction in a state: the next outputs, in scaled units."""
@@ -71,23 +70,18 @@ class StateMap:
 
         In a free run the network reads its own outputs, which depend on the state.
         """
-        new, slopes, is_free = self._slopes(inputs, hidden)
-        return new, partial(self._push, slopes, is_free)
+        new, places, slopes, is_free = self._slopes(inputs, hidden)
+        return new, partial(self._push, places, is_free, slopes)
 
     def run(
         self, hidden: Hidden, steps: int, inputs: Float[np.ndarray, "steps B _"] | None = None
     ) -> Float[np.ndarray, "states S L B H"]:
         """Return the initial hidden state and that after each step; for the inputs see `Inputs`."""
-        states = np.empty((steps + 1, *hidden.shape))
-        states[0] = hidden
         given, is_free = self._given(inputs)  # of all steps at once
         if given.ndim == 1:  # in full shape, numpy adds it in half the time
             full = np.tile(given, (hidden.shape[2], 1))
             given = np.broadcast_to(full, (steps, *full.shape))
-        views = list[Hidden](states)
-        for now, before, after in zip(given, views, views[1:], strict=False):
-            self._run(before, after, now, is_free)
-        return states
+        return self._run(hidden, given[:steps], is_free)[0]
 
     def free_tangents(
         self,
@@ -98,55 +92,99 @@ class StateMap:
         steps, rows = len(states), states.shape[3]
         batch = np.moveaxis(states, 0, 2).reshape(*states.shape[1:3], steps * rows, -1)
         given = None if inputs is None else inputs.reshape(steps * rows, -1)
-        _, slopes, is_free = self._slopes(given, batch)
-        for step in range(steps):
-            now = slice(step * rows, (step + 1) * rows)
-            own = [
-                [[(value, by[now]) for value, by in state] for state in layer] for layer in slopes
-            ]
-            yield partial(self._push, own, is_free)
+        _, places, slopes, is_free = self._slopes(given, batch)
+        by_step = [list(each.reshape(steps, rows, -1)) for each in slopes]
+        for _, *now in zip(range(steps), *by_step, strict=True):
+            yield partial(self._push, places, is_free, now)
 
-    def _slopes(self, inputs: Inputs | None, hidden: Hidden) -> tuple[Hidden, Slopes, bool]:
-        """Return the next hidden state, the derivatives of a step, and whether it is free."""
-        new, (given, is_free) = np.empty(hidden.shape), self._given(inputs)
-        kept = self._run(hidden, new, given, is_free)
+    def _slopes(
+        self, inputs: Inputs | None, hidden: Hidden
+    ) -> tuple[Hidden, Places, list[Float[np.ndarray, "B H"]], bool]:
+        """Return the next hidden state, the derivatives of a step, and whether it is free.
+
+        Of the derivatives those that are not zero, after their places.
+        """
+        given, is_free = self._given(inputs)
+        states, kept = self._run(hidden, given[None], is_free)
         one, zero = np.ones(hidden.shape[2:]), np.zeros(hidden.shape[2:])
-        slopes, count = Slopes(), self.cell.slots + self.cell.states
+        places, slopes = Places(), list[Float[np.ndarray, "B H"]]()
         for layer, slots in enumerate(kept):
-            h, after = hidden[:, layer], new[:, layer]
+            h, after = hidden[:, layer], states[1][:, layer]
             found = self.cell.slopes(slots, h[0], after[0], h[-1], after[-1], one, zero)
-            slopes.append([
-                [(value, by) for value, by in enumerate(state[:count]) if np.any(by)]
-                for state in found[: self.cell.states]
-            ])  # fmt: skip
-        return new, slopes, is_free
+            places.append([])
+            for by_value in found[: self.cell.states]:
+                values = by_value[: self.cell.slots + self.cell.states]
+                used = [value for value, slope in enumerate(values) if np.any(slope)]
+                places[-1].append(used)
+                slopes += [values[value] for value in used]
+        return states[1], places, slopes, is_free
 
-    def _push(self, slopes: Slopes, is_free: bool, change: Change) -> Change:
+    def _push(
+        self,
+        places: Places,
+        is_free: bool,
+        slopes: Sequence[Float[np.ndarray, "B H"]],
+        change: Change,
+    ) -> Change:
         """Return the change of the hidden state one step later: each layer reads that below."""
-        pushed, below = np.empty(change.shape), None
-        for layer, by_state in enumerate(slopes):
-            h, c = change[..., 0, layer, :, :], change[..., -1, layer, :, :]
-            weights, below = self._layer_of(layer, change, below, is_free)
-            values = (*self._slots(weights, below, h), h, c)
-            for state, nonzero in enumerate(by_state):
-                terms = [by * values[value] for value, by in nonzero]
-                pushed[..., state, layer, :, :] = reduce(np.add, terms or [0.0])
-            below = pushed[..., 0, layer, :, :]
+        pushed, below, left = np.empty(change.shape), None, iter(slopes)
+        if is_free and len(places) > 1:  # with one layer the outputs are in its recurrent weights
+            below = change[0, -1] @ self._readout
+        for layer, by_state in enumerate(places):
+            h, weights = change[0, layer], self._weights(layer, is_free)
+            # The overhead of dot is half that of matmul, but it is slow for stacks of matrices.
+            sums = h.dot(weights.by_hidden) if h.ndim == 2 else h @ weights.by_hidden
+            if below is not None:
+                sums += below @ weights.by_input
+            values = (*map(sums.__getitem__, self._columns), h, change[-1, layer])
+            for state, used in enumerate(by_state):
+                terms = [next(left) * values[value] for value in used]
+                pushed[state, layer] = reduce(np.add, terms or [0.0])
+            below = pushed[0, layer]
         return pushed
 
-    def _run(self, hidden: Hidden, new: Hidden, given: np.ndarray, is_free: bool) -> list[Any]:
-        """Write the next hidden state to `new`; return each layer's slots that derivatives need."""
-        kept, below = list[Any](), None
-        for layer in range(self.network.num_layers):
-            weights, below = self._layer_of(layer, hidden, below, is_free)
-            h = hidden[0, layer]
-            slots = self._slots(weights, below, h, weights.bias if layer else given)
-            slots, below, c = self.cell.forward(slots, h, hidden[-1, layer])
-            new[0, layer] = below
-            if self.cell.states == 2:
-                new[1, layer] = c
-            kept.append(slots)
-        return kept
+    def _run(
+        self, hidden: Hidden, given: Float[np.ndarray, "steps ..."], is_free: bool
+    ) -> tuple[Float[np.ndarray, "states S L B H"], list[Any]]:
+        """Run the network.
+
+        Args:
+            hidden: Initial state.
+            given: What inputs and bias add to the first layer's slots.
+            is_free: Whether the network reads its own outputs.
+
+        Returns:
+            The initial state and that after each step; each layer's slots that derivatives of the
+            last step need.
+        """
+        states, forward = np.empty((len(given) + 1, *hidden.shape)), self.cell.forward
+        states[0] = hidden
+        network, has_cell_state, kept = self.network, self.cell.states == 2, list[Any]()
+        reads_outputs = is_free and network.num_layers > 1
+        plan: list[tuple[int, _Layer, np.ndarray, list[np.ndarray]]] = []
+        for layer in range(network.num_layers):
+            weights = self._weights(layer, is_free)
+            sums = np.empty((hidden.shape[2], weights.by_hidden.shape[1]))
+            plan.append((layer, weights, sums, [sums[columns] for columns in self._columns]))
+        # Views of each step and layer, made at once: to index one by one takes as long as a step.
+        h, c = (
+            list(zip(*(list(states[:, state, layer]) for layer in range(len(plan))), strict=True))
+            for state in (0, -1)
+        )
+        for now, h_now, c_now, h_next, c_next in zip(given, h, c, h[1:], c[1:], strict=False):
+            below = h_now[-1].dot(self._readout) if reads_outputs else None
+            kept.clear()
+            for layer, weights, sums, slots in plan:
+                h_now[layer].dot(weights.by_hidden, sums)
+                np.add(sums, weights.bias if layer else now, sums)
+                if below is not None:
+                    np.add(sums, below.dot(weights.by_input), sums)
+                needed, below, cell = forward(slots, h_now[layer], c_now[layer])
+                h_next[layer][...] = below
+                if has_cell_state:
+                    c_next[layer][...] = cell
+                kept.append(needed)
+        return states, kept
 
     def _given(
         self, inputs: Float[np.ndarray, "... B _"] | None
@@ -182,31 +220,14 @@ class StateMap:
         states, layers, rows, units = hidden.shape
         push = self.linearize(inputs, hidden)[1]
         size = states * layers * units
-        directions = np.eye(size).reshape(size, states, layers, 1, units)
-        pushed = push(np.broadcast_to(directions, (size, states, layers, rows, units)).copy())
-        return np.moveaxis(pushed, 3, 0).reshape(rows, size, size).swapaxes(1, 2)
+        directions = np.eye(size).reshape(states, layers, units, size)
+        directions = np.moveaxis(directions, 3, 2)[:, :, :, None]
+        pushed = push(np.repeat(directions, rows, axis=3))
+        return pushed.transpose(3, 0, 1, 4, 2).reshape(rows, size, size)
 
-    def _slots(
-        self, weights: "_Layer", below: np.ndarray | None, h: np.ndarray, bias: Any = None
-    ) -> list[np.ndarray]:
-        """Return a layer's slots [..., H] from the layer below and h, or from changes of both."""
-        # The overhead of dot is half that of matmul, but it is slow for stacks of matrices.
-        sums = (np.dot if h.ndim == 2 else np.matmul)(h, weights.by_hidden)
-        if bias is not None:
-            sums += bias
-        if below is not None:
-            sums += below @ weights.by_input
-        return list(map(sums.__getitem__, self._columns))
-
-    def _layer_of(
-        self, layer: int, hidden: Change, below: np.ndarray | None, is_free: bool
-    ) -> tuple["_Layer", np.ndarray | None]:
-        """Return a layer's weights, and what it reads that depends on the state, or a change."""
-        if layer > 0 or not is_free:
-            return self._layers[layer], below
-        if self.network.num_layers == 1:
-            return self._closed, None  # the outputs are in its recurrent weights
-        return self._closed, hidden[..., 0, -1, :, :] @ self._readout
+    def _weights(self, layer: int, is_free: bool) -> "_Layer":
+        """Return a layer's weights."""
+        return self._closed if is_free and layer == 0 else self._layers[layer]
 
     def _layer(self, layer: int) -> "_Layer":
         """Return a layer's weights in the order of the cell's slots, zero for slots not fed."""

@@ -93,6 +93,12 @@ class FusedEngine:
             updates=self._updates,
         )
 
+    def is_finite(self) -> bool:
+        """See `Engine.is_finite`; padding is zero."""
+        trained = self._trained
+        arrays = (trained.params, trained.first, trained.second, trained.hidden)
+        return all(np.isfinite(array).all() for array in arrays)
+
     def kernel_calls(self) -> list[KernelCall]:
         """See `Engine.kernel_calls`."""
         calls = [empty_run(self._layout)]
