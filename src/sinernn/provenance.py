@@ -42,9 +42,24 @@ def environment() -> Environment:
         platform=platform.platform(),
         processor=_processor(),
         threads=_threads(),
-        git_commit=_git("rev-parse", "HEAD"),
-        git_status=_git("status", "--porcelain", "--untracked-files=no"),
+        **(_KEPT[0] if _KEPT else _repository()),
     )
+
+
+_KEPT: list[dict[str, str | None]] = []
+
+
+def keep_repository() -> None:
+    """Report the present commit from now on: a worker's code is that of its start."""
+    if not _KEPT:
+        _KEPT.append(_repository())
+
+
+def _repository() -> dict[str, str | None]:
+    return {
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_status": _git("status", "--porcelain", "--untracked-files=no"),
+    }
 
 
 def differences(then: Environment, now: Environment) -> dict[str, tuple[Value, Value]]:

@@ -8,6 +8,7 @@ import codecs
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from textwrap import indent
 from typing import Any, cast
@@ -160,8 +161,26 @@ def _dumped_lines(
                 lines = [f"  - {_dumped(item, flow=True)}\n" for item in items]
                 text = f"{key}:{comment}\n{''.join(lines)}"
             else:
-                text = f"{_dumped({key: value})}{comment}\n"
+                text = f"{_dumped_entry(key, value)}{comment}\n"
         yield indent(text, "  ") if path else text
+
+
+_NUMBERS = yaml.representer.SafeRepresenter()
+
+
+def _dumped_entry(key: Any, value: Any) -> str:
+    """Return a key and a value that is no section."""
+    if isinstance(value, str):
+        return _dumped_text(key, value)
+    if value is None or isinstance(value, bool | int | float):  # needs no quotes
+        number = cast(yaml.ScalarNode, _NUMBERS.represent_data(value)).value
+        return _dumped_text(key, "").removesuffix("''") + number
+    return _dumped({key: value})
+
+
+@lru_cache(maxsize=1000, typed=True)  # of the configs of a sweep few texts differ
+def _dumped_text(key: Any, text: str) -> str:
+    return _dumped({key: text})
 
 
 def _dumped(value: Any, *, flow: bool = False) -> str:

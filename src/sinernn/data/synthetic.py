@@ -106,7 +106,7 @@ class Synthetic(Section):
 
     def read(self) -> Series:
         """Generate every segment, with the noise of `noise_seed`; once in a process."""
-        return _generate_once(self)
+        return _generate_once(self)  # pyright: ignore[reportArgumentType] # frozen, so hashable
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield contradictions between the settings."""

@@ -220,9 +220,13 @@ def random_planner(
         return begins[segment] + place
 
     def plan(first_update: int, n: int) -> Plan:
-        begin, end = first_update // updates, (first_update + n - 1) // updates + 1
-        drawn = np.concatenate([draw(block) for block in range(begin, end)])
-        starts = drawn[first_update - begin * updates :][:n]
+        last = first_update + n
+        starts = np.concatenate(
+            [
+                draw(block)[max(first_update - block * updates, 0) : last - block * updates]
+                for block in range(first_update // updates, (last - 1) // updates + 1)
+            ]
+        )
         update = np.arange(first_update, first_update + n)[:, None]
         resets = np.broadcast_to((update == 0) | (not carry_state), starts.shape)
         return Plan(starts, resets.copy())

@@ -4,9 +4,11 @@ Free runs have a length of their own here, independent of the forecasts' horizon
 is a property of the network.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import count
 
 import numpy as np
 
@@ -73,7 +75,9 @@ class Dynamics:
     """The same with the output fed back, along the free orbit."""
 
 
-def largest_exponent(orbit: Iterable[Linearized], *, row_axis: int) -> Float[np.ndarray, " row"]:
+def largest_exponent(
+    orbit: Iterable[Linearized], *, row_axis: int, stride: int = 1
+) -> Float[np.ndarray, " row"]:
     """Return the largest Lyapunov exponent of a map, per step.
 
     A change of the state is pushed along the orbit by the tangent map, and brought back to length
@@ -82,6 +86,7 @@ def largest_exponent(orbit: Iterable[Linearized], *, row_axis: int) -> Float[np.
     Args:
         orbit: Of each step, the state after it and its tangent map; on the attractor already.
         row_axis: The axis of a state that tells independent orbits apart.
+        stride: Steps that each of them takes together, a divisor of 8.
 
     Returns:
         Exponents: minus infinity where every change dies out at once, NaN where an orbit diverges.
@@ -93,8 +98,8 @@ def largest_exponent(orbit: Iterable[Linearized], *, row_axis: int) -> Float[np.
     """
     change, state, steps, squares = np.empty(0), np.empty(0), 0, list[State]()
     with np.errstate(all="ignore"):  # a diverging orbit ends in NaN
-        for steps, (state, push) in enumerate(orbit, 1):
-            if steps == 1:
+        for steps, (state, push) in zip(count(stride, stride), orbit, strict=False):
+            if steps == stride:
                 # Any direction but one of measure zero will do; a fixed one is reproducible.
                 change = np.random.default_rng(0).normal(size=state.shape)
                 change /= np.sqrt(_square_lengths(change, row_axis))
@@ -242,16 +247,18 @@ def follow(
             given = inputs[begin : min(begin + _AT_ONCE, transient_steps)]
             hidden = model.run(hidden, len(given), given)[-1]
         outputs = np.empty((measured_steps, len(chosen), model.network.outputs))
+        stride = math.gcd(measured_steps, _AT_ONCE, _NORMALIZED_EVERY)  # fewer calls per step
 
         def orbit(state: State) -> Iterator[Linearized]:
             for begin in range(0, measured_steps, _AT_ONCE):
                 given = inputs[transient_steps:][begin : min(begin + _AT_ONCE, measured_steps)]
                 states = model.run(state, len(given), given)
                 outputs[begin : begin + len(given)] = model.output(states[:-1])
-                yield from zip(states[1:], model.free_tangents(states[:-1], given), strict=True)
+                tangents = model.free_tangents(states[:-1], given, stride=stride)
+                yield from zip(states[stride::stride], tangents, strict=True)
                 state = states[-1]
 
-        exponents = largest_exponent(orbit(hidden), row_axis=2)
+        exponents = largest_exponent(orbit(hidden), row_axis=2, stride=stride)
         components, explained = _principal_components(driven)
         center = driven.mean(axis=0)
         return Dynamics(

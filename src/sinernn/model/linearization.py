@@ -71,7 +71,7 @@ class StateMap:
         In a free run the network reads its own outputs, which depend on the state.
         """
         new, places, slopes, is_free = self._slopes(inputs, hidden)
-        return new, partial(self._push, places, is_free, slopes)
+        return new, partial(self._push, places, is_free, [slopes])
 
     def run(
         self, hidden: Hidden, steps: int, inputs: Float[np.ndarray, "steps B _"] | None = None
@@ -87,15 +87,21 @@ class StateMap:
         self,
         states: Float[np.ndarray, "steps S L B H"],
         inputs: Float[np.ndarray, "steps B I"] | None = None,
+        *,
+        stride: int = 1,
     ) -> Iterator[Push]:
-        """Return the tangent map of a free step from each state; all are linearized together."""
+        """Return the tangent map of a free step from each state; all are linearized together.
+
+        Of every `stride` steps together, which divides their number.
+        """
         steps, rows = len(states), states.shape[3]
         batch = np.moveaxis(states, 0, 2).reshape(*states.shape[1:3], steps * rows, -1)
         given = None if inputs is None else inputs.reshape(steps * rows, -1)
         _, places, slopes, is_free = self._slopes(given, batch)
         by_step = [list(each.reshape(steps, rows, -1)) for each in slopes]
-        for _, *now in zip(range(steps), *by_step, strict=True):
-            yield partial(self._push, places, is_free, now)
+        for begin in range(0, steps, stride):
+            taken = [[each[step] for each in by_step] for step in range(begin, begin + stride)]
+            yield partial(self._push, places, is_free, taken)
 
     def _slopes(
         self, inputs: Inputs | None, hidden: Hidden
@@ -123,24 +129,39 @@ class StateMap:
         self,
         places: Places,
         is_free: bool,
-        slopes: Sequence[Float[np.ndarray, "B H"]],
+        steps: Sequence[Sequence[Float[np.ndarray, "B H"]]],
         change: Change,
     ) -> Change:
-        """Return the change of the hidden state one step later: each layer reads that below."""
-        pushed, below, left = np.empty(change.shape), None, iter(slopes)
-        if is_free and len(places) > 1:  # with one layer the outputs are in its recurrent weights
-            below = change[0, -1] @ self._readout
-        for layer, by_state in enumerate(places):
-            h, weights = change[0, layer], self._weights(layer, is_free)
-            # The overhead of dot is half that of matmul, but it is slow for stacks of matrices.
-            sums = h.dot(weights.by_hidden) if h.ndim == 2 else h @ weights.by_hidden
-            if below is not None:
-                sums += below @ weights.by_input
-            values = (*map(sums.__getitem__, self._columns), h, change[-1, layer])
-            for state, used in enumerate(by_state):
-                terms = [next(left) * values[value] for value in used]
-                pushed[state, layer] = reduce(np.add, terms or [0.0])
-            below = pushed[0, layer]
+        """Return the change of the hidden state some steps later: each layer reads that below.
+
+        Args:
+            places: Of the derivatives that are not zero.
+            is_free: Whether the network reads its own outputs.
+            steps: These derivatives, of each step.
+            change: Of the state before.
+        """
+        changes = [list(of_state) for of_state in change]  # [state][layer]
+        weights = [self._weights(layer, is_free) for layer in range(len(places))]
+        # The overhead of dot is half that of matmul, but it is slow for stacks of matrices.
+        multiply = np.ndarray.dot if change.ndim == 4 else np.matmul
+        for slopes in steps:
+            left, below = iter(slopes), None
+            if is_free and len(places) > 1:  # else the outputs are in the recurrent weights
+                below = changes[0][-1] @ self._readout
+            for layer, by_state in enumerate(places):
+                h = changes[0][layer]
+                sums = multiply(h, weights[layer].by_hidden)
+                if below is not None:
+                    sums += below @ weights[layer].by_input
+                values = [*map(sums.__getitem__, self._columns), h, changes[-1][layer]]
+                for state, used in enumerate(by_state):
+                    terms = [next(left) * values[value] for value in used]
+                    changes[state][layer] = reduce(np.add, terms) if terms else np.zeros(h.shape)
+                below = changes[0][layer]
+        pushed = np.empty(change.shape)
+        for state, of_layers in enumerate(changes):
+            for layer, of_layer in enumerate(of_layers):
+                pushed[state, layer] = of_layer
         return pushed
 
     def _run(

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sinernn import cores
+from sinernn import cores, provenance
 from sinernn.data.files import COPIES
 from sinernn.errors import SinernnError, UsageError, printable
 from sinernn.runs.files import read_bytes, read_tree, reporting_errors, write_tree
@@ -358,6 +358,7 @@ def _train_on_node(
         there = ", ".join(f"{name} {version}" for name, version in _versions().items())
         raise UsageError(f"Ray node {socket.gethostname()}: has other versions: {there}; {SAME}")
     cores.use_at_most(1)
+    provenance.keep_repository()
     with tempfile.TemporaryDirectory(prefix="sinernn-") as name, _placed(file, Path(name)):
         folder = Path(name) / "runs"
         result = train_task(task, folder)

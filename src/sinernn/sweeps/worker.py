@@ -134,6 +134,7 @@ def serve() -> None:
     os.dup2(2, 1)  # what a library prints is no answer
     settings = json.loads(sys.stdin.readline())
     cores.use_at_most(settings["cores"])
+    provenance.keep_repository()
     tasks: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(tasks,), daemon=True).start()
     while True:
