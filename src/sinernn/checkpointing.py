@@ -31,7 +31,7 @@ from sinernn.preparation import Experiment, require_data
 from sinernn.refine.records import MetricsRow, RefineRecord
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
-from sinernn.runs.facts import RunFacts
+from sinernn.runs.facts import RESULT, RunFacts
 from sinernn.runs.files import damaged, is_there
 from sinernn.training import Record, is_due, row_intervals
 
@@ -74,6 +74,11 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
         )
     require_data(run, wanted, "resume")
     is_over = facts.status == "finished" and wanted.training == recorded.training
+    if wanted.training != recorded.training and (run.path / RESULT).exists():
+        raise UsageError(
+            f"{run.path}: is a run of a sweep, which compares runs of equal length; train a longer "
+            f"one of its own with: {again} {shlex.join(overrides)}"
+        )
     if reason := _why_different(recorded, wanted, has_device=is_over):
         way_out = f"train one from random weights with: {again} {shlex.join(overrides)}"
         if not _network(recorded).differences(_network(wanted)):

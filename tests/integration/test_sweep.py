@@ -14,9 +14,17 @@ import pytest
 import sinernn as library
 from commands import COMMAND, Outcome, next_commands, run
 from examples import TINY
+from sinernn.cli.sweeping import print_sweep
 from sinernn.config import load_config
-from sinernn.errors import InterruptedRunError, RunFileError, RunNotFoundError, UsageError
+from sinernn.errors import (
+    ConfigError,
+    InterruptedRunError,
+    RunFileError,
+    RunNotFoundError,
+    UsageError,
+)
 from sinernn.runs import Run
+from sinernn.runs.facts import RESULT
 from sinernn.sweeps import executor
 from sinernn.sweeps.driver import resume_sweep, sweep
 from sinernn.sweeps.executor import LocalExecutor
@@ -126,6 +134,69 @@ def test_resume_refuses_another_sweep(here: Path, override: str, message: str):
     path = quick("seeds=2").path
     with pytest.raises(UsageError, match=message):
         resumed(path, override)
+
+
+def test_run_of_a_sweep_is_not_extended(here: Path):
+    """Its result would no longer be that of its point; without a change it is trained further."""
+    table = quick("seeds=1", "training.schedule=constant", executor=InProcess)
+    path = table.path / "tiny-0"
+    with pytest.raises(UsageError, match=r"is a run of a sweep.*sinernn train .*training.steps=8"):
+        library.resume(path, ["training.steps=8"], figures=False)
+    assert (path / RESULT).exists()
+    facts = Run(path).read_facts()
+    Run(path).write_facts(facts.model_copy(update={"status": "interrupted"}))
+    library.resume(path, figures=False)
+    assert not (path / RESULT).exists()  # the sweep trains it again, to the same bytes
+    assert contents(resumed(table.path, executor=InProcess).path) == contents(table.path)
+
+
+def test_stale_figures_are_removed(here: Path):
+    """Figures of older results, whether new ones are drawn or not; not what somebody else made."""
+    path = quick("seeds=1").path
+    (path / "figures").mkdir()
+    for name in ("seeds.png", "seeds.pdf", "mine.png"):
+        (path / "figures" / name).write_text("old")
+    resumed(path)
+    assert (path / "figures/seeds.png").exists()  # nothing was trained: it is up to date
+    resumed(path, "seeds=2")
+    assert [each.name for each in (path / "figures").iterdir()] == ["mine.png"]
+
+
+def test_a_moved_data_file(here: Path):
+    """A sweep goes on with the data file in another place, to the bytes of one that stayed."""
+    rows = "\n".join(f"{(number % 20) / 20}" for number in range(600))
+    Path("wave.csv").write_text(f"value\n{rows}\n")
+    words = ("signal={kind: file, path: wave.csv}", "model.hidden_size=2,3")
+    short = quick(*words, "seeds=1", executor=InProcess).path
+    whole = quick(*words, "seeds=2", executor=InProcess, runs_dir="other").path
+    Path("wave.csv").rename("moved.csv")
+    with pytest.raises(ConfigError, match=r"no such file; set signal.path to the data file"):
+        resumed(short, "seeds=2")
+    resumed(short, "seeds=2", "signal.path=moved.csv", executor=InProcess)
+    assert contents(short) == contents(whole)
+    assert len(resumed(short)) == 4  # it has kept the place
+    Path("moved.csv").write_text("value\n" + rows.replace("0.5", "0.6") + "\n")
+    with pytest.raises(UsageError, match=r"moved.csv: has changed since"):
+        resumed(short)
+
+
+def test_tables_name_the_folder_of_a_trial(here: Path, capsys: pytest.CaptureFixture[str]):
+    table = quick("model.hidden_size={min: 2, max: 9}", "method=random", "trials=2", "seeds=1")
+    print_sweep(table, as_json=False)
+    printed = capsys.readouterr().out
+    for row, point in zip(table, read_csv(table.path / "points.csv"), strict=True):
+        assert row["run"] == f"{point['point']}-0"
+        assert f"{point['point']}: hidden_size={row['model.hidden_size']}" in printed
+
+
+def test_damaged_result(here: Path):
+    path = quick("seeds=1").path
+    (path / "tiny-0" / RESULT).write_text("{")
+    message = r"tiny-0/result.json: is damaged: .*or remove .*tiny-0 and train it again with: .*res"
+    with pytest.raises(RunFileError, match=message):
+        resumed(path)
+    shutil.rmtree(path / "tiny-0")
+    assert len(resumed(path)) == 1
 
 
 def test_resume_of_what_is_no_sweep(here: Path):

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sinernn.runs import Run
+from sinernn.runs.facts import RESULT
 from sinernn.runs.files import to_json
 from sinernn.sweeps.executor import Trained
-from sinernn.sweeps.results import RESULT, RunResult
+from sinernn.sweeps.results import RunResult
 from sinernn.sweeps.worker import Task, train_task
 from sinernn.verification import COMPARED
 

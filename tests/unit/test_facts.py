@@ -10,9 +10,8 @@ from sinernn import provenance
 from sinernn.errors import RunFileError
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import checkpoint_bytes, load_checkpoint
-from sinernn.runs.facts import Origin, Resumption, RunFacts
+from sinernn.runs.facts import RESULT, Origin, Resumption, RunFacts
 from sinernn.sweeps.folders import read_result
-from sinernn.sweeps.results import RESULT
 
 
 def with_facts(facts: object) -> Run:

@@ -104,7 +104,11 @@ def test_tangents_of_a_run(cell: str, num_layers: int, inputs: int):
     given = np.random.default_rng(1).normal(size=(3, 2, inputs))
     states = model.run(random_hidden(model), 3, given)
     change = np.random.default_rng(2).normal(size=states[0].shape)
+    pushed = change
     for step, push in enumerate(model.free_tangents(states[:-1], given)):
         after, expected = model.linearize(given[step], states[step])
         np.testing.assert_allclose(states[step + 1], after, atol=1e-14)
         np.testing.assert_allclose(push(change), expected(change), atol=1e-14)
+        pushed = push(pushed)
+    (push,) = model.free_tangents(states[:-1], given, stride=3)
+    np.testing.assert_array_equal(push(change), pushed)

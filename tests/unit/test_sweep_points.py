@@ -136,6 +136,11 @@ def test_all_invalid_points_are_reported(here: Path):
          "model.hidden_size: [8, 16], or model.hidden_size: {min: 1, max: 9}, got 8"),
         ("parameters: {model.hidden_size: [8, 8]}",
          "s.yaml:2:33: model.hidden_size: lists 8 twice; remove one"),
+        ("parameters: {model.hidden_size: [8, 8.0]}",
+         "s.yaml:2:33: model.hidden_size: lists 8 and 8.0, which are equal; remove one"),
+        ("parameters: {windows: [{length: 9, washout: 2}, {washout: 2.0, length: 9}]}",
+         "s.yaml:2:23: windows: lists length=9, washout=2 and washout=2.0, length=9, which are equal; "
+         "remove one"),
         ("parameters: {windows: [{length: 30}], windows.length: [8, 9]}",
          "s.yaml:2:55: windows.length: overlaps with windows; vary both in one list of mappings"),
         ("parameters: {seed: [1, 2]}\nseeds: 3",

@@ -120,8 +120,9 @@ def print_sweep(table: SweepTable, *, as_json: bool) -> None:
         interval = "-"
         if point.n > 1 and not point.low is point.high is None:
             interval = f"{_value(point.low)} to {_value(point.high)}"
+        label = f"{point.name}: {point.label}" if table.has_trials else point.label
         columns.add_row(
-            printable(point.label, 60), _value(point.median), interval, _value(point.worst),
+            printable(label, 60), _value(point.median), interval, _value(point.worst),
             str(point.n), str(point.failed) if point.failed else "", _comparison(point),
         )  # fmt: skip
     console.print(columns, "")

@@ -19,13 +19,13 @@ from sinernn.plotting.dynamics import eigenvalues, orbit
 from sinernn.plotting.layout import arrange
 from sinernn.plotting.predictions import forecast_figure
 from sinernn.plotting.style import FORMATS, Story, own_style
-from sinernn.plotting.sweeps import SweepScores, Varied, sweep_figure
+from sinernn.plotting.sweeps import SWEEP_FIGURES, SweepScores, Varied, sweep_figure
 from sinernn.plotting.training import loss_curve
 from sinernn.plotting.waveforms import closed_loop, open_loop, overview, tutorial
 
 __all__ = [
-    "FIGURES", "FORMATS", "WITHOUT_EVIDENCE", "Story", "SweepScores", "Varied", "comparison_figure",
-    "draw", "figure_descriptions", "forecast_figure", "render", "sweep_figure",
+    "FIGURES", "FORMATS", "SWEEP_FIGURES", "WITHOUT_EVIDENCE", "Story", "SweepScores", "Varied",
+    "comparison_figure", "draw", "figure_descriptions", "forecast_figure", "render", "sweep_figure",
 ]  # fmt: skip
 
 FIGURES: dict[str, Callable[[Story], Figure]] = {

@@ -58,11 +58,15 @@ class SweepScores:
         return bool(shown.size and shown.min() > 0 and shown.max() > 10 * shown.min())
 
 
+SWEEP_FIGURES = ("seeds", "line", "map", "parallel")
+"""Names of the figures that fit sweeps of no setting, of one, of two, and of more."""
+
+
 def sweep_figure(scores: SweepScores) -> tuple[str, Callable[[], Figure]]:
     """Return the name of the figure that fits a sweep, and a function that draws it."""
-    shapes = {0: ("seeds", _seeds), 1: ("line", _line), 2: ("map", _map)}
-    name, draw = shapes.get(len(scores.varied), ("parallel", _parallel))
-    return name, lambda: draw(scores)
+    draw = (_seeds, _line, _map, _parallel)
+    shape = min(len(scores.varied), len(draw) - 1)
+    return SWEEP_FIGURES[shape], lambda: draw[shape](scores)
 
 
 def _seeds(scores: SweepScores) -> Figure:

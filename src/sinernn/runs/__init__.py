@@ -31,7 +31,7 @@ from sinernn.runs.checkpoints import (
     load_checkpoint,
     model_bytes,
 )
-from sinernn.runs.facts import RunFacts
+from sinernn.runs.facts import RESULT, RunFacts
 from sinernn.runs.files import (
     FORMAT,
     ArraysFile,
@@ -184,7 +184,7 @@ class Run:
     def remove_evaluations(self) -> None:
         """Remove all scores, which are out of date once training continues."""
         for folder in self.evaluation_folders():
-            for name in EVALUATED:
+            for name in (*EVALUATED, RESULT):
                 self.remove(f"{folder}{name}")
 
     def evaluation_folders(self) -> list[str]:

@@ -7,6 +7,9 @@ from pydantic import Field
 from sinernn.provenance import Environment
 from sinernn.schema import JsonModel
 
+RESULT = "result.json"
+"""What a run of a sweep came to, in its folder: written last."""
+
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 

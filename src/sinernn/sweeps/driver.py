@@ -120,7 +120,8 @@ def resume_sweep(
 
     Args:
         path: The sweep's folder, or its name in `runs`.
-        overrides: `seeds=N` or `trials=N`, to add more.
+        overrides: `seeds=N` or `trials=N`, to add more; `signal.path=FILE`, if the data file of
+            all its runs is elsewhere.
         jobs: See `sweep`.
         figures: See `sweep`.
         observers: See `sweep`.
@@ -141,10 +142,12 @@ def resume_sweep(
         before = read_sweep(folder.path / SWEEP)
         file = read_sweep(folder.path / SWEEP, overrides)
         require_same(folder.path, before, file, overrides)
+        file.base.tree["name"] = before.base.tree["name"]  # wherever its data file is
         points = Points(file)
         invalid = points.find_invalid()
         if overrides:
-            folder.write(SWEEP, file.files()[SWEEP])
+            for name, content in file.files().items():
+                folder.write(name, content)
         driver = _Driver(folder.path, points, invalid, observers, train)
         then = provenance.Environment.model_validate(folder.read_json("sweep.json"))
         for name, (was, now) in provenance.differences(then, provenance.environment()).items():
@@ -193,6 +196,7 @@ class _Driver:
         self.losses = np.full(shape, np.inf)
         self.ended, self.has_failed = np.zeros(shape, bool), np.zeros(shape, bool)
         self.state = SweepState(total=0, done=0, failed=0)
+        self._has_trained = False
 
     def run(self, stop: StopSignals, *, figures: bool) -> SweepTable:
         """Train what is missing, and write the results."""
@@ -224,6 +228,8 @@ class _Driver:
             tpe.write_journal(self.path, self.points.sweep.parameters, self._told())
         table = self.table()
         table.write()
+        if self._has_trained:
+            table.erase_figures()
         if figures:
             table.draw()
         self.observers.notify(SweepObserver.finish)
@@ -301,6 +307,7 @@ class _Driver:
 
         with ThreadPoolExecutor(AHEAD) as disk:
             for trained in executor.train(tasks()):
+                self._has_trained = True
                 point, row = training.pop(trained.task.run)
                 is_kept, displaced = self._note(point, row, trained.result)
                 published = disk.submit(publish, trained, self.path, is_kept)

@@ -2,9 +2,13 @@
 
 import re
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
+from sinernn.errors import RunFileError, command_line
 from sinernn.runs import Run
+from sinernn.runs.facts import RESULT
 from sinernn.runs.files import (
     FORMAT,
     flush_tree,
@@ -14,7 +18,7 @@ from sinernn.runs.files import (
     validated,
 )
 from sinernn.sweeps.executor import Trained
-from sinernn.sweeps.results import RESULT, RunResult
+from sinernn.sweeps.results import RunResult
 
 HIDDEN = re.compile(r"\..+\.[0-9a-f]{8}")
 """Name of the folder in which a worker trains a run."""
@@ -52,9 +56,21 @@ def read_result(path: Path) -> RunResult | None:
     """
     if not (path / RESULT).exists():
         return None
-    content = Run(path).read_json(RESULT)
+    with _way_out_of_damage(path):
+        content = Run(path).read_json(RESULT)
     require_format(path / RESULT, content.get("format", FORMAT))
-    return validated(path / RESULT, RunResult, content)
+    with _way_out_of_damage(path):
+        return validated(path / RESULT, RunResult, content)
+
+
+@contextmanager
+def _way_out_of_damage(path: Path) -> Generator[None]:
+    """Add to an error of a run's file that a sweep can train the run again."""
+    try:
+        yield
+    except RunFileError as error:
+        again = command_line("resume", path.parent)
+        raise RunFileError(f"{error}, or remove {path} and train it again with: {again}") from error
 
 
 def trim(run: Path) -> None:

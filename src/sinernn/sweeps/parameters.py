@@ -104,9 +104,13 @@ def read_parameters(
             choices = tuple(_choice(each, folder=Path()) for each in overrides)
             found.append(Parameter(path, place, choices))
     for index, each in enumerate(found):
-        texts = [choice.text for choice in each.choices]
-        if twice := next((text for text in texts if texts.count(text) > 1), None):
-            problems.append(Problem(each.place, each.path, f"lists {twice} twice; remove one"))
+        listed: dict[frozenset[tuple[KeyPath, str]], str] = {}
+        for choice in each.choices:
+            text, same = choice.text, listed.get(_meaning(choice))
+            if same is not None:
+                what = f"{text} twice" if text == same else f"{same} and {text}, which are equal"
+                problems.append(Problem(each.place, each.path, f"lists {what}; remove one"))
+            listed[_meaning(choice)] = text
         for other in found[:index]:
             if _overlap(each.path, other.path):
                 message = f"overlaps with {other.key}; vary both in one list of mappings"
@@ -122,6 +126,17 @@ def read_parameters(
     if problems:
         raise ConfigError(problems)
     return tuple(found)
+
+
+def _meaning(choice: Choice) -> frozenset[tuple[KeyPath, str]]:
+    """Return the same for choices of equal settings, as `8` and `8.0`, in any order."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, list):
+            return [plain(item) for item in cast("list[Any]", value)]
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    return frozenset((each.path, text_of(plain(each.value))) for each in choice.overrides)
 
 
 def _overlap(path: KeyPath, other: KeyPath) -> bool:

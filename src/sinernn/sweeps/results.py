@@ -17,9 +17,6 @@ from sinernn.runs.facts import Count
 from sinernn.schema import JsonModel
 from sinernn.sweeps.points import Point
 
-RESULT = "result.json"
-"""What a run came to, in its folder: written last."""
-
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 FEWEST_PAIRS = 6
@@ -70,6 +67,9 @@ class PointResult:
     """Results of a point over its seeds; a run without a score counts as the worst."""
 
     label: str
+    name: str
+    """Of its runs' folders, before the seed."""
+
     values: dict[str, Any]
     n: int
     """Runs that have ended."""
@@ -170,6 +170,7 @@ def summarize(
         point = points(index)
         yield PointResult(
             label=point.label,
+            name=point.name,
             values=point.values,
             n=int(done.sum()),
             failed=int((has_failed[index] & done).sum()),

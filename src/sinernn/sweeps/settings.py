@@ -31,6 +31,9 @@ from sinernn.sweeps.parameters import Parameter, is_range, plain_values, read_pa
 BASE = "base.yaml"
 """The config that a sweep varies, in the sweep's folder."""
 
+MOVED = "signal.path"
+"""Setting that changes no result: where a data file is."""
+
 MAX_SEEDS = 1_000_000
 
 
@@ -307,11 +310,12 @@ def require_same(path: Path, before: SweepFile, now: SweepFile, overrides: Seque
     Raises:
         UsageError: They do not.
     """
-    added = ("seeds", "trials")
-    wrong = [text for text in overrides if text.partition("=")[0].strip() not in added]
+    free = ("seeds", "trials", MOVED)
+    wrong = [text for text in overrides if text.partition("=")[0].strip() not in free]
     if wrong:
         message = f"{' '.join(wrong)}: would make {path} a different sweep"
-        raise UsageError(f"{message}; only seeds=N and trials=N can be added to")
+        way_out = "only seeds=N and trials=N can be added to, and signal.path=FILE name the place"
+        raise UsageError(f"{message}; {way_out} of its data file")
     if before.settings.method == "tpe" and list(before.seeds) != list(now.seeds):
         message = "its points follow from the results over all seeds, which cannot be changed"
         raise UsageError(f"{path}: {message}; add trials=N")

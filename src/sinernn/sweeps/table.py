@@ -87,6 +87,11 @@ class SweepTable(Sequence[dict[str, Any]]):
             yield self._row(self._points[int(at)], self._seeds[int(row)])
 
     @property
+    def has_trials(self) -> bool:
+        """Whether points are draws, which have numbers for names."""
+        return self._points.sweep.settings.method != "grid"
+
+    @property
     def failed(self) -> int:
         """Number of runs that failed or diverged."""
         return int((self._has_failed).sum())
@@ -128,6 +133,15 @@ class SweepTable(Sequence[dict[str, Any]]):
         title = f"sweep {plain_text(settings.name, 200)}"
         content = plotting.render(figure, name, format, title=title, note=note, **size)
         return Run(self.path).write(f"figures/{name}.{format}", content)
+
+    def erase_figures(self) -> None:
+        """Remove figures of older results, but no other files in their folder."""
+        if paths := list((self.path / "figures").glob("*.*")):
+            from sinernn import plotting
+
+            for path in paths:
+                if path.stem in plotting.SWEEP_FIGURES:
+                    Run(self.path).remove(f"figures/{path.name}")
 
     def _scores(self) -> Any:
         """Return the data of the figure: points of which some run has ended."""
@@ -182,7 +196,7 @@ class SweepTable(Sequence[dict[str, Any]]):
         folder.write("results.csv", csv_table(header, (list(row.values()) for row in self)))
         names = ("n", "failed", "median", "worst", "low", "high", "p_value", "is_best")
         rows = (
-            [*point.values.values(), *(getattr(point, name) for name in names)]
+            [point.name, *point.values.values(), *(getattr(point, name) for name in names)]
             for point in self.points()
         )
-        folder.write("points.csv", csv_table([*parameters, *names], rows))
+        folder.write("points.csv", csv_table(["point", *parameters, *names], rows))

@@ -28,9 +28,9 @@ from sinernn.evaluation.metrics import errors_by_horizon, finite, rmse, valid_st
 from sinernn.forecasting import forecast, place_origins, ready_engine
 from sinernn.preparation import training_std, training_unit
 from sinernn.runs import Run
-from sinernn.runs.facts import RunFacts
+from sinernn.runs.facts import RESULT, RunFacts
 from sinernn.runs.files import to_json, unflushed
-from sinernn.sweeps.results import RESULT, RunResult, reported
+from sinernn.sweeps.results import RunResult, reported
 from sinernn.sweeps.settings import Metric
 
 
