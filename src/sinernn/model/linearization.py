@@ -180,8 +180,9 @@ class StateMap:
         """
         states, forward = np.empty((len(given) + 1, *hidden.shape)), self.cell.forward
         states[0] = hidden
-        network, has_cell_state, kept = self.network, self.cell.states == 2, list[Any]()
+        network, has_cell_state = self.network, self.cell.states == 2
         reads_outputs = is_free and network.num_layers > 1
+        kept: list[Any] = [None] * network.num_layers
         plan: list[tuple[int, _Layer, np.ndarray, list[np.ndarray]]] = []
         for layer in range(network.num_layers):
             weights = self._weights(layer, is_free)
@@ -194,17 +195,15 @@ class StateMap:
         )
         for now, h_now, c_now, h_next, c_next in zip(given, h, c, h[1:], c[1:], strict=False):
             below = h_now[-1].dot(self._readout) if reads_outputs else None
-            kept.clear()
             for layer, weights, sums, slots in plan:
                 h_now[layer].dot(weights.by_hidden, sums)
                 np.add(sums, weights.bias if layer else now, sums)
                 if below is not None:
                     np.add(sums, below.dot(weights.by_input), sums)
-                needed, below, cell = forward(slots, h_now[layer], c_now[layer])
+                kept[layer], below, cell = forward(slots, h_now[layer], c_now[layer])
                 h_next[layer][...] = below
                 if has_cell_state:
                     c_next[layer][...] = cell
-                kept.append(needed)
         return states, kept
 
     def _given(
