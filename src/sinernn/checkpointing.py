@@ -230,10 +230,11 @@ class Checkpointer:
 
     def _save_last(self, state: TrainState, losses: Float[np.ndarray, " n"]) -> None:
         """Write the metrics, `last` and the best weights."""
-        network, scale = self.experiment.network, self.experiment.scale
+        last = Checkpoint(self.experiment.network, state, self.experiment.scale, losses)
         self.run.write_metrics(self.position.rows)
-        self.run.save_checkpoint("last", Checkpoint(network, state, scale, losses))
-        self.run.save_model(self.run.best_checkpoint()[1])
+        self.run.save_checkpoint("last", last)
+        has_best = self.run.has_checkpoint("best")
+        self.run.save_model(self.run.load_checkpoint("best") if has_best else last)
 
     def _refined(self, theta: Theta, state: RefineState) -> TrainState:
         """Return the state after the updates with refined weights."""
