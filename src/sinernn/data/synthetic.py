@@ -32,7 +32,7 @@ Values = Float[np.ndarray, "segment sample *channel"]
 class Synthetic(Section):
     """A signal generated from its settings.
 
-    A kind of signal is a subclass with a `kind`, settings of its own and `values`, and the names
+    A kind of signal is a subclass with a `kind`, hashable settings of its own and `values`, and the names
     of its channels if it has several.
     """
 
