@@ -25,7 +25,7 @@ test: $(INSTALLED)
 
 # tests/campaign, and what is marked `campaign`: kills, faults, hostile files, many examples.
 campaign: $(INSTALLED)
-	$(VENV)/bin/pip install --constraint constraints.txt --editable '.[ray]'
+	$(VENV)/bin/pip install --constraint constraints.txt --editable '.[ray,mlflow]'
 	CAMPAIGN_LENGTH=$(CAMPAIGN_LENGTH) $(PYTEST) -m campaign tests
 
 # tests/device, where a device is present.

@@ -28,6 +28,7 @@ COMMANDS = {
     "`sinernn train configs/default.yaml`": ("train", "configs/default.yaml"),
     "the same, no compiled kernels": ("train", "configs/default.yaml"),
     "`sinernn eval latest`": ("eval", "latest"),
+    "`sinernn eval latest evaluation.origins=500`": ("eval", "latest", "evaluation.origins=500"),
     "`sinernn plot latest`": ("plot", "latest"),
     "`sinernn train configs/default.yaml model.cell=gru`, no compiled kernels": (
         "train", "configs/default.yaml", "model.cell=gru",

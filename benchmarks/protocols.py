@@ -15,7 +15,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from sinernn.data.flows import Lorenz
-from sinernn.evaluation.metrics import rmse, valid_steps
+from sinernn.evaluation.metrics import rmse, symmetric_errors, valid_steps
 
 CONFIGS = Path(__file__).with_name("published")
 
@@ -287,9 +287,7 @@ def _univariate(name: str, values: Sequence[float]) -> Task:
 
 def smape(forecasts: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Return the symmetric mean absolute percentage error of each forecast, from 0 to 200."""
-    with np.errstate(all="ignore"):  # of a diverging forecast
-        shares = np.abs(forecasts - truth) / (np.abs(forecasts) + np.abs(truth))
-    return 200 * np.nan_to_num(shares, nan=1.0).mean(axis=(1, 2))
+    return symmetric_errors(forecasts, truth).mean(axis=(1, 2))
 
 
 def _read(data: Path, name: str) -> Any:

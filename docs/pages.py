@@ -31,15 +31,15 @@ def commands(page: Path) -> list[str]:
 
 
 def pictures(page: Path) -> list[str]:
-    """Return the names of the figures that a page shows."""
-    return re.findall(r"\]\((?:docs/)?images/([^)]+)\.png\)", page.read_text(encoding="utf-8"))
+    """Return the file names of the figures that a page shows."""
+    return re.findall(r"\]\((?:docs/)?images/([^)]+)\)", page.read_text(encoding="utf-8"))
 
 
 def drawn(printed: str) -> Iterator[tuple[str, Path]]:
     """Yield the name and the file of every figure whose path a command has printed."""
     for line in printed.splitlines():
         if match := re.fullmatch(
-            r"runs/[\d-]{15}-(.+?)(?:/evaluations/(.+))?/figures/(.+)\.png", line
+            r"runs/[\d-]{15}-(.+?)(?:/evaluations/(.+))?/figures/(.+\.(?:png|gif))", line
         ):
             yield "-".join(filter(None, match.groups())), Path(line)
 
@@ -59,13 +59,19 @@ def draw(page: Path) -> None:
             done = subprocess.run(words, cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
             for name, path in drawn(done.stdout):
                 if name in missing:
-                    image = Image.open(Path(folder, path)).convert("RGB")
-                    # No visible difference, and a third of the bytes.
-                    image = image.quantize(256, method=Image.Quantize.MAXCOVERAGE)
-                    image.save(REPOSITORY / f"docs/images/{name}.png", optimize=True)
+                    store(Path(folder, path), REPOSITORY / "docs/images" / name)
                     missing.remove(name)
     if missing:
         raise SystemExit(f"{page.name}: no command draws {', '.join(sorted(missing))}")
+
+
+def store(drawn: Path, target: Path) -> None:
+    """Store a figure; a still without visible difference in a third of the bytes."""
+    if drawn.suffix != ".png":
+        shutil.copyfile(drawn, target)
+        return
+    image = Image.open(drawn).convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE)
+    image.save(target, optimize=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ PUBLISHED = (
     "constraints.txt",
     "docs/*.md",
     "docs/sinernn.1",
-    "docs/images/*.png",
+    "docs/images/*",
     "benchmarks/*.md",
     "benchmarks/*.yaml",
     "benchmarks/floor.c",

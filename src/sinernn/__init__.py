@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from sinernn.comparing import ComparedRuns, Comparison, compare_runs
     from sinernn.config import load_config
     from sinernn.config.sections import Config, Evaluation, Limits, Model, Split, Training, Windows
+    from sinernn.data.delays import MackeyGlass
     from sinernn.data.files import File
     from sinernn.data.series import Series
-    from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines
+    from sinernn.data.synthetic import Sine, SumOfSines
     from sinernn.errors import (
         ConfigError,
         DeviceError,
@@ -43,10 +44,12 @@ if TYPE_CHECKING:
     from sinernn.evaluation.predictions import Prediction
     from sinernn.experiment import resume, train
     from sinernn.exporters import export
+    from sinernn.figures import figure
     from sinernn.observers import Observer
     from sinernn.plot_run import plot
     from sinernn.predicting import predict
     from sinernn.refine.stages import Refine
+    from sinernn.reports import report
     from sinernn.runs import Run
     from sinernn.runs.listing import RunRow, runs_table
     from sinernn.sweeps.driver import resume_sweep, sweep
@@ -60,7 +63,8 @@ _MODULES = {
         ("Config", "Windows", "Split", "Model", "Training", "Evaluation", "Limits"),
         "sinernn.config.sections",
     ),
-    **dict.fromkeys(("Sine", "SumOfSines", "MackeyGlass"), "sinernn.data.synthetic"),
+    **dict.fromkeys(("Sine", "SumOfSines"), "sinernn.data.synthetic"),
+    "MackeyGlass": "sinernn.data.delays",
     **dict.fromkeys(
         (
             "ConfigError",
@@ -90,6 +94,8 @@ _MODULES = {
     "plot": "sinernn.plot_run",
     "predict": "sinernn.predicting",
     "export": "sinernn.exporters",
+    "report": "sinernn.reports",
+    "figure": "sinernn.figures",
     "Prediction": "sinernn.evaluation.predictions",
     "sweep": "sinernn.sweeps.driver",
     "resume_sweep": "sinernn.sweeps.driver",
@@ -101,8 +107,8 @@ __all__ = [
     "InterruptedRunError", "Limits", "MackeyGlass", "Model", "Observer", "Prediction", "Refine",
     "Run", "RunBusyError", "RunFileError", "RunNotFoundError", "RunRow", "Series", "Sine",
     "SinernnError", "Split", "SumOfSines", "Training", "TrainingDivergedError", "UsageError",
-    "Windows", "__version__", "compare_runs", "evaluate", "export", "load_config", "plot",
-    "predict", "resume", "resume_sweep", "runs_table", "sweep", "sweep_tracking",
+    "Windows", "__version__", "compare_runs", "evaluate", "export", "figure", "load_config",
+    "plot", "predict", "report", "resume", "resume_sweep", "runs_table", "sweep", "sweep_tracking",
     "track", "tracking", "train", "verify",
 ]  # fmt: skip
 

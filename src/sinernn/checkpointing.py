@@ -1,8 +1,7 @@
 """Checkpoints of a run: write them while it is trained, and find where it can continue.
 
-The order of writing makes a kill at any instant harmless: first `best`, then the metrics, then
-`last`. Training continues from `last`; later results in the other files are computed again, bit
-for bit.
+The order of writing makes a kill at any instant harmless: first `best`, then metrics and snapshots,
+then `last`. Training continues from `last`; later results are computed again, bit for bit.
 """
 
 import shlex
@@ -31,8 +30,11 @@ from sinernn.preparation import Experiment, require_data
 from sinernn.refine.records import MetricsRow, RefineRecord
 from sinernn.runs import Run
 from sinernn.runs.checkpoints import Checkpoint
+from sinernn.runs.directory import lost_file
 from sinernn.runs.facts import RESULT, RunFacts
 from sinernn.runs.files import damaged, is_there
+from sinernn.runs.snapshots import Snapshot
+from sinernn.snapshotting import SnapshotRecorder, snapshots_until
 from sinernn.training import Record, is_due, row_intervals
 
 BEFORE_END = "best_before_end"
@@ -74,14 +76,13 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
         )
     require_data(run, wanted, "resume")
     is_over = facts.status == "finished" and wanted.training == recorded.training
+    reason = _why_different(recorded, wanted, has_device=is_over)
     if wanted.training != recorded.training and (run.path / RESULT).exists():
-        raise UsageError(
-            f"{run.path}: is a run of a sweep, which compares runs of equal length; train a longer "
-            f"one of its own with: {again} {shlex.join(overrides)}"
-        )
-    if reason := _why_different(recorded, wanted, has_device=is_over):
+        reason = reason or "its sweep compares runs of equal length"
+    if reason:
         way_out = f"train one from random weights with: {again} {shlex.join(overrides)}"
-        if not _network(recorded).differences(_network(wanted)):
+        networks = [each.network(each.signal.extent()) for each in (recorded, wanted)]
+        if not networks[0].differences(networks[1]):
             way_out = (
                 f"start one from its weights with: {again} {shlex.join(overrides)} "
                 f"--from {shlex.quote(str(run.path))}"
@@ -90,10 +91,6 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
             way_out = f"evaluate it with: {command_line('eval', run.path)} {shlex.join(overrides)}"
         raise UsageError(f"{run.path}: would become a different run: {reason}; {way_out}")
     return wanted if wanted.training == recorded.training else wanted.named()
-
-
-def _network(config: Config) -> Network:
-    return config.network(config.signal.extent())
 
 
 def _why_different(recorded: Config, wanted: Config, *, has_device: bool) -> str | None:
@@ -132,6 +129,9 @@ class Position:
     rows: list[MetricsRow]
     """Rows of the metrics up to there."""
 
+    snapshots: Sequence[Snapshot] = ()
+    """Snapshots up to there."""
+
     def is_done(self, config: Config) -> bool:
         """Whether nothing is left to train."""
         state = self.checkpoint.state
@@ -154,6 +154,8 @@ class Checkpointer:
 
     def __post_init__(self) -> None:
         self._saved_updates = self.position.checkpoint.state.updates
+        taken = self.position.snapshots
+        self.snapshots = SnapshotRecorder(self.run, self.experiment, self.engine, taken)
         self._began = time.perf_counter() - (self.facts.seconds or 0.0)  # None: it was killed
         self._counts = dict[str, int]()
 
@@ -176,6 +178,7 @@ class Checkpointer:
             with suppress(RunFileError):  # the first error is what matters
                 if not isinstance(error, InterruptedRunError) and isinstance(error, Exception):
                     self.run.write_metrics(self.position.rows)  # they show what led to the error
+                    self.snapshots.write()
             diverged_at = getattr(error, "update", None)
             self.facts = self.facts.model_copy(update={"diverged_at": diverged_at})
             with suppress(RunFileError):
@@ -187,6 +190,7 @@ class Checkpointer:
 
     def save(self, record: Record | RefineRecord, *, at_once: bool) -> None:
         """Write what is due at a record; if `at_once`, write a checkpoint in any case."""
+        self.snapshots.take(record)
         if isinstance(record, RefineRecord):
             self._save_refinement(record, at_once)
             self._counts["refine_iterations"] = record.step
@@ -198,7 +202,7 @@ class Checkpointer:
         """Return a copy of the weights at a record, which must be the latest."""
         if isinstance(record, RefineRecord):
             return self._refined(record.state.theta, record.state).params
-        return self.engine.state.params
+        return self.engine.params
 
     def _save_update(self, record: Record, at_once: bool) -> None:
         config, rmse, best = self.experiment.config, record.closed_loop_rmse, self._best_rmse
@@ -229,9 +233,10 @@ class Checkpointer:
         self.run.save_checkpoint("best", Checkpoint(network, state, scale, closed_loop_rmse=rmse))
 
     def _save_last(self, state: TrainState, losses: Float[np.ndarray, " n"]) -> None:
-        """Write the metrics, `last` and the best weights."""
+        """Write the metrics, snapshots, `last` and the best weights."""
         last = Checkpoint(self.experiment.network, state, self.experiment.scale, losses)
         self.run.write_metrics(self.position.rows)
+        self.snapshots.write()
         self.run.save_checkpoint("last", last)
         has_best = self.run.has_checkpoint("best")
         self.run.save_model(self.run.load_checkpoint("best") if has_best else last)
@@ -318,17 +323,14 @@ def find_position(experiment: Experiment, run: Run, start: Checkpoint) -> Positi
     errors = {row["closed_loop_rmse"] for row in rows} - {"", "inf", "nan"}
     if errors or run.has_checkpoint("best"):  # a finite error has been the best
         _load(run, "best", experiment)
-    return Position(last, rows)
+    return Position(last, rows, snapshots_until(run, experiment, last.state))
 
 
 def _require_beginning(best: Checkpoint, run: Run, config: Config) -> None:
     """Check that `best` may have been written before the first `last`."""
     first = min(config.training.checkpoint_every or best.state.updates, config.training.steps)
     if best.state.refine is not None or best.state.updates > first:
-        raise RunFileError(
-            f"{run.checkpoint_path('last')}: is missing, but was written before; restore it, or "
-            f"start again with: {command_line('train', run.config_path)}"
-        )
+        raise lost_file(run, run.checkpoint_path("last"))
 
 
 def _load(run: Run, name: str, experiment: Experiment) -> Checkpoint:

@@ -13,6 +13,7 @@ from sinernn.config.overrides import short_names
 from sinernn.errors import UsageError, printable
 from sinernn.evaluation.metrics import counted, finite
 from sinernn.evaluation.results import HorizonScore
+from sinernn.evaluation.wording import error_text, steps_text
 from sinernn.runs import Run
 from sinernn.runs.listing import RunRow, find_runs, read_row
 
@@ -117,6 +118,28 @@ class Comparison:
         ]
         return {name: [row[name] for row in rows] for name in rows[0]}
 
+    def cells(self) -> dict[str, list[str]]:
+        """Return a list of the lines' values, as texts, for each setting and score."""
+        cells = {"": [str(number) for number in range(1, len(self.lines) + 1)]}
+        for name, short in short_names(self.differing).items():
+            cells[short] = [
+                value_text(line.settings[name]) if name in line.settings else ""
+                for line in self.lines
+            ]
+        ladders = [{each.horizon: each for each in line.closed_loop_rmse} for line in self.lines]
+        for horizon in self.horizons:
+            cells[counted(horizon)] = [
+                error_text(ladder[horizon].median) if horizon in ladder else ""
+                for ladder in ladders
+            ]
+        worst = [error_text(ladder[max(ladder)].worst) if ladder else "" for ladder in ladders]
+        cells["worst origin"] = worst
+        cells["valid time"] = [
+            steps_text(line.valid_steps, is_bound=(line.valid_steps or 0) >= max(ladder, default=0))
+            for line, ladder in zip(self.lines, ladders, strict=True)
+        ]
+        return cells
+
     @property
     def horizons(self) -> list[int]:
         """All horizons at which a line has an error."""
@@ -145,7 +168,11 @@ def compare_runs(
         >>> [line.settings["model.hidden_size"] for line in comparison.lines]
         [4, 2]
     """
-    rows = [read_row(run) for run in find_runs(runs, runs_dir=runs_dir)]
+    return compare_rows([read_row(run) for run in find_runs(runs, runs_dir=runs_dir)], each=each)
+
+
+def compare_rows(rows: Sequence[RunRow], *, each: bool = False) -> Comparison:
+    """Compare runs whose rows have been read: see `compare_runs`."""
     if len(rows) < 2:
         raise UsageError(f"a comparison needs two runs or more, got {len(rows)}")
     known = [row for row in rows if row.status != "broken"]

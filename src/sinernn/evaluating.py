@@ -31,6 +31,9 @@ from sinernn.runs.files import safe_name
 EVALUATED = ("signal", "evaluation")
 """Sections of a config that set what a network is evaluated on; of another config, also `split`."""
 
+CHOOSING_ORIGINS = 50
+"""Forecasts on which a baseline's order is chosen, at most: more take long and change little."""
+
 WITHOUT_EFFECT = ("engine", "device", "limits")
 """What else an override may change: how an evaluation is computed, not its results."""
 
@@ -205,6 +208,7 @@ def _gather_evidence(
         period=series.period,
         exponent=config.signal.lyapunov_exponent,
         valid_threshold=settings.valid_threshold,
+        measure=settings.measure,
     )
 
 
@@ -239,7 +243,8 @@ def _choosing_samples(
     warmup, parts = config.evaluation.warmup, config.split.parts(series.extent.lengths)
     for part in ("validation", "train"):
         if max(map(len, parts.named(part))) > warmup:
-            return series.observed[place_origins(config, series, part)[1]]
+            count = min(config.evaluation.origins, CHOOSING_ORIGINS)
+            return series.observed[place_origins(config, series, part, count=count)[1]]
     return None
 
 

@@ -1,7 +1,8 @@
 """Run a network freely over a part of a series: to evaluate it, or to choose a checkpoint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from sinernn.evaluation.metrics import rmse
 from sinernn.model.network import Hidden, Network, Theta, TrainState
 from sinernn.preparation import training_unit
 from sinernn.runs.checkpoints import Checkpoint
+from sinernn.runs.snapshots import Snapshot
 
 Rows = Int[np.ndarray, "origin all"]
 """Rows of a series that each forecast covers: those of its warm-up, then those of its steps."""
@@ -99,6 +101,35 @@ def _scaled_inputs(
     """Return inputs in scaled units; None if there are none."""
     count = inputs.shape[2]
     return scale.last(count).apply(inputs) if count else None
+
+
+def replay(
+    trained: Checkpoint, snapshots: Sequence[Snapshot], forecasts: Forecasts, initial_state: str
+) -> dict[str, Float[np.ndarray, "steps output"]]:
+    """Repeat an evaluation's typical forecast with the weights of each snapshot.
+
+    Args:
+        trained: The network that was evaluated.
+        snapshots: Of its training.
+        forecasts: Of its evaluation.
+        initial_state: `zero` or `carried`: its hidden state before the warm-up.
+
+    Returns:
+        Free runs in signal units by the snapshots' labels, from the engine that is faster here.
+    """
+    origin, outputs = forecasts.typical, forecasts.observed.shape[2]
+    samples = forecasts.observed[origin, None]
+    if forecasts.inputs is not None:
+        samples = np.concatenate([samples, forecasts.inputs[origin, None]], axis=2)
+    before, after = np.split(samples, [forecasts.warmup], axis=1)
+    hidden = hidden_before(initial_state, trained.state, 1)
+    runs = dict[str, np.ndarray]()
+    for each in snapshots:
+        then = replace(trained, state=replace(trained.state, params=each.params))
+        engine, inputs = ready_engine(Config(), then), after[:, :, outputs:]
+        steps = forecasts.steps
+        runs[each.label] = run_freely(engine, trained.scale, before, inputs, steps, hidden)[0]
+    return runs
 
 
 def ready_engine(

@@ -1,12 +1,9 @@
 """Plot a run from its files alone."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from threading import Lock
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sinernn.comparing import Comparison
 from sinernn.config import Config, load_config
@@ -18,9 +15,18 @@ from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.metrics import counted, rmse
 from sinernn.evaluation.predictions import Prediction
 from sinernn.evaluation.results import Scores
+from sinernn.forecasting import replay
+from sinernn.plotting_import import preload
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
 from sinernn.runs.facts import RunFacts
+from sinernn.runs.files import damaged
+from sinernn.runs.snapshots import read_snapshots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sinernn.plotting import Story
 
 
 def plot(
@@ -35,13 +41,15 @@ def plot(
     dpi: float | None = None,
     title: bool = True,
     config: Config | None = None,
+    on_frame: Callable[[int, int], None] = lambda done, count: None,
 ) -> list[Path]:
     """Draw figures of a run from its files; before any evaluation, only those of the training.
 
     Args:
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
-        format: png, svg or pdf.
-        names: The figures to draw; default: all that can be drawn.
+        format: png, svg or pdf; of `learning` also gif, or mp4 if ffmpeg is installed.
+        names: The figures to draw; default: all that can be drawn but `learning`, for which the
+            network is run with the weights of every snapshot.
         evaluation: Name of the evaluation to draw, beside its scores; default: the run's own.
         runs_dir: Folder of the run directories.
         width: Width of a figure in inches; default: each figure's own.
@@ -49,6 +57,7 @@ def plot(
         dpi: Pixels in an inch of a PNG; default: 150.
         title: Whether to write the run's name, and its network and score in small print.
         config: The run's config, where it has been read; default: it is read from the directory.
+        on_frame: Called with how many frames of an animation are drawn, and how many there are.
 
     Returns:
         The files written.
@@ -63,22 +72,116 @@ def plot(
     preload()
     from sinernn import plotting
 
-    if format not in plotting.FORMATS:
-        known = ", ".join(plotting.FORMATS)
+    if format not in (*plotting.FORMATS, *plotting.ANIMATION_FORMATS):
+        known = ", ".join((*plotting.FORMATS, *plotting.ANIMATION_FORMATS))
         raise UsageError(f"figures cannot be saved as {format}; choose one of {known}")
-    for name, value in {"width": width, "height": height, "dpi": dpi}.items():
+    size = checked_size(width=width, height=height, dpi=dpi)
+    run = open_run(run, runs_dir=runs_dir)
+    story = read_story(run, evaluation, title=title, config=config)
+    wanted = drawable_figures(story) if names is None else list(names)
+    is_animation = format in plotting.ANIMATION_FORMATS
+    if is_animation and (names is None or not plotting.ANIMATIONS.keys() >= set(names)):
+        animations = " ".join(f"--figure {name}" for name in plotting.ANIMATIONS)
+        still = ", ".join(plotting.FORMATS)
+        raise UsageError(f"{format}: is only for {animations}; use one of {still} for others")
+    story = _with_requested(story, wanted, run, evaluation)
+
+    def content(name: str) -> bytes:
+        if is_animation:
+            return plotting.animate(name, story, format, on_frame=on_frame, **size)
+        return plotting.draw(name, story, format, **size)
+
+    contents = compute(wanted, content)
+    folder = run.evaluation_folder(evaluation)
+    return [
+        run.write(f"{folder}figures/{name}.{format}", content)
+        for name, content in zip(wanted, contents, strict=True)
+    ]
+
+
+def run_figure(
+    run: Run, name: str, *, evaluation: str | None, title: bool, **size: float | None
+) -> "Figure":
+    """Return a figure of a run as an object; see `plot`."""
+    checked = checked_size(**size)
+    story = _with_requested(read_story(run, evaluation, title=title), [name], run, evaluation)
+    from sinernn import plotting
+
+    return plotting.compose(name, story, **checked)
+
+
+def checked_size(**size: float | None) -> dict[str, float | None]:
+    """Return width, height and dpi of a figure.
+
+    Raises:
+        UsageError: It would be too small or too large.
+    """
+    for name, value in size.items():
         least, most, unit = _BOUNDS[name]
         if value is not None and not least <= value <= most:
             raise UsageError(f"{name}: must be from {least} to {most} {unit}, got {value:g}")
-    run = open_run(run, runs_dir=runs_dir)
+    return size
+
+
+def _require_drawable(name: str, story: "Story", run: Run) -> None:
+    """Check that there is such a figure, and an evaluation if it shows one."""
+    from sinernn import plotting
+
+    if name not in plotting.FIGURES:
+        raise UsageError(f"no figure is called {name}; there are {', '.join(plotting.FIGURES)}")
+    if story.evidence is None and name not in plotting.WITHOUT_EVIDENCE:
+        way_out = command_line("eval", run.path)
+        raise UsageError(f"{name} shows an evaluation, and there is none; run {way_out}")
+
+
+def _with_requested(
+    story: "Story", names: Sequence[str], run: Run, evaluation: str | None
+) -> "Story":
+    """Check that figures can be drawn, and add what only those need that are drawn on request."""
+    from sinernn import plotting
+
+    for name in names:
+        _require_drawable(name, story, run)
+    if not plotting.ON_REQUEST.intersection(names):
+        return story
+    snapshots, forecasts = read_snapshots(run), story.evaluated.closed_loop
+    if not snapshots:
+        again = command_line("train", run.config_path)
+        message = f"{run.path}: has no snapshots, which learning shows; train it again with"
+        raise UsageError(f"{message}: {again} training.snapshots=60")
+    trained, inputs = run.best_checkpoint()[1], forecasts.inputs
+    found = forecasts.truth.shape[2], 0 if inputs is None else inputs.shape[2]
+    if found != (trained.network.outputs, trained.network.inputs):
+        name = f"{run.evaluation_folder(evaluation)}evaluation.safetensors"
+        raise damaged(run.path / name, "its channels are not those of the network")
+    initial_state = run.read_scores(evaluation).initial_state
+    return replace(story, learning=replay(trained, snapshots, forecasts, initial_state))
+
+
+def read_story(
+    run: Run, evaluation: str | None = None, *, title: bool = True, config: Config | None = None
+) -> "Story":
+    """Read the data of a run's figures from its files.
+
+    Args:
+        run: The run.
+        evaluation: Name of the evaluation; default: the run's own.
+        title: Whether figures have a title and small print.
+        config: The run's config, where it has been read.
+
+    Raises:
+        SinernnError: A file is missing or damaged, or matplotlib cannot be imported.
+    """
+    preload()
+    from sinernn import plotting
+
     if evaluation is not None:
         run.require_evaluation(evaluation)
-    folder = run.evaluation_folder(evaluation)
     facts, evidence = run.read_facts(), None
     name = facts.name or run.path.name
     heading, note = printable(name, 120), _small_print(facts)
     settings = _settings(run, config)
-    if (run.path / folder / "evaluation.json").exists():
+    if (run.path / run.evaluation_folder(evaluation) / "evaluation.json").exists():
         scores = run.read_scores(evaluation)
         note = _small_print(facts, scores)
         settings |= _units(scores.judged.get("signal")) | _channels(scores)
@@ -91,7 +194,7 @@ def plot(
         evidence = replace(read_evidence(run, evaluation), exponent=exponent)
     if facts.diverged_at is not None:
         heading += f", diverged at update {facts.diverged_at}"
-    story = plotting.Story(
+    return plotting.Story(
         title=plain_text(heading, 400) if title else "",
         note=plain_text(note, 400) if title else "",
         metrics=run.read_metrics(),
@@ -100,31 +203,23 @@ def plot(
         diverged_at=facts.diverged_at,
         **settings,
     )
-    drawable = plotting.FIGURES if evidence else plotting.WITHOUT_EVIDENCE
-    wanted = list(drawable if names is None else names)
-    for name in wanted:
-        if name not in plotting.FIGURES:
-            raise UsageError(f"no figure is called {name}; there are {', '.join(plotting.FIGURES)}")
-        if name not in drawable:
-            way_out = command_line("eval", run.path)
-            raise UsageError(f"{name} shows an evaluation, and there is none; run {way_out}")
-    contents = compute(
-        wanted,
-        lambda name: plotting.draw(name, story, format, width=width, height=height, dpi=dpi),
-    )
-    return [
-        run.write(f"{folder}figures/{name}.{format}", content)
-        for name, content in zip(wanted, contents, strict=True)
-    ]
 
 
-def draw_forecast(prediction: Prediction, title: str, format: str) -> bytes:
+def drawable_figures(story: "Story") -> list[str]:
+    """Return the names of the figures that `plot` draws: all, or those without an evaluation."""
+    from sinernn import plotting
+
+    names = plotting.FIGURES if story.evidence else plotting.WITHOUT_EVIDENCE
+    return [name for name in names if name not in plotting.ON_REQUEST]
+
+
+def forecast_figure_of(prediction: Prediction, title: str, **size: float | None) -> "Figure":
     """Return the figure of a forecast beyond the end of a series.
 
     Args:
         prediction: The forecast.
         title: Heading.
-        format: png, svg or pdf.
+        size: See `plot`.
 
     Raises:
         UsageError: Matplotlib cannot be imported.
@@ -132,21 +227,24 @@ def draw_forecast(prediction: Prediction, title: str, format: str) -> bytes:
     preload()
     from sinernn import plotting
 
-    return plotting.render(
+    return plotting.lay_out(
         lambda: plotting.forecast_figure(prediction),
         "the forecast",
-        format,
         title=plain_text(title, 400),
-        note=plain_text("; ".join(prediction.notes), 600),
+        note=plain_text("; ".join(prediction.notes), 600) if title else "",
+        **checked_size(**size),
     )
 
 
-def draw_comparison(comparison: Comparison, format: str) -> bytes:
+def comparison_figure_of(
+    comparison: Comparison, *, title: bool = True, **size: float | None
+) -> "Figure":
     """Return the figure of a comparison of runs: error against horizon, a line each.
 
     Args:
         comparison: The comparison.
-        format: png, svg or pdf.
+        title: Whether to write what is compared.
+        size: See `plot`.
 
     Raises:
         UsageError: Matplotlib cannot be imported.
@@ -158,13 +256,20 @@ def draw_comparison(comparison: Comparison, format: str) -> bytes:
         plain_text(f"{number}: {line.label}", 100): line.closed_loop_rmse
         for number, line in enumerate(comparison.lines, start=1)
     }
-    return plotting.render(
+    return plotting.lay_out(
         lambda: plotting.comparison_figure(lines, plain_text(comparison.unit, 40)),
         "the comparison",
-        format,
-        title=plain_text(comparison.title, 400),
-        note=plain_text("; ".join(comparison.notes), 600),
+        title=plain_text(comparison.title, 400) if title else "",
+        note=plain_text("; ".join(comparison.notes), 600) if title else "",
+        **checked_size(**size),
     )
+
+
+def image(figure: "Figure", format: str) -> bytes:
+    """Return a figure as the content of a png, svg or pdf file."""
+    from sinernn import plotting
+
+    return plotting.save(figure, format)
 
 
 _BOUNDS = {"width": (1, 20, "inches"), "height": (1, 20, "inches"), "dpi": (20, 600, "per inch")}
@@ -234,31 +339,6 @@ def _channels(scores: Scores) -> dict[str, Any]:
 def plain_text(text: str, limit: int) -> str:
     """Return a text as one line that matplotlib draws as it is."""
     return printable(text, limit).replace("$", r"\$")
-
-
-_PRELOADING = Lock()  # a thread may see modules that another one has only imported in part
-
-
-def preload() -> None:
-    """Import the modules that plots need, in any thread.
-
-    Raises:
-        UsageError: Matplotlib cannot be imported, as with a wrong MPLBACKEND.
-    """
-    with _PRELOADING:
-        try:
-            import_module("sinernn.plotting")
-            import_module("PIL.PngImagePlugin")
-        except (ImportError, ValueError, OSError) as error:
-            raise UsageError(
-                f"matplotlib cannot be imported: {error}; fix that, or use --no-figures"
-            ) from error
-
-
-def preload_quietly() -> None:
-    """Do so in a thread that could not handle an error, which `plot` raises again."""
-    with suppress(UsageError):
-        preload()
 
 
 def erase(run: Run) -> None:

@@ -1,16 +1,17 @@
 """Run the updates: a generator of records; the consumer prints and saves."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from sinernn.arrays import Float
 from sinernn.config.sections import Training
-from sinernn.data.windows import Planner
+from sinernn.data.windows import Plan, Planner
 from sinernn.engines import Engine
 from sinernn.errors import TrainingDivergedError
+from sinernn.model.network import Params
 from sinernn.refine.records import MetricsRow
 
 MAX_GROWTH = 100
@@ -43,6 +44,9 @@ class Record:
 
     closed_loop_rmse: float | None = None
     """On the validation part, where it was evaluated; infinite for a diverging free run."""
+
+    weights: Mapping[int, Params] = field(default_factory=dict[int, Params])
+    """The weights after some of the updates, by their number: those to be kept."""
 
     @property
     def loss(self) -> float:
@@ -83,6 +87,7 @@ def run_updates(
     *,
     evaluate: Callable[[], float],
     losses: Float[np.ndarray, " n"],
+    kept: Sequence[int] = (),
 ) -> Iterator[Record]:
     """Advance the engine to `settings.steps` updates, and yield a record after every piece.
 
@@ -95,6 +100,7 @@ def run_updates(
         settings: Number of updates, learning rates and intervals.
         evaluate: Returns the engine's current closed-loop error.
         losses: Losses since the last row, of a resumed run.
+        kept: Numbers of updates, in order, after which the weights are kept.
 
     Raises:
         TrainingDivergedError: A loss is not finite, or a weight after a piece.
@@ -106,8 +112,9 @@ def run_updates(
         n = min(boundary - done, max(1, int(updates_per_second * PIECE_SECONDS)))
         rates = learning_rates(settings, done, n)
         windows = plan(done, n)
+        keep = [update - done for update in kept if done < update <= done + n]
         began = time.perf_counter()
-        new = engine.advance(windows.starts, windows.resets, rates)
+        new, weights = _advance(engine, windows, rates, keep)
         updates_per_second = n / max(time.perf_counter() - began, 1e-9)
         _require_finite(new, done)
         done += n
@@ -124,9 +131,24 @@ def run_updates(
             updates_per_second=updates_per_second,
             is_checkpoint=done == steps or is_due(settings.checkpoint_every, done, steps=steps),
             closed_loop_rmse=evaluate() if is_evaluated else None,
+            weights={done - n + update: params for update, params in weights.items()},
         )
         if is_row:
             pending = np.empty(0)
+
+
+def _advance(
+    engine: Engine, plan: Plan, rates: Float[np.ndarray, " n"], keep: Sequence[int]
+) -> tuple[Float[np.ndarray, " n"], dict[int, Params]]:
+    """Run a plan, and return the losses, and the weights after some of its updates."""
+    losses, weights, begin = list[np.ndarray](), dict[int, Params](), 0
+    for end in sorted({*keep, len(rates)}):
+        part = slice(begin, end)
+        losses.append(engine.advance(plan.starts[part], plan.resets[part], rates[part]))
+        if end in keep:
+            weights[end] = engine.params
+        begin = end
+    return np.concatenate(losses), weights
 
 
 def check_last_loss(

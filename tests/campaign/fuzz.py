@@ -24,6 +24,7 @@ KINDS = {
     "config": test_mutated_configs.test_a_mutated_config_is_read_or_refused,
     "data": test_mutated_data.test_mutated_data_is_read_or_refused,
     "checkpoint": test_mutated_runs.test_a_mutated_checkpoint_is_read_or_refused,
+    "snapshots": test_mutated_runs.test_mutated_snapshots_are_read_or_refused,
     "evidence": test_mutated_runs.test_mutated_evidence_is_read_or_refused,
     "facts": test_mutated_runs.test_mutated_facts_are_read_or_refused,
     "metrics": test_mutated_runs.test_mutated_metrics_are_read_or_refused,

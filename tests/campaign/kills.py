@@ -35,8 +35,8 @@ from sinernn.runs import TRAINED, files
 TINY = Path(__file__).parents[2] / "configs" / "tiny.yaml"
 COMPARED = (
     "metrics.csv", "model.safetensors", "checkpoints/best.safetensors",
-    "checkpoints/last.safetensors", "evaluation.json", "evaluation.safetensors",
-    "figures/overview.png",
+    "checkpoints/last.safetensors", "snapshots.safetensors", "evaluation.json",
+    "evaluation.safetensors", "figures/overview.png",
 )  # fmt: skip
 
 

@@ -53,11 +53,17 @@ def test_short_write_goes_on(here: Path, monkeypatch: pytest.MonkeyPatch):
     assert Path("a").read_bytes() == b"0123456789"
 
 
+SAVED = ("training.schedule=constant", "training.log_every=100", "engine=fused")
+
+
 class Saving:
-    """A run with a checkpoint of update 10, about to save that of 13, which is its end."""
+    """A run with a checkpoint of update 10, about to save that of 13, which is its end.
+
+    Of both there are snapshots.
+    """
 
     def __init__(self) -> None:
-        config = tiny("training.schedule=constant", "training.steps=13", "engine=fused")
+        config = tiny("training.steps=13", *SAVED)
         self.experiment: Experiment = prepare(config)
         network = self.experiment.network
         state = network.initial_state(config.seed, batch_size=config.windows.batch_size)
@@ -102,8 +108,8 @@ def calls_of_saving() -> list[str]:
 
 
 def test_files_of_a_checkpoint(in_memory: Path):
-    """Five files are replaced: the best set aside, the best, the metrics, the last and the model."""
-    assert calls_of_saving().count("replace") == 5
+    """Six files are replaced: the best set aside, the best, metrics, snapshots, last and model."""
+    assert calls_of_saving().count("replace") == 6
     saving = Saving()
     saving.save()
     assert saving.updates() == 13
@@ -393,6 +399,6 @@ def test_checkpoint_before_the_fault(in_memory: Path):
     What `Saving` is held against: the checkpoint of update 10 is that of a shorter run.
     """
     saved = Saving().run.load_checkpoint("last")
-    shorter = tiny("training.schedule=constant", "training.steps=10", "engine=fused")
+    shorter = tiny("training.steps=10", *SAVED)
     trained = experiment.train(shorter, figures=False).run.load_checkpoint("last")
     assert checkpoint_bytes(saved) == checkpoint_bytes(trained)

@@ -37,6 +37,8 @@ from sinernn.plotting import FIGURES
 from sinernn.runs import METRICS_COLUMNS, Run
 from sinernn.runs.checkpoints import METADATA_KEY, checkpoint_bytes, load_checkpoint
 from sinernn.runs.files import contiguous, to_json
+from sinernn.runs.snapshots import METADATA_KEY as SNAPSHOTS_KEY
+from sinernn.runs.snapshots import SNAPSHOTS, Snapshot, load_snapshots, snapshots_bytes
 
 RUN = Run(empty_folder())
 CHECKPOINTS = [
@@ -44,6 +46,14 @@ CHECKPOINTS = [
     checkpoint_bytes(refining(np.arange(float(make_checkpoint().network.parameter_count)))),
 ]
 EVIDENCE = save(contiguous(make_evidence(steps=30, channels=2).arrays()))
+NETWORK = make_checkpoint().network
+TAKEN = snapshots_bytes(
+    NETWORK,
+    [
+        Snapshot(make_checkpoint(seed=0).state.params, 0),
+        Snapshot(make_checkpoint(seed=1).state.params, 20, 1, 1),
+    ],
+)
 METRICS = ",".join(METRICS_COLUMNS) + "\ntraining,5,0.1,0.003,,,\ntraining,10,1e-30,1e-05,0.7,,\n"
 METRICS += "refine,0,,,0.7,0,\nrefine,1,0.25,,inf,0,0.001\n"
 FACTS = {
@@ -154,6 +164,20 @@ def test_a_mutated_checkpoint_is_read_or_refused(data: bytes, within: list, afte
 
 
 @fuzzed
+@given(
+    st.lists(in_safetensors(SNAPSHOTS_KEY), max_size=1),
+    st.lists(in_any_bytes, max_size=2),
+)
+def test_mutated_snapshots_are_read_or_refused(within: list, after: list):
+    path = RUN.write(SNAPSHOTS, mutated(TAKEN, within, after))
+    found, refused = read(lambda: load_snapshots(path), RunFileError)
+    if not refused:
+        network, snapshots = found
+        RUN.write(SNAPSHOTS, snapshots_bytes(network, snapshots))
+        assert load_snapshots(path)[0] == network
+
+
+@fuzzed
 @given(st.lists(in_safetensors(None), max_size=1), st.lists(in_any_bytes, max_size=2))
 def test_mutated_evidence_is_read_or_refused(within: list, after: list):
     (RUN.path / "evaluation.safetensors").write_bytes(mutated(EVIDENCE, within, after))
@@ -235,6 +259,7 @@ in_files = st.one_of(
         in_safetensors(METADATA_KEY),
     ),
     st.tuples(st.just("evaluation.safetensors"), in_safetensors(None)),
+    st.tuples(st.just("snapshots.safetensors"), in_safetensors(SNAPSHOTS_KEY)),
     st.tuples(st.sampled_from(["run.json", "evaluation.json"]), st.builds(in_json_file, changes)),
     st.tuples(st.just("metrics.csv"), st.builds(in_cell, positions, st.sampled_from(NUMBERS))),
     st.tuples(st.just("config.yaml"), config_mutations),
@@ -304,6 +329,8 @@ def test_files_before_mutation():
     (RUN.path / "evaluation.safetensors").write_bytes(EVIDENCE)
     RUN.write_json("run.json", FACTS)
     RUN.write("metrics.csv", METRICS.encode())
+    RUN.write(SNAPSHOTS, TAKEN)
+    assert len(load_snapshots(RUN.path / SNAPSHOTS)[1]) == 2
     assert read_evidence(RUN).closed_loop.steps == 30
     assert RUN.read_facts().model_dump().items() >= {"updates": 20, "seconds": 0.25}.items()
     assert RUN.read_metrics()["step"].tolist() == [5, 10]

@@ -9,7 +9,7 @@ import pytest
 from commands import Outcome
 from examples import CONFIGS, TINY, make_run
 from sinernn.cli.completion import DATA_FILES, known_settings
-from sinernn.cli.plot import FigureFormat
+from sinernn.cli.plot import PlotFormat
 from sinernn.config import Config, load_config, setting_names
 from sinernn.data.files import ARRAYS
 from sinernn.errors import ConfigError
@@ -53,7 +53,8 @@ def test_configs_are_offered(offered):
 
 def test_settings_are_offered(offered):
     """With the equals sign; of one setting its values, too, or else its default."""
-    assert offered("train", "a.yaml", "training.s") == ["training.steps=", "training.schedule="]
+    names = ["steps", "schedule", "snapshots"]
+    assert offered("train", "a.yaml", "training.s") == [f"training.{name}=" for name in names]
     cells = ["rnn_tanh", "rnn_relu", "gru", "lstm"]
     expected = ["model.cell=", *(f"model.cell={cell}" for cell in cells)]
     assert offered("eval", "latest", "model.ce") == expected
@@ -97,7 +98,7 @@ def test_names_in_lists_are_offered(offered):
     for words, names in (
         (("export", "latest", "--format"), EXPORTERS),
         (("plot", "latest", "--figure"), FIGURES),
-        (("plot", "latest", "--format"), FigureFormat),
+        (("plot", "latest", "--format"), PlotFormat),
         (("sweep", "a.yaml", "--keep"), keep),
         (("init",), [path.stem for path in CONFIGS]),
     ):

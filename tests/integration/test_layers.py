@@ -12,7 +12,7 @@ from examples import REPOSITORY, TINY
 
 SOURCE = REPOSITORY / "src" / "sinernn"
 MODULES_IN_ORDER = (
-    "arrays", "errors", "shipped", "randomness", "schema", "data", "data.series", "data.synthetic", "data.waves", "data.systems", "data.flows", "data.maps",
+    "arrays", "errors", "display", "shipped", "randomness", "schema", "data", "data.series", "data.synthetic", "data.waves", "data.exponents", "data.delays", "data.systems", "data.flows", "data.maps",
     "data.tables", "data.text_files", "data.array_files", "data.times", "data.recordings", "data.files", "data.frames", "data.continuation", "data.survey", "data.streams", "data.windows",
     "blas", "cores", "model", "model.functions", "model.cells", "model.network", "model.linearization", "engines", "refine", "refine.stages", "refine.records",
     "config.places", "config.yaml", "config.overrides", "config.sections", "config.messages", "config.memory",
@@ -24,16 +24,17 @@ MODULES_IN_ORDER = (
     )),
     *(f"refine.{name}" for name in ("jacobian", "kernels", "solver", "problem", "lift", "loop")),
     "compilation", "engines.torch_engine", "interrupts", "training",
-    "evaluation", "evaluation.results", "evaluation.metrics", "evaluation.periodic", "evaluation.dynamics", "evaluation.climate", "evaluation.forecasts", "evaluation.predictions",
+    "evaluation", "evaluation.results", "evaluation.metrics", "evaluation.wording", "evaluation.periodic", "evaluation.dynamics", "evaluation.climate", "evaluation.forecasts", "evaluation.predictions",
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation.scores",
     "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
-    "plotting.dynamics", "plotting.chaos", "plotting.predictions", "plotting.sweeps", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs",
+    "plotting.dynamics", "plotting.chaos", "plotting.predictions", "plotting.sweeps", "plotting.learning", "plotting.animation", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs", "runs.snapshots",
     "runs.directory", "runs.listing", "preparation", "forecasting", "evaluating", "ensemble", "predicting",
-    "exporters.portable", "exporters.formulas", "exporters.numpy", "exporters.c", "exporters.torch", "exporters.graph", "exporters.onnx", "exporters", "checkpointing", "observers",
-    "comparing", "plot_run", "experiment", "verification", "diagnosis",
-    *(f"sweeps{name}" for name in ("", ".parameters", ".settings", ".points", ".results", ".tpe", ".observing", ".worker", ".executor", ".ray_executor", ".folders", ".table", ".driver")),
+    "exporters.portable", "exporters.formulas", "exporters.numpy", "exporters.c", "exporters.torch", "exporters.graph", "exporters.onnx", "exporters", "snapshotting", "checkpointing", "observers", "progress",
+    "comparing", "plotting_import", "plot_run", "experiment", "verification", "diagnosis",
+    *(f"sweeps{name}" for name in ("", ".parameters", ".settings", ".points", ".results", ".tpe", ".observing", ".progress", ".worker", ".executor", ".ray_executor", ".folders", ".table", ".driver")), "figures",
+    "reports.live", "reports.views", "reports.figures", "reports.page", "reports.run_page", "reports.runs_page", "reports",
     "trackers.tracker", "trackers.background", "trackers.tensorboard", "trackers.mlflow", "trackers", "user_settings",
-    *(f"cli.{name}" for name in ("output", "completion", "parsing", "progress", "tables", "terminal", "init", "config", "eval", "export", "plot", "writing", "comparison_table", "compare", "predict", "sweeping", "sweep", "resume", "rm", "run_table", "runs", "track", "train", "verify", "doctor")),
+    *(f"cli.{name}" for name in ("output", "completion", "parsing", "stderr", "tables", "terminal", "init", "config", "eval", "export", "plot", "writing", "comparison_table", "compare", "predict", "sweeping", "sweep", "report", "resume", "rm", "run_table", "runs", "track", "train", "verify", "doctor")),
     "cli",
     "__main__",
 )  # fmt: skip

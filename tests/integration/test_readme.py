@@ -29,6 +29,7 @@ COMMANDS = [
         "sweeps",
         "chaos",
         "tracking",
+        "report",
     )
     for line in pages.commands(pages.PAGES[name])
 ]
@@ -48,7 +49,18 @@ def test_make_targets_of_the_readme_are_there():
 @pytest.mark.parametrize(
     "names",
     [
-        ("README", "runs", "data", "signals", "quality", "speed", "export", "sweeps", "tracking"),
+        (
+            "README",
+            "runs",
+            "data",
+            "signals",
+            "quality",
+            "speed",
+            "export",
+            "sweeps",
+            "tracking",
+            "report",
+        ),
         ("lesson", "chaos"),
         ("gallery",),
     ],
@@ -83,7 +95,7 @@ def test_commands_of_pages_run(here: Path, names: tuple[str, ...]):
 def test_pictures_are_shown():
     """`make docs` draws every picture in docs/images again: none is left from an earlier page."""
     shown = {name for page in pages.PAGES.values() for name in pages.pictures(page)}
-    assert {path.stem for path in (REPOSITORY / "docs/images").iterdir()} == shown
+    assert {path.name for path in (REPOSITORY / "docs/images").iterdir()} == shown
 
 
 @pytest.mark.parametrize(
@@ -100,7 +112,7 @@ def test_benchmarks_of_the_readme_start(line: str):
 def test_the_python_of_the_readme_runs(here: Path, monkeypatch: pytest.MonkeyPatch):
     shutil.copytree(REPOSITORY / "configs", here / "configs")
     text = pages.PAGES["runs"].read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    code = "".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
     namespace: dict[str, object] = {}
     # The tiny config in place of the default: 4 units for 16.
     exec(code.replace("default.yaml", "tiny.yaml").replace("16", "4"), namespace)

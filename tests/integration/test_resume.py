@@ -31,11 +31,12 @@ from sinernn.errors import (
 from sinernn.evaluating import EvaluationResult
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
+from sinernn.runs.snapshots import SNAPSHOTS
 
 COMPARED = (
     "metrics.csv", "model.safetensors", "evaluation.json", "evaluation.safetensors",
     "checkpoints/last.safetensors", "checkpoints/best.safetensors",
-    "checkpoints/best_before_end.safetensors",
+    "checkpoints/best_before_end.safetensors", "snapshots.safetensors",
 )  # fmt: skip
 
 
@@ -385,6 +386,15 @@ def swap_longer(run: Run) -> None:
     run.save_checkpoint("last", other.load_checkpoint("last"))
 
 
+def lose_snapshots(run: Run) -> None:
+    run.remove(SNAPSHOTS)
+
+
+def swap_snapshots(run: Run) -> None:
+    other = experiment.train(tiny("training.snapshots=3"), figures=False).run
+    run.write(SNAPSHOTS, (other.path / SNAPSHOTS).read_bytes())
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -394,6 +404,8 @@ def swap_longer(run: Run) -> None:
         (swap_network, r"last.safetensors: is of another network, and does not belong to"),
         (swap_batch, r"last.safetensors: holds 2 rows in a batch, and does not belong to"),
         (swap_longer, r"last.safetensors: is at update 30 of 20, and does not belong to"),
+        (lose_snapshots, r"snapshots.safetensors: is missing, but was written before; restore it"),
+        (swap_snapshots, r"snapshots.safetensors: is damaged: its snapshots are not those of"),
     ],
 )
 def test_files_that_do_not_fit(here: Path, damage: Callable[[Run], None], message: str):

@@ -10,6 +10,7 @@ import pytest
 import sinernn
 from examples import REPOSITORY
 from sinernn.runs import Run
+from sinernn.runs.snapshots import read_snapshots
 
 RUNS = REPOSITORY / "tests" / "support" / "runs_0_1"
 
@@ -56,8 +57,10 @@ def test_uses_of_a_network_of_0_1(finished: Run):
 
 
 def test_verify_of_0_1(finished: Run):
-    """It is trained again; versions and machine are compared."""
+    """It is trained again; versions and machine are compared. Both have no snapshots."""
     verification = sinernn.verify(finished)
+    assert verification.files["snapshots.safetensors"]
+    assert read_snapshots(finished) == []
     assert set(verification.files) >= {"metrics.csv", "model.safetensors"}
     assert finished.read_facts().versions["sinernn"] == "0.1.0"
 
@@ -71,3 +74,4 @@ def test_resume_of_0_1(here: Path):
     assert (facts.status, facts.updates, facts.refine_iterations) == ("finished", 20, 4)
     assert len(facts.resumed) == 1
     np.testing.assert_array_equal(run.read_metrics()["loss"][:8], before["loss"][:8])
+    assert read_snapshots(run) == []

@@ -63,7 +63,8 @@ def test_runs_have_the_bits_of_train(here: Path):
     alone = library.train(config, figures=False, runs_dir="alone").run
     twin = Run(table.path / "hidden_size=3-1")
     for name in ("metrics.csv", "model.safetensors", "checkpoints/best.safetensors",
-                 "checkpoints/last.safetensors", "evaluation.json", "config.yaml"):  # fmt: skip
+                 "checkpoints/last.safetensors", "snapshots.safetensors", "evaluation.json",
+                 "config.yaml"):  # fmt: skip
         assert (twin.path / name).read_bytes() == (alone.path / name).read_bytes(), name
     assert library.verify(twin).agrees
     assert not Path("runs/latest").exists()
@@ -140,7 +141,7 @@ def test_run_of_a_sweep_is_not_extended(here: Path):
     """Its result would no longer be that of its point; without a change it is trained further."""
     table = quick("seeds=1", "training.schedule=constant", executor=InProcess)
     path = table.path / "tiny-0"
-    with pytest.raises(UsageError, match=r"is a run of a sweep.*sinernn train .*training.steps=8"):
+    with pytest.raises(UsageError, match=r"its sweep compares .*train .*training.steps=8 --from"):
         library.resume(path, ["training.steps=8"], figures=False)
     assert (path / RESULT).exists()
     facts = Run(path).read_facts()
@@ -242,7 +243,7 @@ def test_half_of_the_points_diverge(sinernn: Callable[..., Outcome], monkeypatch
     assert "repeat it with: sinernn train runs/" in ended.out
     assert "1 of 2 runs failed or diverged" in ended.out
     following = next_commands(ended.out)
-    assert [words[0] for words in following] == ["compare", "plot"]
+    assert [words[0] for words in following] == ["report", "compare"]
     assert [sinernn(*words).code for words in following] == [0, 0]
     (folder,) = Path("runs").iterdir()
     again = sinernn("train", folder / "learning_rate=10-0/config.yaml", "--no-figures")

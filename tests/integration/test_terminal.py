@@ -1,6 +1,7 @@
 """What a terminal sees: no control codes, and nothing that is cut or broken inside of a word."""
 
 import io
+import json
 import re
 import sys
 from pathlib import Path
@@ -12,11 +13,9 @@ from rich.console import Console
 from commands import wait_until
 from examples import TINY, make_run, refining
 from sinernn import cli
-from sinernn.cli.output import wrapped
-from sinernn.cli.progress import TrainingProgress
-from sinernn.cli.sweeping import SweepProgress
 from sinernn.cli.terminal import print_scores
 from sinernn.config import load_config
+from sinernn.display import wrapped
 from sinernn.errors import ConfigError
 from sinernn.evaluation.results import (
     ClimateScore,
@@ -25,9 +24,11 @@ from sinernn.evaluation.results import (
     Scores,
     ValidTime,
 )
+from sinernn.progress import TrainingProgress
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
 from sinernn.sweeps.observing import SweepState
+from sinernn.sweeps.progress import SweepProgress
 from sinernn.training import Record
 
 RED = "\x1b[31m"
@@ -101,6 +102,30 @@ def test_one_step(trained: Run, capsys: pytest.CaptureFixture[str]):
     told = capsys.readouterr().out
     assert "median 1.5 steps (" in told
     assert "worst 1 step (" in told
+
+
+@pytest.mark.parametrize(
+    ("measure", "title"),
+    [
+        ("rmse", "closed loop: median RMSE up to a horizon"),
+        ("nrmse", "closed loop: NRMSE of one step, over 3 origins"),
+        ("smape", "closed loop: median sMAPE up to a horizon, 0 to 200"),
+    ],
+)
+def test_table_of_a_measure(sinernn, trained: Run, measure: str, title: str):
+    """`eval` shows the measure that is set, of network and baselines, and its JSON contains it."""
+    words = ["eval", str(trained.path), f"evaluation.measure={measure}"]
+    table = sinernn(*words).out.partition(title)[2]
+    (last,) = [row for row in table.splitlines() if row.split()[:1] == ["60"]]
+    found = json.loads(sinernn(*words, "--json").out)
+    if measure == "rmse":
+        errors = found["closed_loop_rmse"][-1]["median"], found["closed_loop_rmse"][-1]["worst"]
+    else:
+        score = found[f"closed_loop_{measure}"]
+        errors = score["network"][-1]["value"], score["network"][-1]["worst"]
+        others = [rows[-1]["value"] for rows in score["baselines"].values()]
+        assert last.split()[3:] == [f"{error:.2e}" for error in others]
+    assert last.split()[1:3] == [f"{error:.2e}" for error in errors]
 
 
 @pytest.mark.parametrize("columns", COLUMNS)

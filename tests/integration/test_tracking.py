@@ -345,3 +345,10 @@ def test_new_tracker(sinernn, trained: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(Path("site").resolve()))
     steps = [int(step) for step in trained.read_metrics()["step"]]
     assert f"{trained.path.name} {steps}\n" in sinernn("track", "latest", "--with", "own").out
+
+
+def test_page_is_tracked(trained: Run):
+    """A page that was written is among the files that trackers keep."""
+    assert "report.html" not in {path.name for path in TrackedRun(trained).files()}
+    (trained.path / "report.html").write_text("a page", encoding="utf-8")
+    assert "report.html" in {path.name for path in TrackedRun(trained).files()}

@@ -59,6 +59,7 @@ def test_verify_other_bits(finished: Run):
         "model.safetensors": True,
         "checkpoints/best.safetensors": False,
         "checkpoints/last.safetensors": False,
+        "snapshots.safetensors": True,
     }
     then, now = verification.scores["closed_loop_rmse"]
     assert then != now

@@ -85,6 +85,13 @@ def checkpoint_metadata(content: bytes) -> str:
     return json.loads(content[8 : 8 + length])["__metadata__"][METADATA_KEY]
 
 
+def make_learning(evidence: Evidence) -> dict[str, np.ndarray]:
+    """Free runs of three snapshots: at rest, of half the size, and the one that was evaluated."""
+    forecasts = evidence.closed_loop
+    last = forecasts.prediction[forecasts.typical]
+    return {"initial weights": 0 * last, "update 10": last / 2, "update 13": last}
+
+
 REFINEMENT = {
     "step": np.arange(5.0),
     "loss": np.array([np.nan, 1e-2, 1e-4, 1e-6, 1e-8]),

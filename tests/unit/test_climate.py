@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from sinernn.data.synthetic import MackeyGlass
+from sinernn.data.delays import MackeyGlass
 from sinernn.evaluation.climate import (
     STRETCH,
     Climate,

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from examples import REFINEMENT, make_evidence
+from examples import REFINEMENT, make_evidence, make_learning
 from sinernn.evaluation.forecasts import Evidence
 from sinernn.plotting import FIGURES, Story
 from sinernn.plotting.layout import arrange
@@ -27,6 +27,7 @@ def make_story(evidence: Evidence) -> Story:
         },
         evidence=evidence,
         refinement=REFINEMENT,
+        learning=make_learning(evidence),
     )
 
 

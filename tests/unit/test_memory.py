@@ -28,6 +28,7 @@ def test_settings_that_memory_names():
         ("training.log_every=100", "training.log_every=50"),
         ("training.evaluate_every=100", "training.evaluate_every=10"),
         ("training.checkpoint_every=100", "training.checkpoint_every=10"),
+        ("training.snapshots=60", "training.snapshots=600"),
         ("evaluation.warmup=50", "evaluation.warmup=2000"),
         ("refine.origins=8", "refine.origins=100"),
         ("refine.climate_steps=500", "refine.climate_steps=50000"),

@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from examples import REFINEMENT, make_evidence
+from examples import REFINEMENT, make_evidence, make_learning
 from sinernn.data.series import Channel
 from sinernn.errors import UsageError
 from sinernn.evaluation.forecasts import Evidence
@@ -42,6 +42,7 @@ def drift(truth: np.ndarray) -> np.ndarray:
 
 
 def make_story(evidence: Evidence | None = None) -> Story:
+    evidence = make_evidence(drift) if evidence is None else evidence
     return Story(
         title="a run",
         metrics={
@@ -50,8 +51,9 @@ def make_story(evidence: Evidence | None = None) -> Story:
             "learning_rate": np.array([0.3, 0.2, 0.1]),
             "closed_loop_rmse": np.array([np.nan, 0.5, 0.4]),
         },
-        evidence=make_evidence(drift) if evidence is None else evidence,
+        evidence=evidence,
         refinement={},
+        learning=make_learning(evidence),
     )
 
 

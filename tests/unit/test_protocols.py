@@ -16,7 +16,7 @@ def constant(value: float, steps: int = 90, channels: int = 1) -> np.ndarray:
 
 
 def test_smape_is_zero_to_two_hundred():
-    """200 |p - v| / (|p| + |v|): a third of it at three times the half."""
+    """Over all steps: 100 at three times the truth."""
     truth = constant(1.0)
     assert protocols.smape(truth, truth) == pytest.approx([0, 0])
     assert protocols.smape(constant(3.0), truth) == pytest.approx([100, 100])

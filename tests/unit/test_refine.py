@@ -15,7 +15,7 @@ from sinernn import cores
 from sinernn.cores import share
 from sinernn.engines.torch_engine import RecurrentNetwork
 from sinernn.model.network import Network
-from sinernn.refine import loop, problem
+from sinernn.refine import loop, problem, solver
 from sinernn.refine.lift import lifted
 from sinernn.refine.loop import refine, start
 from sinernn.refine.problem import (
@@ -30,6 +30,7 @@ from sinernn.refine.solver import (
     INITIAL_DAMPING,
     Step,
     factorise,
+    gram_matrix,
     levenberg_marquardt_step,
     solve,
 )
@@ -162,7 +163,9 @@ def test_refinement_in_threads(count: int, monkeypatch: pytest.MonkeyPatch):
     shares = 0
 
     def bits() -> bytes:
-        parts = *linearised.linearise(theta), linearised.residuals(theta)
+        step = levenberg_marquardt_step(theta, 1e-3, linearised)
+        assert step.accepted_damping is not None
+        parts = *linearised.linearise(theta), linearised.residuals(theta), step.theta
         return b"".join(part.tobytes() for part in parts)
 
     def counted(items, work):
@@ -170,12 +173,25 @@ def test_refinement_in_threads(count: int, monkeypatch: pytest.MonkeyPatch):
         shares += 1
         share(items, work)
 
-    monkeypatch.setattr(cores, "usable_cores", lambda: 1)
+    for module in (cores, solver):
+        monkeypatch.setattr(module, "usable_cores", lambda: 1)
     expected = bits()
-    monkeypatch.setattr(cores, "usable_cores", lambda: count)
-    monkeypatch.setattr(problem, "share", counted)
+    for module in (cores, solver):
+        monkeypatch.setattr(module, "usable_cores", lambda: count)
+    for module in (problem, solver):
+        monkeypatch.setattr(module, "share", counted)
     assert bits() == expected
-    assert shares == 2
+    # Of the step alone: the Jacobian, its Gram matrix, two factors, and two runs for each try.
+    assert shares >= 2 + 1 + 1 + 1 + 2
+
+
+@pytest.mark.parametrize("rows", [1, 3, 9, 50])
+def test_gram_matrix(rows: int):
+    """It is the product, symmetric bit for bit."""
+    matrix = np.random.default_rng(0).normal(size=(rows, 7))
+    found = gram_matrix(matrix)
+    np.testing.assert_allclose(found, matrix @ matrix.T, atol=1e-13)
+    np.testing.assert_array_equal(found, found.T)
 
 
 def test_exact_network():

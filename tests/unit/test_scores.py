@@ -70,6 +70,30 @@ def test_valid_time_in_lyapunov_times():
     assert found["outlasted"] == 1
 
 
+def test_other_measures():
+    """Of the network and of every baseline, if they are set; the mean of a sine has an NRMSE of 1."""
+    evidence = make_evidence(lambda truth: truth + 0.1, origins=300)
+    measures = {name: METRICS[f"closed_loop_{name}"] for name in ("nrmse", "smape")}
+    assert measures["nrmse"](evidence) is measures["smape"](evidence) is None
+    nrmse = measures["nrmse"](replace(evidence, measure="nrmse"))
+    assert [row.horizon for row in nrmse.network][-1] == 400
+    assert nrmse.network[-1].value == pytest.approx(0.1 / 0.5**0.5, rel=1e-3)
+    assert set(nrmse.baselines) == {"mean", "persistence"}
+    values = [row.value for row in nrmse.baselines["mean"]]
+    assert values == pytest.approx([1.0] * len(values), rel=0.01)  # from 300 phases
+    smape = measures["smape"](replace(evidence, measure="smape"))
+    # Of a tiny constant, for a wave that is symmetric about 0.
+    assert smape.baselines["mean"][-1].value == pytest.approx(200, rel=0.01)
+
+
+def test_measures_of_a_constant():
+    """It has no standard deviation, but percentages: 3 for 1 errs by 100."""
+    evidence = make_evidence(lambda truth: 3 * truth, wave=np.ones_like, period=None)
+    assert scores(replace(evidence, measure="nrmse"))["closed_loop_nrmse"] is None
+    smape = scores(replace(evidence, measure="smape"))["closed_loop_smape"]
+    assert smape["network"][-1] == {"horizon": 400, "value": 100, "worst": 100}
+
+
 def test_horizons_of_baselines():
     """Baselines are scored over the same horizons."""
     found = scores(make_evidence())

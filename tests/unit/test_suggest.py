@@ -9,10 +9,11 @@ import pytest
 from examples import REPOSITORY
 from sinernn.config import Config, check, load_config
 from sinernn.config.suggest import FEWEST, Choice, suggest_settings
+from sinernn.data.delays import MackeyGlass
 from sinernn.data.flows import Lorenz
 from sinernn.data.series import Channel, Extent, Series
 from sinernn.data.survey import Survey, survey_series
-from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines, Tone
+from sinernn.data.synthetic import Sine, SumOfSines, Tone
 from sinernn.model.network import Network
 from sinernn.preparation import prepare, with_stages
 from sinernn.refine.stages import suit_stages

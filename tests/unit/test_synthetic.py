@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines, Tone
+from sinernn.data.delays import MackeyGlass
+from sinernn.data.synthetic import Sine, SumOfSines, Tone
 
 
 def test_the_tutorial_series_is_linspace_and_sin():
@@ -112,6 +113,35 @@ def test_mackey_glass_obeys_its_equation():
     delayed, now, slope = x[2 : -2 - 170], x[172:-2], slope[170:]
     expected = 0.2 * delayed / (1 + delayed**10) - 0.1 * now
     np.testing.assert_allclose(slope, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("delay", [17, 23, 30])
+def test_exponents_of_mackey_glass(delay: float):
+    """Within 5 % of published Lyapunov times, whose own precision is not stated.
+
+    Source: Yik et al. (2025), "The NeuroBench framework for benchmarking neuromorphic computing
+    algorithms and systems", Nature Communications 16, 1545; the table of its Mackey-Glass series.
+    """
+    published = {17: 197, 23: 106, 30: 139}
+    signal = MackeyGlass(kind="mackey_glass", delay=delay, length=4000)
+    assert signal.lyapunov_exponent == pytest.approx(1 / published[delay], rel=0.05)
+
+
+def test_exponent_of_a_periodic_mackey_glass():
+    """It is 0 with a short delay; and not known if its computation would take too long."""
+    assert MackeyGlass(kind="mackey_glass", delay=10.0, length=2000).lyapunov_exponent == 0
+    coarse = MackeyGlass(kind="mackey_glass", delay=1000.0, integration_step=0.01, length=2)
+    assert coarse.lyapunov_exponent is None
+
+
+def test_mackey_glass_proceeds_from_any_past():
+    """Its next values are those of one long integration, also of several orbits at once."""
+    signal = MackeyGlass(kind="mackey_glass")
+    x, past = signal.integrate(2000), signal.past
+    begins = np.array([300, 600])
+    pasts = x[begins + np.arange(past)[:, None]]
+    found = signal.proceed(pasts, 500)
+    np.testing.assert_allclose(found, x[begins + np.arange(past + 500)[:, None]], atol=1e-13)
 
 
 def test_mackey_glass_segments():

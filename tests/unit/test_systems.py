@@ -322,14 +322,41 @@ def test_systems_of_dysts():
         (Lorenz, {}, 0.9056),
         pytest.param(Rossler, {}, 0.0714, marks=pytest.mark.campaign),
         (Rossler, {"c": 2.5, "length": 500}, 0.0),
-        (Duffing, {}, None),
+        (Duffing, {"damping": 0.25, "force_amplitude": 0.4, "force_period": 2 * math.pi}, 0.1572),
+        pytest.param(
+            Duffing,
+            {"damping": 0.05, "linear": 0, "force_amplitude": 7.5, "force_period": 2 * math.pi},
+            0.1034,
+            marks=pytest.mark.campaign,
+        ),
+        pytest.param(
+            VanDerPol,
+            {"damping": 3.0, "force_amplitude": 5.0, "force_period": 2 * math.pi / 1.788},
+            0.1932,
+            marks=pytest.mark.campaign,
+        ),
+        (VanDerPol, {"damping": 1.0, "force_amplitude": 0.0, "length": 500}, 0.0),
     ],
 )
-def test_largest_exponents(kind: type[Synthetic], settings: dict, expected: float | None):
-    """Within 1 % of the published values; 0 on a limit cycle; unknown with inputs.
+def test_largest_exponents(kind: type[Synthetic], settings: dict, expected: float):
+    """Within 1 % of the published values; 0 on a limit cycle.
 
-    Source: Sprott (2003), "Chaos and Time-Series Analysis", Oxford University Press, appendix A.
+    Source: Sprott (2003), "Chaos and Time-Series Analysis", Oxford University Press, appendix A:
+    of the driven ones, Duffing's two-well, Ueda's and van der Pol's oscillators.
     """
     name = kind.model_fields["kind"].annotation.__args__[0]
     found = kind(kind=name, **settings).lyapunov_exponent
-    assert found == (expected and pytest.approx(expected, rel=0.01))
+    assert found == pytest.approx(expected, rel=0.01)
+
+
+def test_exponent_of_a_driven_linear_oscillator():
+    """Its changes die out, whatever the force; without friction they neither grow nor shrink."""
+    for damping in (0.5, 0.0):
+        driven = Duffing(kind="duffing", linear=1.0, cubic=0.0, damping=damping, length=300)
+        assert driven.lyapunov_exponent == 0
+
+
+def test_time_steps_too_long_for_an_exponent(monkeypatch: pytest.MonkeyPatch):
+    """It is then not known."""
+    monkeypatch.setattr(systems, "_MAX_SUBSTEPS", 2)
+    assert VanDerPol(kind="van_der_pol", length=200).lyapunov_exponent is None

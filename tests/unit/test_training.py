@@ -31,6 +31,10 @@ class CountingEngine:
             self.state.params["readout.bias"][0] = np.inf
         return losses
 
+    @property
+    def params(self):
+        return {"updates": np.array(self.state.updates)}
+
     def is_finite(self):
         return self.state.is_finite()
 
@@ -105,6 +109,21 @@ def test_rate_of_each_update():
     engine = CountingEngine()
     records(engine, schedule="cosine")
     np.testing.assert_array_equal(engine.rates, learning_rates(training(schedule="cosine"), 0, 25))
+
+
+def test_weights_that_are_kept():
+    """They are those after just these updates, and cut no piece of the losses."""
+    engine = CountingEngine()
+    engine.state.updates = 3
+    found = list(
+        run_updates(
+            engine, plan, training(), evaluate=lambda: 0.0, losses=np.arange(3.0),
+            kept=[0, 3, 5, 8, 20, 24, 40],
+        )
+    )  # fmt: skip
+    kept = {n: int(each["updates"]) for record in found for n, each in record.weights.items()}
+    assert kept == {5: 5, 8: 8, 20: 20, 24: 24}
+    assert [record.loss for record in found if record.is_row] == [4.5, 14.5, 22]
 
 
 def test_slow_engine(monkeypatch: pytest.MonkeyPatch):

@@ -22,6 +22,7 @@ from sinernn.cli.output import print_prose, silence_output
 from sinernn.cli.parsing import Command, Group
 from sinernn.cli.plot import plot_command
 from sinernn.cli.predict import predict_command
+from sinernn.cli.report import report_command
 from sinernn.cli.resume import resume_command
 from sinernn.cli.rm import rm_command
 from sinernn.cli.runs import runs_command
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "verify": verify_command,
     "eval": eval_command,
     "plot": plot_command,
+    "report": report_command,
     "predict": predict_command,
     "export": export_command,
     "track": track_command,
@@ -84,7 +86,7 @@ def main() -> None:
     except SinernnError as error:
         with suppress(OSError):  # without a stderr, the exit code still reports the failure
             if isinstance(error, ConfigError):
-                from sinernn.cli.progress import print_problems
+                from sinernn.cli.stderr import print_problems
 
                 print_problems(error.problems)
             else:

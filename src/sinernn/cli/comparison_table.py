@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sinernn.cli.output import error_text, print_prose, terminal_width
+from sinernn.cli.output import print_prose, terminal_width
 from sinernn.cli.tables import print_columns
-from sinernn.comparing import ComparedRuns, Comparison, value_text
-from sinernn.config.overrides import short_names
+from sinernn.comparing import ComparedRuns, Comparison
 from sinernn.errors import printable
-from sinernn.evaluation.metrics import counted
 
 _MOST_COLUMNS = 8
 """Lines of a comparison that are columns of its table, at most; of more, each is a row."""
@@ -16,7 +14,7 @@ _MOST_COLUMNS = 8
 def print_comparison(comparison: Comparison) -> None:
     """Print which runs are compared, then settings and scores side by side."""
     print_prose(comparison.title)
-    cells, runs = _cells(comparison), [_runs(line) for line in comparison.lines]
+    cells, runs = comparison.cells(), [_runs(line) for line in comparison.lines]
     if len(runs) > _MOST_COLUMNS:
         print_columns({**cells, "runs": runs}, left=("runs",))
     else:
@@ -39,32 +37,6 @@ def _runs(line: ComparedRuns) -> str:
     failed = len(line.runs) - line.scored
     without = f", {failed} of them without scores" if failed else ""
     return f"{len(line.runs)} runs, as {first}{without}"
-
-
-def _cells(comparison: Comparison) -> dict[str, list[str]]:
-    """Return a list of the lines' values for each setting and score."""
-    cells = {"": [str(number) for number in range(1, len(comparison.lines) + 1)]}
-    for name, short in short_names(comparison.differing).items():
-        cells[short] = [
-            value_text(line.settings[name]) if name in line.settings else ""
-            for line in comparison.lines
-        ]
-    ladders = [{each.horizon: each for each in line.closed_loop_rmse} for line in comparison.lines]
-    for horizon in comparison.horizons:
-        cells[counted(horizon)] = [
-            error_text(ladder[horizon].median) if horizon in ladder else "" for ladder in ladders
-        ]
-    worst = [error_text(ladder[max(ladder)].worst) if ladder else "" for ladder in ladders]
-    cells["worst origin"] = worst
-    cells["valid time"] = [
-        _valid_time(line.valid_steps, max(ladder, default=0))
-        for line, ladder in zip(comparison.lines, ladders, strict=True)
-    ]
-    return cells
-
-
-def _valid_time(steps: float | None, horizon: int) -> str:
-    return "" if steps is None else f"{'>' if steps >= horizon else ''}{steps:g}"
 
 
 def _transposed(

@@ -4,21 +4,16 @@ import csv
 import io
 import json
 import os
-import re
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import typer
 
-from sinernn.errors import printable
-
-UNBROKEN = re.compile(
-    r"sinernn (?:'[^']*'|[^';()`])+|(?<!\w)'[^']*'|^[^:]*/[^:]*:|\w+: [^\s,}]+(?=[,}])"
-)
-"""What keeps its spaces: commands, quotes, the path before a message, `key: value` in YAML."""
+from sinernn.display import wrapped
+from sinernn.errors import UsageError, printable
 
 
 def print_line(text: object) -> None:
@@ -41,29 +36,19 @@ def terminal_width(*, err: bool = False) -> int | None:
     return Console(stderr=err).width
 
 
-def wrapped(line: str, width: int | None, *, indent: str = "  ") -> str:
-    """Break a line between words; what is longer than a line is left to the terminal."""
-    if not width:
-        return line
-    joined = UNBROKEN.sub(lambda match: match[0].replace(" ", "\0"), line)
-    lines = textwrap.wrap(
-        joined,
-        width,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return "\n".join(lines).replace("\0", " ")
-
-
 def print_json(value: object) -> None:
     """Print a value as JSON."""
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
-def error_text(value: float | None) -> str:
-    """Return an error as tables show it."""
-    return "diverged" if value is None else f"{value:.2e}"
+def open_file(path: Path) -> None:
+    """Open a file in the system's viewer.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if typer.launch(str(path.resolve())) != 0:
+        raise UsageError(f"{path}: written, but this system has no viewer to open it with")
 
 
 def csv_text(columns: Mapping[str, Sequence[Any]], *, header: bool = True) -> str:

@@ -57,6 +57,7 @@ SYNONYMS = {
     "export": ("convert", "save"),
     "predict": ("extrapolate", "forecast"),
     "plot": ("draw", "figure", "figures", "graph"),
+    "report": ("html", "page"),
     "track": ("log",),
     "runs": ("list", "ls"),
     "compare": ("diff",),

@@ -1,5 +1,7 @@
 """`sinernn plot`."""
 
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from sinernn.cli.completion import complete_evaluation, complete_registered
-from sinernn.cli.output import print_json, print_line, terminal_width, wrapped
+from sinernn.cli.output import open_file, print_json, print_line, terminal_width, wrapped
 from sinernn.cli.parsing import AsJson, RunArgument, RunsDir
 from sinernn.errors import UsageError
 
@@ -18,6 +20,16 @@ class FigureFormat(StrEnum):
     png = "png"
     svg = "svg"
     pdf = "pdf"
+
+
+class PlotFormat(StrEnum):
+    """File types of figures and animations."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+    gif = "gif"
+    mp4 = "mp4"
 
 
 def plot_command(
@@ -36,7 +48,9 @@ def plot_command(
             autocompletion=complete_evaluation,
         ),
     ] = None,
-    format: Annotated[FigureFormat, typer.Option(help="File type.")] = FigureFormat.png,
+    format: Annotated[
+        PlotFormat, typer.Option(help="File type; gif and mp4 with --figure learning.")
+    ] = PlotFormat.png,
     width: Annotated[
         float | None, typer.Option(help="Width in inches; default: each figure's own.")
     ] = None,
@@ -44,7 +58,7 @@ def plot_command(
         float | None, typer.Option(help="Height in inches; default: each figure's own.")
     ] = None,
     dpi: Annotated[
-        float | None, typer.Option(help="Pixels in an inch of a PNG. Default: 150.")
+        float | None, typer.Option(help="Pixels in an inch; default: 150, of an animation 100.")
     ] = None,
     no_title: Annotated[
         bool, typer.Option("--no-title", help="Omit the run's name and the small print below it.")
@@ -74,23 +88,43 @@ def plot_command(
         if figure or evaluation or no_title:
             message = "a sweep has one figure, with a title, and no evaluation of its own"
             raise UsageError(f"{sweep}: {message}; leave out --figure, --evaluation and --no-title")
+        if format not in list(FigureFormat):
+            known = ", ".join(FigureFormat)
+            raise UsageError(f"{sweep}: has no animation; choose a --format of {known}")
         paths = [read_sweep_table(sweep).draw(format.value, **size)]
     else:
-        paths = plot_run.plot(
-            open_run(run, runs_dir=runs_dir),
-            format=format.value,
-            names=figure,
-            evaluation=evaluation,
-            title=not no_title,
-            **size,
-        )
+        with _frames_shown() as on_frame:
+            paths = plot_run.plot(
+                open_run(run, runs_dir=runs_dir),
+                format=format.value,
+                names=figure,
+                evaluation=evaluation,
+                title=not no_title,
+                on_frame=on_frame,
+                **size,
+            )
     if as_json:
         print_json({"figures": [str(path) for path in paths]})
     else:
         for path in paths:
             print_line(path)
-    if show and typer.launch(str(paths[0].resolve())) != 0:
-        raise UsageError(f"{paths[0]}: written, but this system has no viewer to open it with")
+    if show:
+        open_file(paths[0])
+
+
+@contextmanager
+def _frames_shown() -> Generator[Callable[[int, int], None]]:
+    """Show how many frames of an animation are drawn, if stderr is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("drawing"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"))
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", visible=False)
+        yield lambda done, count: bar.update(task, completed=done, total=count, visible=True)
 
 
 def _list_figures(as_json: bool) -> None:

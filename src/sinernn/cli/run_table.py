@@ -1,19 +1,20 @@
 """The table of `sinernn runs`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sinernn.cli.output import error_text, print_prose, terminal_width
+from sinernn.cli.output import print_prose, terminal_width
 from sinernn.cli.tables import print_columns
 from sinernn.errors import printable
-from sinernn.runs.listing import RunRow
+from sinernn.evaluation.wording import duration_text
+from sinernn.runs.listing import COLUMN_TEXTS, RunRow
 
 
 def print_runs(rows: Sequence[RunRow], runs_dir: Path) -> None:
     """Print a line for each run, with the columns for which a terminal is wide enough."""
     cells = {"run": [_short(Path(row.run), runs_dir) for row in rows]}
-    for heading, text in _COLUMNS.items():
+    for heading, text in {**COLUMN_TEXTS, "age": _age}.items():
         cells[heading] = [printable(text(row), 60) for row in rows]
     width, missing = terminal_width(), list[str]()
     for heading in _LEFT_OUT_FIRST:
@@ -35,46 +36,13 @@ def _short(run: Path, runs_dir: Path) -> str:
     return printable(run.name if run.parent == runs_dir else str(run), 300)
 
 
-def _error(row: RunRow) -> str:
-    return "" if row.horizon is None else error_text(row.closed_loop_rmse)
-
-
-def _valid_time(row: RunRow) -> str:
-    if row.valid_steps is None:
-        return ""
-    return f"{'>' if row.outlasts_horizon else ''}{row.valid_steps:g}"
-
-
-def _duration(seconds: float | None, digits: str = ".3g") -> str:
-    """Return a duration in the largest unit of which there are two or more."""
-    if seconds is None:
-        return ""
-    units = {"d": 86400, "h": 3600, "min": 60}
-    unit = next((unit for unit, size in units.items() if seconds >= 2 * size), "s")
-    return f"{seconds / units.get(unit, 1):{digits}} {unit}"
-
-
 def _age(row: RunRow) -> str:
     try:
         started = datetime.fromisoformat(row.started or "")
-        return _duration(max((datetime.now(UTC) - started).total_seconds(), 0), ".0f")
+        return duration_text(max((datetime.now(UTC) - started).total_seconds(), 0), ".0f")
     except (ValueError, TypeError):  # not a time, or one without a time zone
         return ""
 
-
-_COLUMNS: Mapping[str, Callable[[RunRow], str]] = {
-    "changed": lambda row: row.changed,
-    "cell": lambda row: str(row.cell or ""),
-    "units": lambda row: row.units or "",
-    "seed": lambda row: "" if row.seed is None else str(row.seed),
-    "status": lambda row: row.status,
-    "RMSE": _error,
-    "horizon": lambda row: str(row.horizon or ""),
-    "valid time": _valid_time,
-    "took": lambda row: _duration(row.seconds),
-    "age": _age,
-}
-"""Columns after the run, by heading."""
 
 _LEFT_OUT_FIRST = ("changed", "took", "horizon", "seed", "units", "cell", "valid time")
 """Columns to do without on a terminal that is too narrow for all."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from sinernn.config.messages import to_error, to_problem
 from sinernn.config.overrides import apply_overrides, parse_overrides
 from sinernn.config.places import Document, Places
-from sinernn.config.sections import REMOVED, Config, Root
+from sinernn.config.sections import ADDED, REMOVED, Config, Root
 from sinernn.config.yaml import dump_yaml, read_yaml
 from sinernn.data.files import ARRAYS, TEXT
 from sinernn.errors import (
@@ -146,6 +146,9 @@ def _read(source: Path | str | Mapping[str, Any]) -> Document:
     if path.name == "config.yaml" and path.with_name("run.json").exists():  # of a run directory
         for key_path in REMOVED:
             document.remove(key_path)
+        for (section, key), value in ADDED.items():
+            if isinstance(settings := document.tree.get(section), dict):
+                cast("dict[str, Any]", settings).setdefault(key, value)
     return document
 
 

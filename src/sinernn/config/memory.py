@@ -3,7 +3,7 @@
 Plain formulas whose constants were measured; they hold to a factor of about three.
 """
 
-from sinernn.config.sections import Config
+from sinernn.config.sections import MAX_SNAPSHOT_BYTES, Config
 from sinernn.data.files import File
 from sinernn.data.series import Extent
 from sinernn.model.cells import CELLS
@@ -25,6 +25,7 @@ def estimate_memory_gb(config: Config, extent: Extent) -> dict[str, float]:
     evaluated = sum(map(len, config.split.parts(extent.lengths).named(evaluation.part)))
     # Samples of a forecast, in all channels.
     forecast = network.channels * (evaluation.warmup + evaluation.horizon)
+    snapshots = training.snapshots * network.parameter_count * width
     # At most 8 free runs, in scaled and in signal units, and copies to write; then a fit of 41
     # columns to one of them.
     free_run_numbers = 4 * 8 * network.channels + 3 * 41  # for each step
@@ -39,6 +40,7 @@ def estimate_memory_gb(config: Config, extent: Extent) -> dict[str, float]:
         "model.hidden_size": 12 * network.parameter_count * width,
         "training.steps": 16 * training.steps,  # losses are kept, and copied once
         "training.log_every": 1000 * rows,
+        "training.snapshots": 3 * min(snapshots, MAX_SNAPSHOT_BYTES),  # kept, stacked and written
         # The open loop runs over the whole part at once.
         "evaluation.part": evaluated * (units + (gates + 1) * network.hidden_size) * width,
         "evaluation.origins": 16 * 8 * evaluation.origins * forecast,

@@ -8,9 +8,10 @@ from pydantic import Field, PrivateAttr, StringConstraints
 from sinernn.config.overrides import MAX_NAME, add_to_name
 from sinernn.config.places import Places
 from sinernn.data import flows, maps, waves
+from sinernn.data.delays import MackeyGlass
 from sinernn.data.files import File
 from sinernn.data.series import Extent
-from sinernn.data.synthetic import MackeyGlass, Sine, SumOfSines
+from sinernn.data.synthetic import Sine, SumOfSines
 from sinernn.data.windows import Parts, split_by_time
 from sinernn.errors import KeyPath, Place, Problem
 from sinernn.model.cells import CellName
@@ -44,10 +45,15 @@ Signal = Annotated[
 """Every kind of signal: a `Source` of a series."""
 
 MAX_MEMORY_GB = 100_000
+MAX_SNAPSHOT_BYTES = 20_000_000  # of all snapshots of a run
 
 REMOVED: dict[KeyPath, str] = {("limits", "hours"): "run time is no longer estimated"}
 """Settings of earlier versions, and why they were removed: ignored in the config of a run, an error
 elsewhere."""
+
+ADDED: dict[tuple[str, str], Any] = {("training", "snapshots"): 0}
+"""Settings that earlier versions lacked, and what their runs did: value in the config of a run that
+does not set it."""
 
 
 class Windows(Section):
@@ -159,6 +165,11 @@ class Training(Section):
     """Updates between checkpoints, with one more at the end; null: only at the end. The bound is
     the longest run."""
 
+    snapshots: Whole = Field(default=60, ge=0, le=1000)
+    """How often, at most, the weights are kept to look back at the training: the initial ones, from
+    update 10 to 10 million more and more rarely, and the best after each stage of `refine`. They
+    take at most 20 MB, so of a large network there are fewer. More would not be looked at."""
+
 
 class Evaluation(Section):
     """Evaluation of the trained network: far ahead, in closed loop.
@@ -185,6 +196,11 @@ class Evaluation(Section):
     """A forecast is valid while its error, over all outputs, is below so many standard deviations;
     more is beyond any guess. 0.4: Pathak et al. 2018; 0.5: Vlachas et al. 2020; 0.3: a mean square
     of 0.09."""
+
+    measure: Literal["rmse", "nrmse", "smape"] = "rmse"
+    """Errors of the table of forecasts. rmse: up to a horizon, median of the forecasts; nrmse: at
+    that step alone, over all forecasts, in standard deviations, as the NRMSE84 of the literature
+    (at the 84th step); smape: up to a horizon, symmetric and in percent, 0 to 200."""
 
     initial_state: Literal["zero", "carried"] = "zero"
     """Hidden state before the warm-up: zero, or the last one of training (first row of the
@@ -273,14 +289,18 @@ class Config(Root):
         name = add_to_name(self.name, self.places.overrides, self.flat())
         return self.model_copy(update={"name": name})
 
-    def flat(self) -> dict[str, Any]:
-        """Return every setting by its dotted name, as in `model.hidden_size`; lists are values."""
+    def flat(self, *, only_changed: bool = False) -> dict[str, Any]:
+        """Return settings by their dotted names, as in `model.hidden_size`; lists are values.
+
+        Args:
+            only_changed: Leave out those that have their default.
+        """
 
         def walk(tree: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             for key, value in tree.items():
-                if isinstance(value, dict):
+                if isinstance(value, dict) and (value or not only_changed):
                     yield from walk(cast("dict[str, Any]", value), f"{prefix}{key}.")
                 else:
                     yield f"{prefix}{key}", value
 
-        return dict(walk(self.model_dump(mode="json"), ""))
+        return dict(walk(self.model_dump(mode="json", exclude_defaults=only_changed), ""))

@@ -148,9 +148,11 @@ class Driven(Flow):
         force = self.force_amplitude * np.cos(2 * np.pi / self.force_period * time)
         return np.dstack([values, force])
 
-    def force(self, time: float) -> float:
-        """Return the force at a time."""
-        return self.force_amplitude * math.cos(2 * math.pi / self.force_period * time)
+    def force(self, time: Any) -> Any:
+        """Return the force at a time, or at several."""
+        angle = 2 * math.pi / self.force_period * time
+        # Of a number, math's is faster.
+        return self.force_amplitude * (math if isinstance(time, float) else np).cos(angle)
 
 
 class Duffing(Driven):
@@ -252,7 +254,7 @@ class NamedSystem(Flow):
         """Largest Lyapunov exponent, per period, as the package states it."""
         system = _load_system(self.name)
         found = system.maximum_lyapunov_estimated
-        return None if found is None or self.inputs else float(found) * system.period
+        return None if found is None else float(found) * system.period
 
     def states(self, times: Float[np.ndarray, " time"]) -> Float[np.ndarray, "time variable"]:
         """Integrate from the initial state, and map unbounded variables to bounded ones."""

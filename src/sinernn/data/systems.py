@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from inspect import unwrap
 from typing import Annotated, Any, ClassVar
@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from sinernn.arrays import Float
+from sinernn.data.exponents import States, growth_per_step
 from sinernn.data.synthetic import (
     MAX_INTEGRATION_STEPS,
     Evolving,
@@ -75,14 +76,14 @@ class System(Evolving):
         """
         return _states_of(self)  # pyright: ignore[reportArgumentType] # frozen, so hashable
 
-    def advance(self, states: Float[np.ndarray, "variable n"]) -> Float[np.ndarray, "variable n"]:
-        """Return several states a time step later, to the accuracy of an exponent."""
+    def advance(self, states: States, times: Float[np.ndarray, " n"], substeps: int) -> States:
+        """Return the states of several times a time step later, taken in so many substeps."""
         raise NotImplementedError
 
     @property
     def lyapunov_exponent(self) -> float | None:
         """Largest Lyapunov exponent, per time unit; 0 of a periodic one, None if not known."""
-        return None if self.inputs else _exponent_of(self)  # pyright: ignore[reportArgumentType]
+        return _exponent_of(self)  # pyright: ignore[reportArgumentType]
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield contradictions between the settings."""
@@ -111,40 +112,37 @@ def _states_of(system: System) -> Values:
 
 
 _ORBITS = 1000  # from states all over the series
-_APART = 0.01  # standard deviations by which they begin beside it: those of one time step differ
-_FOLLOWED, _IGNORED = 1000, 1000  # time steps of each; before that orbits move apart
-_LEAST_GROWTH = 5.0  # of the logarithm of a change
-_SUBSTEPS = 2  # of a time step
-_CHANGE = 1e-6  # of a state, in standard deviations
+_IGNORED, _FOLLOWED = 500, 1000  # time steps
+_MAX_SUBSTEPS = 64  # of a time step: more take too long
+_SUBSTEP_ERROR = 1e-4  # of a time step, in standard deviations
 
 
 @lru_cache(maxsize=2)
 def _exponent_of(system: System) -> float | None:
-    """Return the largest Lyapunov exponent: the mean growth of small changes along the series.
-
-    A change is brought back to its length after every step, as in `dynamics.largest_exponent`; here
-    it is the difference of two states nearby, which needs no derivative of the equations.
-    """
-    series = system.values(system.times).reshape(-1, len(system.outputs))
+    """Return the largest Lyapunov exponent, None if the time step is too long for the equations."""
+    count = len(system.outputs)
+    series = system.values(system.times)[:, :, :count].reshape(-1, count)
     places = np.linspace(0, len(series) - 1, min(_ORBITS, len(series))).astype(int)
-    scale = series.std(axis=0)[:, None]
-    apart, change = np.random.default_rng(0).normal(size=(2, len(scale), len(places)))
-    states, growth = series[places].T + _APART * scale * apart, np.zeros(len(places))
-    advance = unwrap(type(system).advance)
-    with np.errstate(all="ignore"):
-        for number in range(-_IGNORED, _FOLLOWED):
-            change *= _CHANGE / np.linalg.norm(change, axis=0)
-            ahead = advance(system, states + change * scale)
-            behind = advance(system, states - change * scale)
-            states, change = (ahead + behind) / 2, (ahead - behind) / (2 * scale)
-            if number >= 0:
-                growth += np.log(np.linalg.norm(change, axis=0) / _CHANGE)
-    growth = growth[np.isfinite(growth)]  # without orbits that were moved off the attractor
-    if len(growth) < len(places) / 2:
-        return None  # the time step is too long for these equations, or nothing changes
-    # On a closed orbit the change only grows and shrinks with the speed, by a few units in all.
-    mean = float(growth.mean())
-    return mean / (_FOLLOWED * system.time_step) if mean > _LEAST_GROWTH else 0.0
+    times, scale = system.times.ravel()[places], series.std(axis=0)[:, None]
+    states, advance = series[places].T, partial(unwrap(type(system).advance), system)
+    substeps, found = 1, advance(states, times, 1)
+    with np.errstate(all="ignore"):  # of substeps that are too long
+        while True:
+            finer = advance(states, times, 2 * substeps)
+            if (np.abs((finer - found) / scale) < _SUBSTEP_ERROR).all():
+                break
+            substeps, found = 2 * substeps, finer
+            if substeps > _MAX_SUBSTEPS:
+                return None
+    twice = np.concatenate([times, times])
+    growth = growth_per_step(
+        lambda states, step: advance(states, twice + step * system.time_step, substeps),
+        states,
+        scale=scale,
+        ignored=_IGNORED,
+        followed=_FOLLOWED,
+    )
+    return None if growth is None else growth / system.time_step
 
 
 class Flow(System):
@@ -204,14 +202,15 @@ class Flow(System):
                 return np.full((len(times), len(self.first_state)), np.inf)
         return states[1:]
 
-    def advance(self, states: Float[np.ndarray, "variable n"]) -> Float[np.ndarray, "variable n"]:
-        """Return several states a time step later: by the classical Runge-Kutta method."""
-        equations, step = unwrap(type(self).slope), self.time_step / _SUBSTEPS
-        for _ in range(_SUBSTEPS):
-            first = np.array(equations(self, 0.0, [*states]))
-            second = np.array(equations(self, 0.0, [*states + step / 2 * first]))
-            third = np.array(equations(self, 0.0, [*states + step / 2 * second]))
-            fourth = np.array(equations(self, 0.0, [*states + step * third]))
+    def advance(self, states: States, times: Float[np.ndarray, " n"], substeps: int) -> States:
+        """Return the states a time step later: by the classical Runge-Kutta method."""
+        equations, step = unwrap(type(self).slope), self.time_step / substeps
+        for begin in range(substeps):
+            time = times + begin * step
+            first = np.array(equations(self, time, [*states]))
+            second = np.array(equations(self, time + step / 2, [*states + step / 2 * first]))
+            third = np.array(equations(self, time + step / 2, [*states + step / 2 * second]))
+            fourth = np.array(equations(self, time + step, [*states + step * third]))
             states = states + step / 6 * (first + 2 * second + 2 * third + fourth)
         return states
 
@@ -235,8 +234,8 @@ class Map(System):
             state = self.step(state)
         return states[iterations]
 
-    def advance(self, states: Float[np.ndarray, "variable n"]) -> Float[np.ndarray, "variable n"]:
-        """Return several states a time step later."""
+    def advance(self, states: States, times: Float[np.ndarray, " n"], substeps: int) -> States:
+        """Return several states a time step later, whatever their times."""
         following: State = [*states]
         for _ in range(round(self.time_step)):
             following = self.step(following)

@@ -10,7 +10,7 @@ from sinernn import blas as blas  # first of all that computes
 from sinernn.arrays import Bool, Float, Int
 from sinernn.errors import DeviceError
 from sinernn.model.cells import CELLS
-from sinernn.model.network import Hidden, Network, TrainState
+from sinernn.model.network import Hidden, Network, Params, TrainState
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,11 @@ class Engine(Protocol):
 
         Compilation takes seconds, once on a machine; without it the first calls compile.
         """
+        ...
+
+    @property
+    def params(self) -> Params:
+        """A copy of the current weights."""
         ...
 
     @property

@@ -22,7 +22,7 @@ from sinernn.engines import (
 )
 from sinernn.errors import DeviceError
 from sinernn.model.cells import CELLS
-from sinernn.model.network import Hidden, Network, TrainState
+from sinernn.model.network import Hidden, Network, Params, TrainState
 
 CUBLAS_WORKSPACE = ":4096:8"
 """One of the two values with which cuBLAS is deterministic (cuBLAS manual, "Results
@@ -207,12 +207,17 @@ class TorchEngine:
         return blank_after_divergence(torch.cat(free_run, dim=1).cpu().numpy())
 
     @property
+    def params(self) -> Params:
+        """See `Engine.params`."""
+        return {name: _array(parameter) for name, parameter in self._module.named_parameters()}
+
+    @property
     def state(self) -> TrainState:
         """See `Engine.state`."""
         named = dict(self._module.named_parameters())
         moments = {name: self._adam.state[parameter] for name, parameter in named.items()}
         return TrainState(
-            params={name: _array(parameter) for name, parameter in named.items()},
+            params=self.params,
             first_moment={name: _array(each["exp_avg"]) for name, each in moments.items()},
             second_moment={name: _array(each["exp_avg_sq"]) for name, each in moments.items()},
             hidden=_array(self._hidden),

@@ -259,7 +259,7 @@ def follow(
                 state = states[-1]
 
         exponents = largest_exponent(orbit(hidden), row_axis=2, stride=stride)
-        components, explained = _principal_components(driven)
+        components, explained = principal_components(driven)
         center = driven.mean(axis=0)
         return Dynamics(
             exponents=exponents,
@@ -272,7 +272,7 @@ def follow(
         )
 
 
-def _principal_components(
+def principal_components(
     states: Float[np.ndarray, "steps n"],
 ) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, " 3"]]:
     """Return the three directions of largest variance, and the share of each in it."""

@@ -1,7 +1,8 @@
 """Arrays of an evaluation, from which metrics are computed and figures drawn."""
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -49,7 +50,7 @@ class Forecasts:
         """Samples forecast from each origin."""
         return self.prediction.shape[1]
 
-    @property
+    @cached_property
     def errors(self) -> Float[np.ndarray, "origin steps"]:
         """Distance to the truth at every step, in `unit`: root mean square over the channels."""
         return self.errors_of(self.prediction)
@@ -119,6 +120,9 @@ class Evidence:
     valid_threshold: float = USUAL_THRESHOLD
     """A forecast is valid while its error is below so many standard deviations."""
 
+    measure: str = "rmse"
+    """Which errors of forecasts are computed besides RMSE: nrmse, smape, or no others."""
+
     @property
     def valid_limit(self) -> float:
         """The error up to which a forecast is valid, in the unit of errors."""
@@ -133,6 +137,13 @@ class Evidence:
     def spread(self) -> float:
         """The standard deviation in the unit of errors: root mean square over the channels."""
         return rmse(self.std / self.unit)
+
+    @cached_property
+    def baseline_errors(self) -> dict[str, Float[np.ndarray, "origin steps"]]:
+        """Distance of every baseline's forecasts to the truth at every step, in `unit`."""
+        return {
+            name: self.closed_loop.errors_of(forecast) for name, forecast in self.baselines.items()
+        }
 
     def of_channel(self, channel: int) -> "Evidence":
         """Return the evidence of one output alone; its hidden states are those of the network."""
@@ -155,12 +166,12 @@ class Evidence:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays of a file; of the open loop only the samples that a figure shows."""
-        open_loop = vars(self.open_loop[0])
+        open_loop = _members(self.open_loop[0])
         groups = {
-            "closed_loop": vars(self.closed_loop),
+            "closed_loop": _members(self.closed_loop),
             "open_loop": {name: value[:1, :OPEN_LOOP_KEPT] for name, value in open_loop.items()},
             "baselines": self.baselines,
-            "dynamics": vars(self.dynamics),
+            "dynamics": _members(self.dynamics),
         }
         named = {
             f"{group}.{name}": values
@@ -201,6 +212,11 @@ class Evidence:
         )
         _require_consistency(evidence)
         return evidence
+
+
+def _members(group: Any) -> dict[str, Any]:
+    """Return the arrays of a group, without what is computed from them."""
+    return {field.name: getattr(group, field.name) for field in fields(group)}
 
 
 _GROUPS = {"closed_loop": Forecasts, "open_loop": OneStep, "dynamics": Dynamics}

@@ -19,6 +19,15 @@ class HorizonError:
     worst: float
 
 
+@dataclass(frozen=True)
+class MeasuredError:
+    """Another measure at a horizon: of all origins together, and of the worst one."""
+
+    horizon: int
+    value: float
+    worst: float
+
+
 def rmse(errors: Float[np.ndarray, "..."]) -> float:
     """Root mean square of errors; infinite if one of them is not finite."""
     with np.errstate(over="ignore"):  # squares of a diverging free run
@@ -40,8 +49,7 @@ def error_unit(std: Float[np.ndarray, " channel"]) -> Float[np.ndarray, " channe
 
 def errors_by_horizon(errors: Float[np.ndarray, "origin steps"]) -> list[HorizonError]:
     """Return RMSE up to each rung of the ladder below the last step, and up to the last."""
-    steps = errors.shape[1]
-    horizons = [*(rung for rung in HORIZON_LADDER if rung < steps), steps]
+    horizons = _rungs(errors.shape[1])
     with np.errstate(over="ignore", invalid="ignore"):  # of a diverging free run
         squares = np.square(errors)
         found = np.sqrt([squares[:, :horizon].mean(axis=1) for horizon in horizons])
@@ -50,6 +58,68 @@ def errors_by_horizon(errors: Float[np.ndarray, "origin steps"]) -> list[Horizon
     return [
         HorizonError(*row) for row in zip(horizons, medians.tolist(), worst.tolist(), strict=True)
     ]
+
+
+def nrmse_by_step(errors: Float[np.ndarray, "origin steps"], *, std: float) -> list[MeasuredError]:
+    """Return the NRMSE of single steps of the ladder: over all origins, and of the worst one.
+
+    Args:
+        errors: Distance to the truth, as for `errors_by_horizon`.
+        std: Standard deviation of the series in the same unit; positive.
+
+    Source:
+        Jaeger (2001), "The 'echo state' approach to analysing and training recurrent neural
+        networks", GMD Report 148, section 6, where the step is the 84th.
+    """
+    steps = _rungs(errors.shape[1])
+    relative = errors[:, [step - 1 for step in steps]] / std
+    with np.errstate(over="ignore", invalid="ignore"):  # of a diverging free run
+        values = np.sqrt(np.mean(relative**2, axis=0))
+    return _measured(steps, values, relative.max(axis=0))
+
+
+def smape_by_horizon(
+    prediction: Float[np.ndarray, "origin steps channel"],
+    truth: Float[np.ndarray, "origin steps channel"],
+) -> list[MeasuredError]:
+    """Return the symmetric percentage error up to each rung: of the median and worst origin.
+
+    The mean over steps and channels of `symmetric_errors`, from 0 to 200.
+    """
+    by_step = symmetric_errors(prediction, truth).mean(axis=2)
+    horizons = _rungs(by_step.shape[1])
+    found = np.stack([by_step[:, :horizon].mean(axis=1) for horizon in horizons])
+    return _measured(horizons, np.median(found, axis=1), found.max(axis=1))
+
+
+def symmetric_errors(
+    prediction: Float[np.ndarray, "*shape"], truth: Float[np.ndarray, "*shape"]
+) -> Float[np.ndarray, "*shape"]:
+    """Return 200 |p - v| / (|p| + |v|) of every prediction p of a value v, from 0 to 200.
+
+    It is 0 where both are 0, and 200 where the prediction is not finite.
+
+    Source:
+        Gilpin (2021), "Chaos as an interpretable benchmark for forecasting and data-driven
+        modelling", arXiv 2110.05266; the values at 0 and infinity are our own.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        sizes = np.abs(prediction) + np.abs(truth)
+        shares = np.abs(prediction - truth) / np.where(sizes == 0, 1.0, sizes)
+    return 200 * np.where(np.isfinite(shares), shares, 1.0)
+
+
+def _rungs(steps: int) -> list[int]:
+    """Return the rungs of the ladder below the last step, and the last."""
+    return [*(rung for rung in HORIZON_LADDER if rung < steps), steps]
+
+
+def _measured(
+    horizons: list[int], values: Float[np.ndarray, " rung"], worst: Float[np.ndarray, " rung"]
+) -> list[MeasuredError]:
+    numbers = np.stack([values, worst])
+    numbers[np.isnan(numbers)] = np.inf
+    return [MeasuredError(*row) for row in zip(horizons, *numbers.tolist(), strict=True)]
 
 
 def r_squared(

@@ -43,6 +43,21 @@ class BaselineScore(JsonModel):
     closed_loop_rmse: list[HorizonScore] = Field(default=[])
 
 
+class MeasuredScore(JsonModel):
+    """An error by another measure: of all forecasts together, and of the worst one."""
+
+    horizon: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    value: float | None = None
+    worst: float | None = None
+
+
+class MeasuredScores(JsonModel):
+    """Errors of the network and of every baseline by another measure than RMSE."""
+
+    network: list[MeasuredScore] = Field(default=[])
+    baselines: dict[str, list[MeasuredScore]] = Field(default={})
+
+
 class ChannelScore(JsonModel):
     """A channel, and the errors of an output among several, in its own unit."""
 
@@ -207,6 +222,14 @@ class Scores(JsonModel):
     """At growing horizons."""
 
     baselines: list[BaselineScore] = Field(default=[])
+    closed_loop_nrmse: MeasuredScores | None = None
+    """Errors of single steps, over all forecasts, in standard deviations of the series; None unless
+    it is `evaluation.measure`, and of a constant."""
+
+    closed_loop_smape: MeasuredScores | None = None
+    """Symmetric mean absolute percentage errors up to growing horizons, of the median forecast,
+    from 0 to 200; None unless it is `evaluation.measure`."""
+
     skill: Skill = Skill()
     valid_time: ValidTime | None = None
     valid_lyapunov_times: LyapunovTimes | None = None

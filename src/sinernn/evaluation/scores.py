@@ -25,10 +25,13 @@ from sinernn.evaluation.forecasts import Evidence
 from sinernn.evaluation.hints import Setting, find_hints
 from sinernn.evaluation.metrics import (
     HorizonError,
+    MeasuredError,
     errors_by_horizon,
     finite,
+    nrmse_by_step,
     r_squared,
     rmse,
+    smape_by_horizon,
     valid_steps,
 )
 from sinernn.evaluation.periodic import compare_oscillations
@@ -59,6 +62,43 @@ def score_baselines(evidence: Evidence) -> list[results.BaselineScore]:
         results.BaselineScore(name=name, closed_loop_rmse=_ladder(table))
         for name, table in _baseline_tables(evidence).items()
     ]
+
+
+def score_nrmse(evidence: Evidence) -> results.MeasuredScores | None:
+    """NRMSE of single steps, if it is the measure; null of a constant, which has no scale."""
+    if evidence.measure != "nrmse" or not evidence.spread:
+        return None
+    forecasts = evidence.closed_loop
+    return _by_measure(
+        evidence,
+        lambda prediction: nrmse_by_step(forecasts.errors_of(prediction), std=evidence.spread),
+    )
+
+
+def score_smape(evidence: Evidence) -> results.MeasuredScores | None:
+    """Symmetric percentage error up to growing horizons, if it is the measure."""
+    if evidence.measure != "smape":
+        return None
+    truth = evidence.closed_loop.truth[:, evidence.closed_loop.warmup :]
+    return _by_measure(evidence, lambda prediction: smape_by_horizon(prediction, truth))
+
+
+def _by_measure(
+    evidence: Evidence,
+    measure: Callable[[Float[np.ndarray, "origin steps channel"]], list[MeasuredError]],
+) -> results.MeasuredScores:
+    def rows(prediction: Float[np.ndarray, "origin steps channel"]) -> list[results.MeasuredScore]:
+        return [
+            results.MeasuredScore(
+                horizon=row.horizon, value=finite(row.value), worst=finite(row.worst)
+            )
+            for row in measure(prediction)
+        ]
+
+    baselines = {name: rows(forecast) for name, forecast in evidence.baselines.items()}
+    return results.MeasuredScores(
+        network=rows(evidence.closed_loop.prediction), baselines=baselines
+    )
 
 
 def score_valid_time(evidence: Evidence) -> results.ValidTime | None:
@@ -219,6 +259,8 @@ METRICS: dict[str, Callable[[Evidence], Any]] = {
     "open_loop": score_open_loop,
     "closed_loop_rmse": score_closed_loop,
     "baselines": score_baselines,
+    "closed_loop_nrmse": score_nrmse,
+    "closed_loop_smape": score_smape,
     "skill": score_skill,
     "valid_time": score_valid_time,
     "valid_lyapunov_times": score_valid_lyapunov_times,
@@ -259,10 +301,7 @@ def advise(evidence: Evidence, setting: Setting) -> list[results.Hint]:
 
 
 def _baseline_tables(evidence: Evidence) -> dict[str, list[HorizonError]]:
-    return {
-        name: errors_by_horizon(evidence.closed_loop.errors_of(forecast))
-        for name, forecast in evidence.baselines.items()
-    }
+    return {name: errors_by_horizon(errors) for name, errors in evidence.baseline_errors.items()}
 
 
 def _ladder(table: list[HorizonError]) -> list[results.HorizonScore]:

@@ -16,7 +16,7 @@ from sinernn.exporters.portable import MARK, Portable, read_portable
 from sinernn.exporters.torch import torch_files
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
-from sinernn.runs.files import check_output, reporting_errors, write_atomically
+from sinernn.runs.files import check_output, require_replaceable, write_atomically
 
 EXPORTERS: dict[str, Callable[[Portable], Mapping[str, bytes]]] = {
     "numpy": numpy_files,
@@ -25,8 +25,6 @@ EXPORTERS: dict[str, Callable[[Portable], Mapping[str, bytes]]] = {
     "onnx": onnx_files,
 }
 """Every format, by its name on the command line."""
-
-_HEAD = 10_000  # bytes that contain the mark of an exported file
 
 
 def export(
@@ -70,20 +68,7 @@ def export(
     files = {path.with_suffix(end): content for end, content in contents.items()}
     for each in files:
         check_output(each, [run.path])
-        _require_replaceable(each)
+        require_replaceable(each, MARK, "an export")
     for each, content in reversed(files.items()):  # the one that reads the others last
         write_atomically(each.resolve(), content)
     return list(files)
-
-
-def _require_replaceable(path: Path) -> None:
-    """Check that no file of the user's is replaced.
-
-    Raises:
-        UsageError: There is a file that is not an export.
-    """
-    if not path.exists():
-        return
-    with reporting_errors(path, "cannot be read"), path.open("rb") as file:
-        if MARK.encode() not in file.read(_HEAD):
-            raise UsageError(f"{path}: exists and is not an export; choose another name with --to")

@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import matplotlib as mpl
@@ -123,6 +123,10 @@ class Story:
 
     diverged_at: int | None = None
     """The update at which training diverged."""
+
+    learning: dict[str, Float[np.ndarray, "steps output"]] = field(default_factory=dict[str, Any])
+    """The free run from the typical origin with the weights of each snapshot, by its label; empty
+    if it was not computed."""
 
     def in_unit(self, quantity: str, power: str = "") -> str:
         """Return the label of an axis of the signal's unit, or a power of it."""

@@ -4,10 +4,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from sinernn.arrays import Float
-from sinernn.evaluation.forecasts import Forecasts
+from sinernn.evaluation.forecasts import Evidence, Forecasts
 from sinernn.evaluation.metrics import counted, rmse
 from sinernn.plotting.style import (
     ACCENT,
@@ -83,7 +84,9 @@ def closed_loop(story: Story) -> Figure:
         for place, (origin, begin) in enumerate(zip(shown, begins, strict=True)):
             at, left = grid[number * columns + place], left_by_origin[origin][number]
             panels.append(figure.add_subplot(at, sharey=panels[0] if panels else None))
-            _draw_free_run(panels[-1], one, origin, begin, min(begin + DETAIL_STEPS, steps))
+            end = min(begin + DETAIL_STEPS, steps)
+            draw_free_run(panels[-1], one, origin, begin, end)
+            _mark_leaving(panels[-1], forecasts, origin, end)
             error = f"RMSE {rmse(forecasts.errors[origin]):.2g}"
             what = error if left is None else f"leaves at step {left}"
             left_out = story.left_out if place == number == 0 else ""
@@ -219,7 +222,9 @@ def _draw_waveform(
     is_long = steps > 2 * DETAIL_STEPS and left is None
     grid = place.subgridspec(1, 2 if is_long else 1)
     first = figure.add_subplot(grid[0])
-    _draw_free_run(first, story, origin, 0, min(steps, DETAIL_STEPS) if is_long or left else steps)
+    shown = min(steps, DETAIL_STEPS) if is_long or left else steps
+    draw_free_run(first, story, origin, 0, shown)
+    _mark_leaving(first, forecasts, origin, shown)
     count = len(forecasts.time)
     which = f"origin {origin + 1} of {count}{', a median one' if count > 2 else ''}"
     end = f"leaves the range shown at step {left} of {steps}" if left else ""
@@ -229,7 +234,7 @@ def _draw_waveform(
     first.set_ylabel(story.in_unit(story.signal))
     if is_long:
         last = figure.add_subplot(grid[1], sharey=first)
-        _draw_free_run(last, story, origin, steps - DETAIL_STEPS, steps)
+        draw_free_run(last, story, origin, steps - DETAIL_STEPS, steps)
         last.set_title(f"its last {DETAIL_STEPS} of {steps} steps" if is_first else "")
         last.tick_params(labelleft=False)
     first.set_ylim(*_limits(forecasts, origin, steps))
@@ -276,8 +281,19 @@ def _time_ahead(forecasts: Forecasts, origin: int) -> Float[np.ndarray, " all"]:
     return time - time[forecasts.warmup - 1]
 
 
-def _draw_free_run(axes: Axes, story: Story, origin: int, begin: int, end: int) -> None:
-    """Draw steps `begin` to `end` of a free run; from step 0, the end of its warm-up as well."""
+def draw_free_run(axes: Axes, story: Story, origin: int, begin: int, end: int) -> Line2D:
+    """Draw steps `begin` to `end` of a free run; from step 0, the end of its warm-up as well.
+
+    Args:
+        axes: The panel.
+        story: Of one output.
+        origin: Number of the forecast.
+        begin: First step, from 0.
+        end: The step after the last.
+
+    Returns:
+        The line of the free run.
+    """
     forecasts = story.evaluated.closed_loop
     warmup, time = forecasts.warmup, _time_ahead(forecasts, origin)
     truth, observed = forecasts.truth[origin, :, 0], forecasts.observed[origin, :, 0]
@@ -292,12 +308,14 @@ def _draw_free_run(axes: Axes, story: Story, origin: int, begin: int, end: int) 
     run = time[warmup + begin : warmup + end]
     prediction = forecasts.prediction[origin, begin:end, 0]
     marker = marker_for(len(run))
-    axes.plot(run, prediction, marker=marker, color=MODEL, linewidth=1.4, label="free run")
-    _mark_leaving(axes, forecasts, origin, end)
+    (line,) = axes.plot(
+        run, prediction, marker=marker, color=MODEL, linewidth=1.4, label="free run"
+    )
     axes.set_xlabel(story.time_ahead)
     axes.xaxis.set_major_locator(
         MaxNLocator(7, steps=_STEPS)
     )  # to draw a label takes longer than to draw a line
+    return line
 
 
 def _mark_leaving(axes: Axes, forecasts: Forecasts, origin: int, steps: int) -> None:
@@ -328,11 +346,8 @@ def _draw_errors(axes: Axes, story: Story) -> None:
     readable = np.flatnonzero(np.asarray(forecasts.errors <= top).any(axis=0))
     if steps - 1 not in readable:  # all have left: no further steps than those that show it
         steps = min(steps, 2 * int(readable[-1]) + 10 if readable.size else 10)
-    window = 1
-    if steps > 2 * DETAIL_STEPS:
-        window = round(evidence.period / evidence.time_step) if evidence.period else _WINDOW
-        window = min(max(window, 1), steps)
-    errors = _moving_rms(forecasts.errors[:, :steps], window)
+    window = error_window(evidence, steps)
+    errors = moving_rms(forecasts.errors[:, :steps], window)
     ahead = range(1, steps + 1)
     others = [index for index in range(count) if index != origin][:: -(-count // _ORIGINS_SHOWN)]
     label = "errors from other origins"
@@ -358,9 +373,17 @@ def _draw_errors(axes: Axes, story: Story) -> None:
     axes.set_title(f"error, {'step by step' if window == 1 else f'RMS of the last {window} steps'}")
 
 
-def _moving_rms(
-    errors: Float[np.ndarray, "origin steps"], window: int
-) -> Float[np.ndarray, "origin steps"]:
+def error_window(evidence: Evidence, steps: int) -> int:
+    """Return how many steps the error of a run of so many is averaged over, to be drawn."""
+    if steps <= 2 * DETAIL_STEPS:
+        return 1
+    window = round(evidence.period / evidence.time_step) if evidence.period else _WINDOW
+    return min(max(window, 1), steps)
+
+
+def moving_rms(
+    errors: Float[np.ndarray, "run steps"], window: int
+) -> Float[np.ndarray, "run steps"]:
     """Return the root mean square of the last `window` errors, which has no zero crossings."""
     with np.errstate(over="ignore", invalid="ignore"):
         sums = [np.convolve(row**2, np.ones(window))[: len(row)] for row in errors]

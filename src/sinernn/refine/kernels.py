@@ -79,12 +79,18 @@ def _add_outer_products(jacobian, row, adjoints, values, start, step, columns, n
 
 
 @subroutine
+def _set_zero(array):
+    """Set every number of a matrix to zero."""
+    for row in range(array.shape[0]):
+        for column in range(array.shape[1]):
+            array[row, column] = 0.0
+
+
+@subroutine
 def _clear(adjoints, filled):
     """Set a chunk to zero from step `filled` on."""
     for s in range(filled, adjoints.shape[0]):
-        for row in range(adjoints.shape[1]):
-            for r in range(adjoints.shape[2]):
-                adjoints[s, row, r] = 0.0
+        _set_zero(adjoints[s])
 
 
 @subroutine
@@ -127,14 +133,6 @@ def _through_unit(i, states, slopes, orders, shared, dh, dc, d_pre, d_pre_hidden
         value = dh[r]
         dh[r] = h_by_h * value + c_by_h * dc[r]
         dc[r] = h_by_c * value + c_by_c * dc[r]
-
-
-@subroutine
-def _set_zero(array):
-    """Set every number of a matrix to zero."""
-    for row in range(array.shape[0]):
-        for column in range(array.shape[1]):
-            array[row, column] = 0.0
 
 
 @helper

@@ -17,8 +17,11 @@ from sinernn.refine.solver import substitute
 from sinernn.refine.stages import Stage
 
 RUN = 12
-"""Sequences that one call runs without derivatives; constant for the same reason as `GROUP`. A
-multiple of 4 and 6: the rows that `engines.fused.gemm` multiplies at once on AVX2."""
+"""Sequences that one call runs without derivatives, at most. A multiple of 4 and 6: the rows that
+`engines.fused.gemm` multiplies at once on AVX2."""
+
+MIN_RUN = 8
+"""The same, at least, if there are as many: with fewer, a sequence takes longer."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,15 @@ class Problem:
         return (len(self.samples) * self._counted * self.network.outputs) ** -0.5
 
 
+def _run_size(sequences: int) -> int:
+    """Return how many sequences one call runs: half of them, within the bounds.
+
+    It does not depend on the number of threads, for the same reason as `GROUP` is constant.
+    """
+    half = -(-sequences // 2)
+    return min(max(-(-half // 4) * 4, MIN_RUN), RUN)
+
+
 def _outputs(
     theta: Theta,
     network: Network,
@@ -96,15 +108,17 @@ def _outputs(
     layout = layout_of(network)
     params, outputs = layout.pack_flat(theta), np.empty((len(samples), steps, network.outputs))
 
+    size = _run_size(len(samples))
+
     def run_parts(begins: Iterator[int]) -> None:
         for begin in begins:
-            part = samples[begin : begin + RUN]
+            part = samples[begin : begin + size]
             hidden = layout.pad_hidden(network.zero_hidden(len(part)))
-            outputs[begin : begin + RUN] = runs.free_run(
+            outputs[begin : begin + size] = runs.free_run(
                 layout, params, part, forced, steps, hidden
             )
 
-    share(range(0, len(samples), RUN), run_parts)
+    share(range(0, len(samples), size), run_parts)
     return outputs
 
 

@@ -5,12 +5,15 @@ long and gave errors 5 to 15 times larger, and MINPACK's does not accept fewer r
 parameters (docs/experiments.md).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from sinernn.arrays import Float
+from sinernn.cores import share, usable_cores
 from sinernn.engines.fused.native import Kernel
 from sinernn.model.network import Theta
 
@@ -41,6 +44,10 @@ _PROBE = 0.1
 _MAX_ACCELERATION = 0.75
 """If the acceleration is longer than this fraction of the step, the step is rejected, because the
 quadratic model is not reliable."""
+
+
+_BLOCKS = 4
+"""Blocks of rows of the Gram matrix; ten of its products share the work."""
 
 
 @runtime_checkable  # so that the tests can check annotations while they run
@@ -94,14 +101,13 @@ def levenberg_marquardt_step(theta: Theta, damping: float, problem: LeastSquares
     if not np.isfinite(loss):
         return Step(theta, loss, damping, None)
     gradient = jacobian[:, : errors.size] @ errors
-    matrix = jacobian @ jacobian.T  # Gauss-Newton approximation of the Hessian
+    matrix = gram_matrix(jacobian)  # Gauss-Newton approximation of the Hessian
     diagonal = np.diag(matrix)
     if not np.isfinite(diagonal).all():  # by Cauchy-Schwarz, a finite diagonal bounds the rest
         return Step(theta, loss, damping, None)
     scale = np.maximum(diagonal, _SCALE_FLOOR * diagonal.max())
-    tries = 0
-    while np.isfinite(damping):  # it overflows if no parameter has any influence
-        factor = factorise(matrix, damping * scale)
+    tries = _factors(matrix, scale, _rising(damping))
+    for damping, factor in tries:
         if factor is not None:
             velocity = -solve(factor, gradient)
             gain, length = -float(gradient @ velocity), _length(velocity, scale)
@@ -114,9 +120,34 @@ def levenberg_marquardt_step(theta: Theta, damping: float, problem: LeastSquares
                 if trial_loss < loss:  # false for NaN
                     after = max(damping / _DAMPING_DOWN, _MIN_DAMPING)
                     return Step(theta + step, trial_loss, after, damping)
-        tries += 1
-        damping *= _DAMPING_UP if tries < _NEAR_TRIES else _DAMPING_UP_FAR
     return Step(theta, loss, damping, None)
+
+
+def _rising(damping: float) -> Iterator[float]:
+    """Yield the damping of every try; it overflows if no parameter has any influence."""
+    for tries in count(1):
+        if not np.isfinite(damping):
+            return
+        yield damping
+        damping *= _DAMPING_UP if tries < _NEAR_TRIES else _DAMPING_UP_FAR
+
+
+def _factors(
+    matrix: Float[np.ndarray, "P P"], scale: Theta, dampings: Iterator[float]
+) -> Iterator[tuple[float, Float[np.ndarray, "P P"] | None]]:
+    """Yield every damping and the factor of the damped matrix.
+
+    That of the next try is computed beside the first in a second thread: it is needed in half of
+    the iterations, and the thread has nothing else to do.
+    """
+    while ahead := list(islice(dampings, min(usable_cores(), 2))):
+        factors = dict[float, Float[np.ndarray, "P P"] | None]()
+
+        def fill(chosen: Iterator[float], into: dict[float, Any] = factors) -> None:
+            into.update((damping, factorise(matrix, damping * scale)) for damping in chosen)
+
+        share(ahead, fill)
+        yield from ((damping, factors[damping]) for damping in ahead)
 
 
 def _accelerate(
@@ -149,6 +180,32 @@ def _length(step: Theta, scale: Theta) -> float:
     return float(np.sqrt(np.sum(scale * step**2)))
 
 
+def gram_matrix(rows: Float[np.ndarray, "P columns"]) -> Float[np.ndarray, "P P"]:
+    """Return rows rows^T.
+
+    Block by block, in several threads; the blocks do not depend on their number, so neither do the
+    bits.
+    """
+    size = len(rows)
+    matrix, step = np.empty((size, size)), max(1, -(-size // _BLOCKS))
+    begins = range(0, size, step)
+
+    def multiply(blocks: Iterator[tuple[int, int]]) -> None:
+        for i, j in blocks:
+            one, other = slice(i, i + step), slice(j, j + step)
+            np.matmul(rows[one], rows[other].T, out=matrix[one, other])
+            if i != j:
+                matrix[other, one] = matrix[one, other].T
+
+    # Those on the diagonal are symmetric and take half the time: last, they fill what is left.
+    share(sorted(((i, j) for i in begins for j in begins if j <= i), key=_is_diagonal), multiply)
+    return matrix
+
+
+def _is_diagonal(block: tuple[int, int]) -> bool:
+    return block[0] == block[1]
+
+
 def factorise(
     matrix: Float[np.ndarray, "P P"], damping: Float[np.ndarray, " P"]
 ) -> Float[np.ndarray, "P P"] | None:
@@ -156,7 +213,7 @@ def factorise(
     damped = matrix.copy()
     damped.flat[:: damping.size + 1] += damping
     try:
-        factor = np.linalg.cholesky(damped)
+        factor = np.linalg.cholesky(damped.T)  # symmetric; numpy reads it by columns
     except np.linalg.LinAlgError:
         return None
     return factor if np.isfinite(factor[-1, -1]) else None  # a NaN propagates to the last entry

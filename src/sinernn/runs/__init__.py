@@ -61,7 +61,7 @@ METRICS_COLUMNS = (
 TRAINED = (
     "config.yaml", "run.json", "metrics.csv", "model.safetensors",
     "checkpoints/last.safetensors", "checkpoints/best.safetensors",
-    "checkpoints/best_before_end.safetensors",
+    "checkpoints/best_before_end.safetensors", "snapshots.safetensors",
 )  # fmt: skip
 """Files that training writes, always in the one process that holds the run."""
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -26,6 +26,8 @@ PREFIXES = {
     "second_moment": "adam.second_moment.",
 }
 """Prefix of the names of a training state's arrays that have one for every parameter."""
+
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         RunFileError: It is missing, damaged, or from a future version.
     """
     file = ArraysFile(path)
-    facts = _read_facts(path, file.metadata.get(METADATA_KEY, ""))
+    facts = read_metadata(path, file.metadata.get(METADATA_KEY, ""), _Facts, "checkpoint")
     network = facts.network.network()
     if wrong := _misfit(file, network, facts):
         raise damaged(path, wrong)
@@ -101,7 +103,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(network, state, scale, arrays["losses"], facts.closed_loop_rmse)
 
 
-class _NetworkFacts(Section):
+class NetworkFacts(Section):
     """A `Network`; the bounds, larger than any config's, keep numbers computed from it small."""
 
     cell: CellName
@@ -142,21 +144,32 @@ class _Facts(Section):
     """Metadata of a checkpoint."""
 
     format: Literal[1]
-    network: _NetworkFacts
+    network: NetworkFacts
     updates: int = Field(ge=0, lt=2**63)
     scale: _ScaleFacts
     closed_loop_rmse: Annotated[float, Field(ge=0)] | None
     refine: _RefineFacts | None = None
 
 
-def _read_facts(path: Path, text: str) -> _Facts:
+def read_metadata(path: Path, text: str, kind: type[SectionT], what: str) -> SectionT:
+    """Return the metadata of a safetensors file, from its JSON text.
+
+    Args:
+        path: The file.
+        text: Empty if there is none.
+        kind: What it must be.
+        what: Name of such a file in a message.
+
+    Raises:
+        RunFileError: The file is damaged, from a future version, or not of sinernn.
+    """
     try:
         facts = from_json(text)
         version = facts["format"]
     except (ValueError, TypeError, KeyError) as error:
-        raise RunFileError(f"{path}: is not a checkpoint of sinernn") from error
+        raise RunFileError(f"{path}: is not a {what} of sinernn") from error
     require_format(path, version)
-    return validated(path, _Facts, facts)
+    return validated(path, kind, facts)
 
 
 def _misfit(file: ArraysFile, network: Network, facts: _Facts) -> str | None:
@@ -191,7 +204,7 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
     # One key: safetensors writes several in any order, and equal states must give equal bytes.
     facts = {
         "format": FORMAT,
-        "network": _NetworkFacts.of(checkpoint.network),
+        "network": NetworkFacts.of(checkpoint.network),
         "updates": checkpoint.state.updates,
         "scale": {"mean": checkpoint.scale.mean.tolist(), "std": checkpoint.scale.std.tolist()},
         "closed_loop_rmse": checkpoint.closed_loop_rmse,

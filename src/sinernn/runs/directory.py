@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sinernn.errors import RunFileError, RunNotFoundError
+from sinernn.errors import RunFileError, RunNotFoundError, command_line
 from sinernn.runs import Run
 from sinernn.runs.files import (
     read_bytes,
@@ -110,6 +110,14 @@ def remove_run(run: Run) -> None:
                 _point_latest(path.parent, newest.name)
             else:
                 latest.unlink()
+
+
+def lost_file(run: Run, path: Path) -> RunFileError:
+    """Return the error of a missing file of a run, without which its training cannot continue."""
+    again = command_line("train", run.config_path)
+    return RunFileError(
+        f"{path}: is missing, but was written before; restore it, or start again with: {again}"
+    )
 
 
 def _publish(made: Path, path: Path) -> Path:

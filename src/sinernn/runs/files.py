@@ -24,6 +24,7 @@ MAX_HEADER_BYTES = 1_000_000  # of a safetensors file; the largest network has s
 MAX_FILE_NAME = 80  # bytes
 _VERSION = r"\d{1,6}(?:\.\d{1,6}){1,2}"
 FORMAT = 1  # of JSON files and checkpoints
+_HEAD = 10_000  # bytes at the beginning of a file that contain its mark
 DTYPES = {"F32": "float32", "F64": "float64"}
 """Types of stored arrays, by safetensors' names."""
 
@@ -117,6 +118,24 @@ def check_output(path: Path, runs: Sequence[Path] = (), *, otherwise: str = "use
     for run in runs:
         if path.resolve().is_relative_to(run.resolve()):
             raise UsageError(f"{path}: is in the folder of a run; choose another place")
+
+
+def require_replaceable(path: Path, mark: str, kind: str) -> None:
+    """Check that a file of the user's is not replaced: only one that an earlier command wrote.
+
+    Args:
+        path: The file, which need not exist.
+        mark: Text in its first bytes, by which it is known.
+        kind: What it is called in the message, as in `an export`.
+
+    Raises:
+        UsageError: There is a file without the mark.
+    """
+    if not path.exists():
+        return
+    with reporting_errors(path, "cannot be read"), path.open("rb") as file:
+        if mark.encode() not in file.read(_HEAD):
+            raise UsageError(f"{path}: exists and is not {kind}; choose another name with --to")
 
 
 def _write_new(path: Path, content: bytes) -> None:

@@ -4,18 +4,23 @@ Nothing here reads weights or arrays: a thousand runs are listed in a second.
 """
 
 import glob
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from sinernn.errors import ConfigError, RunFileError, RunNotFoundError, UsageError, nearest
 from sinernn.evaluation.results import HorizonScore, Scores
+from sinernn.evaluation.wording import duration_text, error_text, steps_text
 from sinernn.runs import Run
 from sinernn.runs.directory import LATEST, is_run, open_run
 
 SWEEP = "sweep.yaml"
 """File of a sweep: a folder that holds it is one, even if it keeps no runs."""
+
+
+REPORT = "report.html"
+"""Page of a run, or of a sweep, if it is given no other name."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,19 @@ class RunRow:
 
 COLUMNS = tuple(each.name for each in fields(RunRow) if each.name not in ("settings", "ladder"))
 """Names of a row's values that are text or numbers."""
+
+COLUMN_TEXTS: Mapping[str, Callable[[RunRow], str]] = {
+    "changed": lambda row: row.changed,
+    "cell": lambda row: row.cell or "",
+    "units": lambda row: row.units or "",
+    "seed": lambda row: "" if row.seed is None else str(row.seed),
+    "status": lambda row: row.status,
+    "RMSE": lambda row: "" if row.horizon is None else error_text(row.closed_loop_rmse),
+    "horizon": lambda row: str(row.horizon or ""),
+    "valid time": lambda row: steps_text(row.valid_steps, is_bound=bool(row.outlasts_horizon)),
+    "took": lambda row: duration_text(row.seconds),
+}
+"""What tables of runs show, by heading, as text."""
 
 
 def runs_table(

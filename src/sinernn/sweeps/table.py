@@ -4,19 +4,31 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sinernn.arrays import Bool, Float
-from sinernn.errors import UsageError
+from sinernn.errors import UsageError, printable
 from sinernn.evaluation.metrics import counted
-from sinernn.plot_run import plain_text, preload
+from sinernn.evaluation.wording import TextTable
+from sinernn.plot_run import checked_size, image, plain_text
+from sinernn.plotting_import import preload
 from sinernn.runs import Run
 from sinernn.sweeps.folders import read_result
 from sinernn.sweeps.parameters import text_of
 from sinernn.sweeps.points import Point, Points
-from sinernn.sweeps.results import SCORES, PointResult, RunResult, csv_table, summarize
+from sinernn.sweeps.results import (
+    FEWEST_PAIRS,
+    SCORES,
+    PointResult,
+    RunResult,
+    csv_table,
+    summarize,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class SweepTable(Sequence[dict[str, Any]]):
@@ -81,6 +93,24 @@ class SweepTable(Sequence[dict[str, Any]]):
             is_ratio=self.metric.name != "valid_time",
         )
 
+    @property
+    def name(self) -> str:
+        """Name of the sweep."""
+        return self._points.sweep.settings.name
+
+    def by_point(self) -> TextTable:
+        """Return the results of the points as a table, the best first."""
+        headings = ("point", "median", "95 %\ninterval", "worst", "runs", "failed",
+                    "against\nthe best")  # fmt: skip
+        points = sorted(self.points(), key=lambda point: self.loss(point.median))
+        names = [f"{each.name}: {each.label}" if self.has_trials else each.label for each in points]
+        rows = [
+            (printable(name, 60), _value(each.median), _interval(each), _value(each.worst),
+             str(each.n), str(each.failed) if each.failed else "", _comparison(each))
+            for name, each in zip(names, points, strict=True)
+        ]  # fmt: skip
+        return TextTable(f"median {self.metric.words} over seeds", headings, rows)
+
     def failures(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of runs that failed or diverged."""
         for at, row in np.argwhere(self._has_failed):
@@ -115,24 +145,40 @@ class SweepTable(Sequence[dict[str, Any]]):
 
         Args:
             format: png, svg or pdf.
-            size: See `plotting.render`.
+            size: See `figure`.
+
+        Raises:
+            UsageError: As in `figure`.
+        """
+        name, figure = self._figure(title=True, **size)
+        return Run(self.path).write(f"figures/{name}.{format}", image(figure, format))
+
+    def figure(self, *, title: bool = True, **size: float | None) -> "Figure":
+        """Return the figure that fits the sweep.
+
+        Args:
+            title: Whether to write the sweep's name, and small print below it.
+            size: Width and height in inches, and dpi: see `plot`.
 
         Raises:
             UsageError: Matplotlib cannot be imported, or the figure does not fit into the size.
         """
+        return self._figure(title=title, **size)[1]
+
+    def _figure(self, *, title: bool, **size: float | None) -> tuple[str, "Figure"]:
         preload()
         from sinernn import plotting
 
-        scores = self._scores()
-        name, figure = plotting.sweep_figure(scores)
+        name, figure = plotting.sweep_figure(self._scores())
         settings = self._points.sweep.settings
         seeds = counted(len(self._seeds), "seed")
         note = f"{settings.method} of {counted(len(self._points), 'point')}, {seeds} each"
         if self.failed:
             note += f"; {self.failed} of {counted(len(self), 'run')} failed or diverged"
-        title = f"sweep {plain_text(settings.name, 200)}"
-        content = plotting.render(figure, name, format, title=title, note=note, **size)
-        return Run(self.path).write(f"figures/{name}.{format}", content)
+        heading, note = (f"sweep {plain_text(self.name, 200)}", note) if title else ("", "")
+        return name, plotting.lay_out(
+            figure, name, title=heading, note=note, **checked_size(**size)
+        )
 
     def erase_figures(self) -> None:
         """Remove figures of older results, but no other files in their folder."""
@@ -200,3 +246,23 @@ class SweepTable(Sequence[dict[str, Any]]):
             for point in self.points()
         )
         folder.write("points.csv", csv_table(["point", *parameters, *names], rows))
+
+
+def _interval(point: PointResult) -> str:
+    if point.n > 1 and not point.low is point.high is None:
+        return f"{_value(point.low)} to {_value(point.high)}"
+    return "-"
+
+
+def _comparison(point: PointResult) -> str:
+    if point.is_best:
+        return "best"
+    if point.p_value is None:
+        return "-"
+    if point.is_distinct:
+        return f"worse (p {point.p_value:.2g})"
+    return f"as good (p {point.p_value:.2g})" if point.n >= FEWEST_PAIRS else "too few seeds"
+
+
+def _value(value: float | None) -> str:
+    return "failed" if value is None else f"{value:.3g}"

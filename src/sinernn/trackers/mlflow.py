@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sinernn.errors import UsageError
+from sinernn.runs.listing import REPORT
 from sinernn.trackers.tracker import Scalars, TrackedRun, Tracker
 
 ADDRESS = "MLFLOW_TRACKING_URI"
@@ -106,8 +107,8 @@ class MLflow(Tracker):
     def finish_sweep(self, sweep: Path) -> None:
         """Log tables and figures of a sweep, and end it."""
         self._id = self._sweep(sweep)
-        for path in (sweep / "sweep.yaml", sweep / "results.csv", sweep / "points.csv"):
-            if path.exists():
+        for name in ("sweep.yaml", "results.csv", "points.csv", REPORT):
+            if (path := sweep / name).exists():
                 self._client.log_artifact(self._id, str(path))
         for path in sorted((sweep / "figures").glob("*.png")):
             self._client.log_artifact(self._id, str(path), "figures")

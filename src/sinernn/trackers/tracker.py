@@ -14,6 +14,7 @@ from sinernn.errors import UsageError
 from sinernn.refine.records import MetricsRow
 from sinernn.runs import Run
 from sinernn.runs.facts import RunFacts
+from sinernn.runs.listing import REPORT
 from sinernn.sweeps.driver import find_sweep
 from sinernn.sweeps.results import reported
 
@@ -90,8 +91,8 @@ class TrackedRun:
         return sorted((self.run.path / "figures").glob("*.png"))
 
     def files(self) -> list[Path]:
-        """Return the files to keep: config, model and scores."""
-        names = ("config.yaml", "model.safetensors", "evaluation.json")
+        """Return the files to keep: config, model, scores, and the page if there is one."""
+        names = ("config.yaml", "model.safetensors", "evaluation.json", REPORT)
         return [path for name in names if (path := self.run.path / name).exists()]
 
 

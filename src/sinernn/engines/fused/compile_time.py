@@ -39,15 +39,9 @@ class _Attributes(AttributeTemplate):
     key = ConstantType
 
     def generic_resolve(self, kind, name):
-        value = getattr(kind.value, name)
-        if isinstance(value, int):
-            return types.literal(value)
-        return self.context.resolve_value_type(value)
+        return types.literal(getattr(kind.value, name))
 
 
 @lower_getattr_generic(ConstantType)
 def _attribute(context, builder, kind, _value, name):
-    value = getattr(kind.value, name)
-    if isinstance(value, int):
-        return context.get_constant(types.intp, value)
-    return context.get_dummy_value()
+    return context.get_constant(types.intp, getattr(kind.value, name))

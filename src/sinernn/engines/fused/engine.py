@@ -18,7 +18,7 @@ from sinernn.engines.fused.buffers import Buffers, Sizes, Trained, aligned_zeros
 from sinernn.engines.fused.layout import Layout
 from sinernn.engines.fused.native import Kernel
 from sinernn.engines.fused.runs import empty_run, free_run
-from sinernn.model.network import Hidden, Network, TrainState
+from sinernn.model.network import Hidden, Network, Params, TrainState
 
 advance = Kernel("sinernn.engines.fused.kernels", "advance")
 
@@ -83,10 +83,15 @@ class FusedEngine:
         return blank_after_divergence(outputs[:, -steps:])
 
     @property
+    def params(self) -> Params:
+        """See `Engine.params`."""
+        return self._layout.unpack(self._trained.params)
+
+    @property
     def state(self) -> TrainState:
         """See `Engine.state`."""
         return TrainState(
-            params=self._layout.unpack(self._trained.params),
+            params=self.params,
             first_moment=self._layout.unpack(self._trained.first),
             second_moment=self._layout.unpack(self._trained.second),
             hidden=self._layout.unpad_hidden(self._trained.hidden),

@@ -46,13 +46,7 @@ class Layout:
 
     def unpack(self, flat: Flat) -> Params:
         """Return copies of a flat array's values under torch's names."""
-        params: Params = {}
-        parts = self._parts(flat)
-        for name, shape in self.network.shapes.items():
-            params[name] = np.empty(shape, flat.dtype)
-            for view, rows in parts[name]:
-                params[name][rows] = view
-        return params
+        return self.network.split(flat[self._index])
 
     def pack_flat(self, theta: Theta) -> Flat:
         """Return the flat array of parameters given as one array in torch's order."""
