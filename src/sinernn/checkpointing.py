@@ -25,7 +25,7 @@ from sinernn.errors import (
     command_line,
 )
 from sinernn.evaluation.metrics import finite
-from sinernn.model.network import Network, Params, RefineState, Theta, TrainState
+from sinernn.model.network import Params, RefineState, Theta, TrainState
 from sinernn.preparation import Experiment, require_data
 from sinernn.refine.records import MetricsRow, RefineRecord
 from sinernn.runs import Run
@@ -234,12 +234,12 @@ class Checkpointer:
 
     def _save_last(self, state: TrainState, losses: Float[np.ndarray, " n"]) -> None:
         """Write the metrics, snapshots, `last` and the best weights."""
-        last = Checkpoint(self.experiment.network, state, self.experiment.scale, losses)
-        self.run.write_metrics(self.position.rows)
+        run, experiment = self.run, self.experiment
+        last = Checkpoint(experiment.network, state, experiment.scale, losses)
+        run.write_metrics(self.position.rows)
         self.snapshots.write()
-        self.run.save_checkpoint("last", last)
-        has_best = self.run.has_checkpoint("best")
-        self.run.save_model(self.run.load_checkpoint("best") if has_best else last)
+        run.save_checkpoint("last", last)
+        run.save_model(run.best_checkpoint()[1] if run.has_checkpoint("best") else last)
 
     def _refined(self, theta: Theta, state: RefineState) -> TrainState:
         """Return the state after the updates with refined weights."""
@@ -258,9 +258,8 @@ class Checkpointer:
         """Return an error that ends training, with a way out added."""
         path, saved = self.run.path, self._saved_updates
         if isinstance(error, TrainingDivergedError):
-            kept = (
-                f"the state of update {saved} is kept in {path}" if saved else "nothing was saved"
-            )
+            kept = f"the state of update {saved} is kept in {path}"
+            kept = kept if saved else "nothing was saved"
             settings = " or ".join(calmer_settings(self.experiment.config))
             message = f"{error}; {kept}; try {settings}"
             return TrainingDivergedError(message, update=error.update)
