@@ -156,11 +156,12 @@ class Checkpointer:
 
     def _save_last(self, state: TrainState, losses: Float[np.ndarray, " n"]) -> None:
         """Write the metrics, snapshots, `last` and the best weights."""
-        network, scale = self.experiment.network, self.experiment.scale
-        self.run.write_metrics(self.position.rows)
+        run, experiment = self.run, self.experiment
+        last = Checkpoint(experiment.network, state, experiment.scale, losses)
+        run.write_metrics(self.position.rows)
         self.snapshots.write()
-        self.run.save_checkpoint("last", Checkpoint(network, state, scale, losses))
-        self.run.save_model(self.run.best_checkpoint()[1])
+        run.save_checkpoint("last", last)
+        run.save_model(run.best_checkpoint()[1] if run.has_checkpoint("best") else last)
 
     def _refined(self, theta: Theta, state: RefineState) -> TrainState:
         """Return the state after the updates with refined weights."""
@@ -179,9 +180,8 @@ class Checkpointer:
         """Return an error that ends training, with a way out added."""
         path, saved = self.run.path, self._saved_updates
         if isinstance(error, TrainingDivergedError):
-            kept = (
-                f"the state of update {saved} is kept in {path}" if saved else "nothing was saved"
-            )
+            kept = f"the state of update {saved} is kept in {path}"
+            kept = kept if saved else "nothing was saved"
             settings = " or ".join(calmer_settings(self.experiment.config))
             message = f"{error}; {kept}; try {settings}"
             return TrainingDivergedError(message, update=error.update)

@@ -45,6 +45,8 @@ class Problem:
 
 def printable(text: str, limit: int) -> str:
     """Return a user's text as one harmless line: cut to `limit`, its control codes escaped."""
+    if len(text) <= limit and text.isprintable():  # nearly all are
+        return text
     harmless = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode()
         for char in text[: limit + 1]

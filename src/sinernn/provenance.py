@@ -5,6 +5,8 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -56,10 +58,10 @@ def keep_repository() -> None:
 
 
 def _repository() -> dict[str, str | None]:
-    return {
-        "git_commit": _git("rev-parse", "HEAD"),
-        "git_status": _git("status", "--porcelain", "--untracked-files=no"),
-    }
+    commands = ("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no")
+    with ThreadPoolExecutor(len(commands)) as threads:  # they take longer than anything here
+        commit, status = threads.map(_git, commands)
+    return {"git_commit": commit, "git_status": status}
 
 
 def differences(then: Environment, now: Environment) -> dict[str, tuple[Value, Value]]:
@@ -109,7 +111,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _git(*arguments: str) -> str | None:
+def _git(arguments: Sequence[str]) -> str | None:
     """Return what git prints, or None outside a repository or without git."""
     command = ["git", "--no-optional-locks", *arguments]  # a killed one would leave its lock
     try:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from sinernn.config import Config, load_config
 from sinernn.errors import TrainingDivergedError, UsageError, command_line
-from sinernn.model.network import Network
 from sinernn.preparation import require_data
 from sinernn.runs import Run
 from sinernn.runs.facts import RESULT, RunFacts
@@ -45,15 +44,14 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
         )
     require_data(run, wanted, "resume")
     is_same_length = wanted.training == recorded.training
-    if not is_same_length and (run.path / RESULT).exists():
-        raise UsageError(
-            f"{run.path}: is a run of a sweep, which compares runs of equal length; train a longer "
-            f"one of its own with: {again} {shlex.join(overrides)}"
-        )
     is_over = facts.status == "finished" and is_same_length
-    if reason := _why_different(recorded, wanted, has_device=is_over):
+    reason = _why_different(recorded, wanted, has_device=is_over)
+    if not is_same_length and (run.path / RESULT).exists():
+        reason = reason or "its sweep compares runs of equal length"
+    if reason:
         way_out = f"train one from random weights with: {again} {shlex.join(overrides)}"
-        if not _network(recorded).differences(_network(wanted)):
+        networks = [each.network(each.signal.extent()) for each in (recorded, wanted)]
+        if not networks[0].differences(networks[1]):
             way_out = (
                 f"start one from its weights with: {again} {shlex.join(overrides)} "
                 f"--from {shlex.quote(str(run.path))}"
@@ -62,10 +60,6 @@ def resumed_config(run: Run, facts: RunFacts, overrides: Sequence[str]) -> Confi
             way_out = f"evaluate it with: {command_line('eval', run.path)} {shlex.join(overrides)}"
         raise UsageError(f"{run.path}: would become a different run: {reason}; {way_out}")
     return wanted if is_same_length else wanted.named()
-
-
-def _network(config: Config) -> Network:
-    return config.network(config.signal.extent())
 
 
 def _why_different(recorded: Config, wanted: Config, *, has_device: bool) -> str | None:

@@ -141,7 +141,7 @@ def test_run_of_a_sweep_is_not_extended(here: Path):
     """Its result would no longer be that of its point; without a change it is trained further."""
     table = quick("seeds=1", "training.schedule=constant", executor=InProcess)
     path = table.path / "tiny-0"
-    with pytest.raises(UsageError, match=r"is a run of a sweep.*sinernn train .*training.steps=8"):
+    with pytest.raises(UsageError, match=r"its sweep compares .*train .*training.steps=8 --from"):
         library.resume(path, ["training.steps=8"], figures=False)
     assert (path / RESULT).exists()
     facts = Run(path).read_facts()

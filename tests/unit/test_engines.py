@@ -141,3 +141,14 @@ def test_choosing_fused_loads_neither_engine():
         "assert not {'torch', 'numba'} & set(sys.modules)"
     )
     run_python(code)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("group", ["params", "first_moment", "second_moment"])
+def test_engine_knows_what_is_not_finite(name: str, group: str):
+    """As its state does, of which it makes no copy for that."""
+    state = network().initial_state(0, batch_size=1)
+    choice = EngineChoice(name, "cpu")
+    assert engines.build(choice, network(), state).is_finite()
+    getattr(state, group)["readout.bias"][0] = np.inf
+    assert not engines.build(choice, network(), state).is_finite()

@@ -131,3 +131,14 @@ def test_environment_differences():
         versions={"numba": "2", "pydantic": "2", "torch": "2"}, threads={"torch": 2}, processor="x"
     )
     assert provenance.differences(then, now) == {"versions.numba": ("1", "2")}
+
+
+def test_a_worker_asks_git_once(monkeypatch: pytest.MonkeyPatch):
+    """Its code is that of its start, whatever is committed later."""
+    asked: list[object] = []
+    monkeypatch.setattr(provenance, "_KEPT", [])
+    monkeypatch.setattr(provenance, "_git", lambda words: asked.append(words) or "abc")
+    provenance.keep_repository()
+    provenance.keep_repository()
+    assert provenance.environment().git_commit == "abc"
+    assert len(asked) == 2  # the commit, and changes of files

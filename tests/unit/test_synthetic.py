@@ -214,3 +214,12 @@ def test_mackey_glass_order():
     best = to_time_60(80)
     coarse, fine = (np.abs(to_time_60(steps) - best).max() for steps in (5, 10))
     assert 14 < coarse / fine < 18
+
+
+def test_series_is_generated_once():
+    """Equal settings share a series, which nobody can change."""
+    series = Sine(length=10, noise_std=0.1).read()
+    assert Sine(length=10, noise_std=0.1).read() is series
+    assert Sine(length=10, noise_std=0.2).read() is not series
+    with pytest.raises(ValueError, match="read-only"):
+        series.observed[0] = 1

@@ -32,8 +32,8 @@ Values = Float[np.ndarray, "segment sample *channel"]
 class Synthetic(Section):
     """A signal generated from its settings.
 
-    A kind of signal is a subclass with a `kind`, settings of its own and `values`, and the names
-    of its channels if it has several.
+    A kind of signal is a subclass with a `kind`, settings of its own that can be hashed, and
+    `values`, and the names of its channels if it has several.
     """
 
     kind: Any  # each kind has its own

@@ -7,6 +7,7 @@ of them evolve.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -98,10 +99,10 @@ class StateMap:
         batch = np.moveaxis(states, 0, 2).reshape(*states.shape[1:3], steps * rows, -1)
         given = None if inputs is None else inputs.reshape(steps * rows, -1)
         _, places, slopes, is_free = self._slopes(given, batch)
-        by_step = [list(each.reshape(steps, rows, -1)) for each in slopes]
+        views = (each.reshape(steps, rows, -1) for each in slopes)
+        by_step = list(zip(*views, strict=True)) or [()] * steps
         for begin in range(0, steps, stride):
-            taken = [[each[step] for each in by_step] for step in range(begin, begin + stride)]
-            yield partial(self._push, places, is_free, taken)
+            yield partial(self._push, places, is_free, by_step[begin : begin + stride])
 
     def _slopes(
         self, inputs: Inputs | None, hidden: Hidden
@@ -141,22 +142,22 @@ class StateMap:
             change: Of the state before.
         """
         changes = [list(of_state) for of_state in change]  # [state][layer]
-        weights = [self._weights(layer, is_free) for layer in range(len(places))]
+        plan = [(layer, self._weights(layer, is_free), used) for layer, used in enumerate(places)]
         # The overhead of dot is half that of matmul, but it is slow for stacks of matrices.
         multiply = np.ndarray.dot if change.ndim == 4 else np.matmul
         for slopes in steps:
             left, below = iter(slopes), None
             if is_free and len(places) > 1:  # else the outputs are in the recurrent weights
                 below = changes[0][-1] @ self._readout
-            for layer, by_state in enumerate(places):
-                h = changes[0][layer]
-                sums = multiply(h, weights[layer].by_hidden)
+            for layer, weights, by_state in plan:
+                h, c = changes[0][layer], changes[-1][layer]
+                sums = multiply(h, weights.by_hidden)
                 if below is not None:
-                    sums += below @ weights[layer].by_input
-                values = [*map(sums.__getitem__, self._columns), h, changes[-1][layer]]
+                    sums += below @ weights.by_input
+                values = (*map(sums.__getitem__, self._columns), h, c)
                 for state, used in enumerate(by_state):
-                    terms = [next(left) * values[value] for value in used]
-                    changes[state][layer] = reduce(np.add, terms) if terms else np.zeros(h.shape)
+                    terms = map(mul, [values[value] for value in used], left)
+                    changes[state][layer] = reduce(np.add, terms) if used else np.zeros(h.shape)
                 below = changes[0][layer]
         pushed = np.empty(change.shape)
         for state, of_layers in enumerate(changes):
@@ -180,8 +181,9 @@ class StateMap:
         """
         states, forward = np.empty((len(given) + 1, *hidden.shape)), self.cell.forward
         states[0] = hidden
-        network, has_cell_state, kept = self.network, self.cell.states == 2, list[Any]()
+        network, has_cell_state = self.network, self.cell.states == 2
         reads_outputs = is_free and network.num_layers > 1
+        kept: list[Any] = [None] * network.num_layers
         plan: list[tuple[int, _Layer, np.ndarray, list[np.ndarray]]] = []
         for layer in range(network.num_layers):
             weights = self._weights(layer, is_free)
@@ -189,22 +191,20 @@ class StateMap:
             plan.append((layer, weights, sums, [sums[columns] for columns in self._columns]))
         # Views of each step and layer, made at once: to index one by one takes as long as a step.
         h, c = (
-            list(zip(*(list(states[:, state, layer]) for layer in range(len(plan))), strict=True))
+            list(zip(*(states[:, state, layer] for layer in range(len(plan))), strict=True))
             for state in (0, -1)
         )
         for now, h_now, c_now, h_next, c_next in zip(given, h, c, h[1:], c[1:], strict=False):
             below = h_now[-1].dot(self._readout) if reads_outputs else None
-            kept.clear()
             for layer, weights, sums, slots in plan:
                 h_now[layer].dot(weights.by_hidden, sums)
                 np.add(sums, weights.bias if layer else now, sums)
                 if below is not None:
                     np.add(sums, below.dot(weights.by_input), sums)
-                needed, below, cell = forward(slots, h_now[layer], c_now[layer])
+                kept[layer], below, cell = forward(slots, h_now[layer], c_now[layer])
                 h_next[layer][...] = below
                 if has_cell_state:
                     c_next[layer][...] = cell
-                kept.append(needed)
         return states, kept
 
     def _given(

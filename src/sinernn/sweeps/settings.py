@@ -314,8 +314,8 @@ def require_same(path: Path, before: SweepFile, now: SweepFile, overrides: Seque
     wrong = [text for text in overrides if text.partition("=")[0].strip() not in free]
     if wrong:
         message = f"{' '.join(wrong)}: would make {path} a different sweep"
-        way_out = "only seeds=N and trials=N can be added to, and signal.path=FILE name the place"
-        raise UsageError(f"{message}; {way_out} of its data file")
+        way_out = "only seeds=N and trials=N add to it, and signal.path=FILE names its data file"
+        raise UsageError(f"{message}; {way_out}")
     if before.settings.method == "tpe" and list(before.seeds) != list(now.seeds):
         message = "its points follow from the results over all seeds, which cannot be changed"
         raise UsageError(f"{path}: {message}; add trials=N")
