@@ -94,6 +94,16 @@ def test_measures_of_a_constant():
     assert smape["network"][-1] == {"horizon": 400, "value": 100, "worst": 100}
 
 
+def test_lyapunov_times_of_driven_series():
+    """They need an exponent from the equations: neighbours do not have the same inputs."""
+    evidence = make_evidence(lambda truth: truth + 0.5, period=None)
+    inputs = np.zeros((*evidence.closed_loop.time.shape, 1))
+    evidence = replace(evidence, closed_loop=replace(evidence.closed_loop, inputs=inputs))
+    score_times = METRICS["valid_lyapunov_times"]
+    assert score_times(evidence) is None
+    assert score_times(replace(evidence, exponent=0.5)).median == pytest.approx(0.2 * 0.5)
+
+
 def test_horizons_of_baselines():
     """Baselines are scored over the same horizons."""
     found = scores(make_evidence())

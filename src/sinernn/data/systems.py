@@ -125,15 +125,14 @@ def _exponent_of(system: System) -> float | None:
     places = np.linspace(0, len(series) - 1, min(_ORBITS, len(series))).astype(int)
     times, scale = system.times.ravel()[places], series.std(axis=0)[:, None]
     states, advance = series[places].T, partial(unwrap(type(system).advance), system)
-    substeps, found = 1, advance(states, times, 1)
+    substeps = 1
     with np.errstate(all="ignore"):  # of substeps that are too long
-        while True:
-            finer = advance(states, times, 2 * substeps)
-            if (np.abs((finer - found) / scale) < _SUBSTEP_ERROR).all():
-                break
-            substeps, found = 2 * substeps, finer
-            if substeps > _MAX_SUBSTEPS:
+        found, finer = advance(states, times, 1), advance(states, times, 2)
+        while not (np.abs((finer - found) / scale) < _SUBSTEP_ERROR).all():
+            if substeps == _MAX_SUBSTEPS:
                 return None
+            substeps *= 2
+            found, finer = finer, advance(states, times, 2 * substeps)
     twice = np.concatenate([times, times])
     growth = growth_per_step(
         lambda states, step: advance(states, twice + step * system.time_step, substeps),

@@ -233,7 +233,7 @@ class Scores(JsonModel):
     skill: Skill = Skill()
     valid_time: ValidTime | None = None
     valid_lyapunov_times: LyapunovTimes | None = None
-    """None if the series is not chaotic, or driven, or too short to tell."""
+    """None if the series is not chaotic, or too short to tell, or driven by inputs from a file."""
 
     oscillation: OscillationScore | None = None
     dynamics: DynamicsScore = DynamicsScore()

@@ -143,6 +143,7 @@ def _factors(
     while ahead := list(islice(dampings, min(usable_cores(), 2))):
         factors = dict[float, Float[np.ndarray, "P P"] | None]()
 
+        @np.errstate(over="ignore", invalid="ignore")  # of a thread are its own
         def fill(chosen: Iterator[float], into: dict[float, Any] = factors) -> None:
             into.update((damping, factorise(matrix, damping * scale)) for damping in chosen)
 
@@ -190,6 +191,7 @@ def gram_matrix(rows: Float[np.ndarray, "P columns"]) -> Float[np.ndarray, "P P"
     matrix, step = np.empty((size, size)), max(1, -(-size // _BLOCKS))
     begins = range(0, size, step)
 
+    @np.errstate(over="ignore", invalid="ignore")  # of a diverging run
     def multiply(blocks: Iterator[tuple[int, int]]) -> None:
         for i, j in blocks:
             one, other = slice(i, i + step), slice(j, j + step)
