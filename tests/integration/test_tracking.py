@@ -13,7 +13,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import sinernn as library
 from commands import no_hang
-from examples import TINY, refined, tiny
+from examples import TINY, Watching, refined, tiny
 from sinernn import trackers
 from sinernn.errors import SinernnError, UsageError
 from sinernn.runs import Run
@@ -202,9 +202,10 @@ def test_slow_tracker(here: Path, caplog: pytest.LogCaptureFixture):
 
     tracker = Noting("start", wait)
     background = Background("own", tracker, most_waiting=3)
+    # Else the run may be over before the tracker's thread has taken the first event.
+    observers = [RunTracking(background), Watching(record=lambda _: reached.wait())]
     with no_hang(), caplog.at_level(logging.WARNING, "sinernn"):
-        run = library.train(tiny(), figures=False, observers=[RunTracking(background)]).run
-        reached.wait()
+        run = library.train(tiny(), figures=False, observers=observers).run
         free.set()
         background.close()
     assert len(caplog.messages) == 1
