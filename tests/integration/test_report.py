@@ -29,7 +29,7 @@ def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sinernn.plotting.FIGURES", {"loss": FIGURES["loss"]})
 
 
-def page_of(run: Run | str | list[Run | str] = "latest", **options) -> Page:
+def page_of(run: Run | Path | str | list[Run | str] = "latest", **options) -> Page:
     page = Page(library.report(run, **options))
     check_harmless(page)
     return page
@@ -289,6 +289,16 @@ def test_page_of_a_sweep(sinernn, here: Path):
     assert [each.text for each in page.all("code")] == ["sweep.yaml", "base.yaml"]
     best = shown_in(page.all("tbody")[0].inner[0].inner[0])
     assert best == min(swept, key=lambda row: row["closed_loop_rmse"])["run"]
+
+
+def test_page_of_a_sweep_that_keeps_scores(here: Path):
+    """Its runs are in the table, without live views and without complaints."""
+    words = [*FEW, "model.hidden_size=2", "seeds=2", "keep=scores"]
+    swept = sweep(TINY, words, figures=False, executor=InProcess)
+    page = page_of(swept.path)
+    assert [page.all("button"), page.all("noscript")] == [[], []]
+    assert "no live view" not in page.text
+    assert len(page.all("tbody")[0].inner) == 2
 
 
 def test_page_of_a_sweep_without_runs(sinernn, here: Path):
