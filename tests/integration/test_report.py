@@ -139,9 +139,12 @@ def test_page_through_a_link(sinernn, trained: Run, few_figures: None):
 
 def test_open_shows_the_page(sinernn, trained: Run, few_figures: None, monkeypatch):
     opened: list[str] = []
-    monkeypatch.setattr("typer.launch", lambda path: opened.append(path) or 0)
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
     assert sinernn("report", "--open").code == 0
-    assert opened == [str((trained.path / "report.html").resolve())]
+    assert opened == [(trained.path / "report.html").resolve().as_uri()]
+    monkeypatch.setattr("webbrowser.open", lambda _: False)
+    failed = sinernn("report", "--open")
+    assert (failed.code, "written, but this system has no viewer" in failed.err) == (2, True)
 
 
 def test_page_without_evaluation(trained: Run, few_figures: None):
