@@ -29,7 +29,7 @@ def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sinernn.plotting.FIGURES", {"loss": FIGURES["loss"]})
 
 
-def page_of(run: Run | str | list[Run | str] = "latest", **options) -> Page:
+def page_of(run: Run | Path | str | list[Run | str] = "latest", **options) -> Page:
     page = Page(library.report(run, **options))
     check_harmless(page)
     return page
@@ -139,9 +139,12 @@ def test_page_through_a_link(sinernn, trained: Run, few_figures: None):
 
 def test_open_shows_the_page(sinernn, trained: Run, few_figures: None, monkeypatch):
     opened: list[str] = []
-    monkeypatch.setattr("typer.launch", lambda path: opened.append(path) or 0)
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
     assert sinernn("report", "--open").code == 0
-    assert opened == [str((trained.path / "report.html").resolve())]
+    assert opened == [(trained.path / "report.html").resolve().as_uri()]
+    monkeypatch.setattr("webbrowser.open", lambda _: False)
+    failed = sinernn("report", "--open")
+    assert (failed.code, "written, but this system has no viewer" in failed.err) == (2, True)
 
 
 def test_page_without_evaluation(trained: Run, few_figures: None):
@@ -289,6 +292,16 @@ def test_page_of_a_sweep(sinernn, here: Path):
     assert [each.text for each in page.all("code")] == ["sweep.yaml", "base.yaml"]
     best = shown_in(page.all("tbody")[0].inner[0].inner[0])
     assert best == min(swept, key=lambda row: row["closed_loop_rmse"])["run"]
+
+
+def test_page_of_a_sweep_that_keeps_scores(here: Path):
+    """Its runs are in the table, without live views and without complaints."""
+    words = [*FEW, "model.hidden_size=2", "seeds=2", "keep=scores"]
+    swept = sweep(TINY, words, figures=False, executor=InProcess)
+    page = page_of(swept.path)
+    assert [page.all("button"), page.all("noscript")] == [[], []]
+    assert "no live view" not in page.text
+    assert len(page.all("tbody")[0].inner) == 2
 
 
 def test_page_of_a_sweep_without_runs(sinernn, here: Path):

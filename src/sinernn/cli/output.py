@@ -42,12 +42,18 @@ def print_json(value: object) -> None:
 
 
 def open_file(path: Path) -> None:
-    """Open a file in the system's viewer.
+    """Open a figure in the system's viewer, a page in its browser.
 
     Raises:
         UsageError: There is none.
     """
-    if typer.launch(str(path.resolve())) != 0:
+    if path.suffix.lower() in (".html", ".htm"):  # which an editor may be the viewer of
+        import webbrowser
+
+        is_open = webbrowser.open(path.resolve().as_uri())
+    else:
+        is_open = typer.launch(str(path.resolve())) == 0
+    if not is_open:
         raise UsageError(f"{path}: written, but this system has no viewer to open it with")
 
 

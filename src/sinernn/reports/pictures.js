@@ -97,6 +97,7 @@
 
     draw() {
       const { scene, canvas, width, height } = this;
+      if (width < 1) return; // as for an instant while a page is laid out anew
       const { colours, simulation } = scene;
       const { orbit, first, next } = simulation;
       const begin = Math.max(first, next - TRAIL);

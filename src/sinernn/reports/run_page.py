@@ -89,7 +89,7 @@ def _alerts(run: Run, row: RunRow, facts: RunFacts, scores: Scores | None) -> It
         yield f"Its training has not ended well: its status is {row.status} {done}."
     if scores is None:
         again = command_line("eval", run.path)
-        yield f"It has no scores, as it was not evaluated; if a network was saved: {again}"
+        yield f"It has no scores yet; if it has saved a network, evaluate it with: {again}"
         return
     if scores.dynamics.warning:
         yield f"Warning: {scores.dynamics.warning}."
@@ -101,7 +101,8 @@ def _alerts(run: Run, row: RunRow, facts: RunFacts, scores: Scores | None) -> It
 
 def _results(run: Run, scores: Scores) -> dict[str, Any]:
     ladder = scores.closed_loop_rmse
-    verdict = f"{scores.skill.words[:1].upper()}{scores.skill.words[1:]}."
+    words = scores.skill.words
+    verdict = f"{words[0].upper()}{words[1:]}." if words else ""
     if ladder:
         last, unit = ladder[-1], f" {scores.error_unit}" if scores.error_unit else ""
         verdict = (

@@ -1,5 +1,6 @@
 """The page of several runs side by side, or of a sweep."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from math import inf
 from pathlib import Path
@@ -61,8 +62,7 @@ def page_of_runs(runs: Sequence[Run]) -> bytes:
     paths = [run.path for run in runs]
     commands = [f"{command_line('report', paths[0])}  # the page of one of them"]
     if len(paths) <= _MOST_NAMED:
-        others = (command_line("", path).removeprefix("sinernn ") for path in paths)
-        commands.append(f"sinernn compare{''.join(others)}")
+        commands.append(shlex.join(["sinernn", "compare", *map(str, paths)]))
     return _render([read_row(run) for run in runs], commands=commands)
 
 
@@ -124,7 +124,9 @@ def _render(
         )
     if len(rows) > MOST_ROWS:
         notes.append(f"the table has {MOST_ROWS} of {len(rows)} runs")
-    live = LiveViews([Run(Path(row.run)) for row in rows if row.status != "broken"])
+    runs = (Run(Path(row.run)) for row in rows if row.status != "broken")
+    # A sweep may keep the networks of its best runs alone, or none.
+    live = LiveViews([run for run in runs if any(map(run.has_checkpoint, ("best", "last")))])
     notes += live.notes
     lead = comparison.title if comparison else counted(len(rows), "run")
     return render_page(

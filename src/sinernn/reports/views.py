@@ -48,10 +48,10 @@ class LiveViews:
         for run in runs[:MOST_RUNS]:
             try:
                 data = live_data(run)
-            except SinernnError as error:
+                text = htmlsafe_json_dumps(data, dumps=json.dumps, allow_nan=False)
+            except (SinernnError, ValueError) as error:  # a number is not finite, and not JSON
                 self.failures[str(run.path)] = str(error)
                 continue
-            text = htmlsafe_json_dumps(data, dumps=json.dumps)
             size += len(text)
             if size > MOST_BYTES:
                 break
