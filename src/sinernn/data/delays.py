@@ -117,9 +117,8 @@ class MackeyGlass(Evolving):
         """Return the values from time 0 on, at every one of `count` integration steps."""
         # x' jumps at time 0, x'' after one delay.
         jumps = (self.past - 2, 2 * (self.past - 2))
-        return self.proceed(np.full(self.past, self.initial_value), count, jumps=jumps)[
-            self.past - 1 :
-        ]
+        history = np.full(self.past, self.initial_value)
+        return self.proceed(history, count, jumps=jumps)[self.past - 1 :]
 
     def proceed(
         self, past: Float[np.ndarray, "past ..."], count: int, *, jumps: Sequence[int] = ()
