@@ -139,10 +139,8 @@ def _forecast_rows(config: Config, series: Series) -> Int[np.ndarray, "origin al
     Raises:
         UsageError: Not even a short one fits.
     """
-    rows, warmup = (
-        place_origins(config, series, config.evaluation.part)[1],
-        config.evaluation.warmup,
-    )
+    warmup = config.evaluation.warmup
+    rows = place_origins(config, series, config.evaluation.part)[1]
     most = MAX_SAMPLES // _columns(series)
     steps = min(rows.shape[1], most) - warmup
     if steps < 1:
