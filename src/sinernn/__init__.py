@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from sinernn.evaluation.predictions import Prediction
     from sinernn.experiment import resume, train
     from sinernn.exporters import export
+    from sinernn.figures import figure
     from sinernn.observers import Observer
     from sinernn.plot_run import plot
     from sinernn.predicting import predict
@@ -90,6 +91,7 @@ _MODULES = {
     "plot": "sinernn.plot_run",
     "predict": "sinernn.predicting",
     "export": "sinernn.exporters",
+    "figure": "sinernn.figures",
     "Prediction": "sinernn.evaluation.predictions",
     "sweep": "sinernn.sweeps.driver",
     "resume_sweep": "sinernn.sweeps.driver",
@@ -101,8 +103,8 @@ __all__ = [
     "InterruptedRunError", "Limits", "MackeyGlass", "Model", "Observer", "Prediction", "Refine",
     "Run", "RunBusyError", "RunFileError", "RunNotFoundError", "RunRow", "Series", "Sine",
     "SinernnError", "Split", "SumOfSines", "Training", "TrainingDivergedError", "UsageError",
-    "Windows", "__version__", "compare_runs", "evaluate", "export", "load_config", "plot",
-    "predict", "resume", "resume_sweep", "runs_table", "sweep", "sweep_tracking",
+    "Windows", "__version__", "compare_runs", "evaluate", "export", "figure", "load_config",
+    "plot", "predict", "resume", "resume_sweep", "runs_table", "sweep", "sweep_tracking",
     "track", "tracking", "train", "verify",
 ]  # fmt: skip
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sinernn.comparing import Comparison
 from sinernn.config import Config, load_config
@@ -21,6 +21,11 @@ from sinernn.evaluation.results import Scores
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
 from sinernn.runs.facts import RunFacts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sinernn.plotting import Story
 
 
 def plot(
@@ -66,19 +71,71 @@ def plot(
     if format not in plotting.FORMATS:
         known = ", ".join(plotting.FORMATS)
         raise UsageError(f"figures cannot be saved as {format}; choose one of {known}")
-    for name, value in {"width": width, "height": height, "dpi": dpi}.items():
+    size = checked_size(width=width, height=height, dpi=dpi)
+    run = open_run(run, runs_dir=runs_dir)
+    story = _story(run, evaluation, title=title, config=config)
+    drawable = plotting.FIGURES if story.evidence else plotting.WITHOUT_EVIDENCE
+    wanted = list(drawable if names is None else names)
+    for name in wanted:
+        _require_drawable(name, story, run)
+    contents = compute(wanted, lambda name: plotting.draw(name, story, format, **size))
+    folder = run.evaluation_folder(evaluation)
+    return [
+        run.write(f"{folder}figures/{name}.{format}", content)
+        for name, content in zip(wanted, contents, strict=True)
+    ]
+
+
+def run_figure(
+    run: Run, name: str, *, evaluation: str | None, title: bool, **size: float | None
+) -> "Figure":
+    """Return a figure of a run as an object; see `plot`."""
+    preload()
+    from sinernn import plotting
+
+    checked = checked_size(**size)
+    story = _story(run, evaluation, title=title)
+    _require_drawable(name, story, run)
+    return plotting.compose(name, story, **checked)
+
+
+def checked_size(**size: float | None) -> dict[str, float | None]:
+    """Return width, height and dpi of a figure.
+
+    Raises:
+        UsageError: It would be too small or too large.
+    """
+    for name, value in size.items():
         least, most, unit = _BOUNDS[name]
         if value is not None and not least <= value <= most:
             raise UsageError(f"{name}: must be from {least} to {most} {unit}, got {value:g}")
-    run = open_run(run, runs_dir=runs_dir)
+    return size
+
+
+def _require_drawable(name: str, story: "Story", run: Run) -> None:
+    """Check that there is such a figure, and an evaluation if it shows one."""
+    from sinernn import plotting
+
+    if name not in plotting.FIGURES:
+        raise UsageError(f"no figure is called {name}; there are {', '.join(plotting.FIGURES)}")
+    if story.evidence is None and name not in plotting.WITHOUT_EVIDENCE:
+        way_out = command_line("eval", run.path)
+        raise UsageError(f"{name} shows an evaluation, and there is none; run {way_out}")
+
+
+def _story(
+    run: Run, evaluation: str | None, *, title: bool, config: Config | None = None
+) -> "Story":
+    """Read the data of a run's figures from its files."""
+    from sinernn import plotting
+
     if evaluation is not None:
         run.require_evaluation(evaluation)
-    folder = run.evaluation_folder(evaluation)
     facts, evidence = run.read_facts(), None
     name = facts.name or run.path.name
     heading, note = printable(name, 120), _small_print(facts)
     settings = _settings(run, config)
-    if (run.path / folder / "evaluation.json").exists():
+    if (run.path / run.evaluation_folder(evaluation) / "evaluation.json").exists():
         scores = run.read_scores(evaluation)
         note = _small_print(facts, scores)
         settings |= _units(scores.judged.get("signal")) | _channels(scores)
@@ -91,7 +148,7 @@ def plot(
         evidence = replace(read_evidence(run, evaluation), exponent=exponent)
     if facts.diverged_at is not None:
         heading += f", diverged at update {facts.diverged_at}"
-    story = plotting.Story(
+    return plotting.Story(
         title=plain_text(heading, 400) if title else "",
         note=plain_text(note, 400) if title else "",
         metrics=run.read_metrics(),
@@ -100,31 +157,15 @@ def plot(
         diverged_at=facts.diverged_at,
         **settings,
     )
-    drawable = plotting.FIGURES if evidence else plotting.WITHOUT_EVIDENCE
-    wanted = list(drawable if names is None else names)
-    for name in wanted:
-        if name not in plotting.FIGURES:
-            raise UsageError(f"no figure is called {name}; there are {', '.join(plotting.FIGURES)}")
-        if name not in drawable:
-            way_out = command_line("eval", run.path)
-            raise UsageError(f"{name} shows an evaluation, and there is none; run {way_out}")
-    contents = compute(
-        wanted,
-        lambda name: plotting.draw(name, story, format, width=width, height=height, dpi=dpi),
-    )
-    return [
-        run.write(f"{folder}figures/{name}.{format}", content)
-        for name, content in zip(wanted, contents, strict=True)
-    ]
 
 
-def draw_forecast(prediction: Prediction, title: str, format: str) -> bytes:
+def forecast_figure_of(prediction: Prediction, title: str, **size: float | None) -> "Figure":
     """Return the figure of a forecast beyond the end of a series.
 
     Args:
         prediction: The forecast.
         title: Heading.
-        format: png, svg or pdf.
+        size: See `plot`.
 
     Raises:
         UsageError: Matplotlib cannot be imported.
@@ -132,21 +173,24 @@ def draw_forecast(prediction: Prediction, title: str, format: str) -> bytes:
     preload()
     from sinernn import plotting
 
-    return plotting.render(
+    return plotting.lay_out(
         lambda: plotting.forecast_figure(prediction),
         "the forecast",
-        format,
         title=plain_text(title, 400),
-        note=plain_text("; ".join(prediction.notes), 600),
+        note=plain_text("; ".join(prediction.notes), 600) if title else "",
+        **checked_size(**size),
     )
 
 
-def draw_comparison(comparison: Comparison, format: str) -> bytes:
+def comparison_figure_of(
+    comparison: Comparison, *, title: bool = True, **size: float | None
+) -> "Figure":
     """Return the figure of a comparison of runs: error against horizon, a line each.
 
     Args:
         comparison: The comparison.
-        format: png, svg or pdf.
+        title: Whether to write what is compared.
+        size: See `plot`.
 
     Raises:
         UsageError: Matplotlib cannot be imported.
@@ -158,13 +202,20 @@ def draw_comparison(comparison: Comparison, format: str) -> bytes:
         plain_text(f"{number}: {line.label}", 100): line.closed_loop_rmse
         for number, line in enumerate(comparison.lines, start=1)
     }
-    return plotting.render(
+    return plotting.lay_out(
         lambda: plotting.comparison_figure(lines, plain_text(comparison.unit, 40)),
         "the comparison",
-        format,
-        title=plain_text(comparison.title, 400),
-        note=plain_text("; ".join(comparison.notes), 600),
+        title=plain_text(comparison.title, 400) if title else "",
+        note=plain_text("; ".join(comparison.notes), 600) if title else "",
+        **checked_size(**size),
     )
+
+
+def image(figure: "Figure", format: str) -> bytes:
+    """Return a figure as the content of a png, svg or pdf file."""
+    from sinernn import plotting
+
+    return plotting.save(figure, format)
 
 
 _BOUNDS = {"width": (1, 20, "inches"), "height": (1, 20, "inches"), "dpi": (20, 600, "per inch")}

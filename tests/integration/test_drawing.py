@@ -1,7 +1,16 @@
-"""Figures of a run, and what they import."""
+"""Figures of a run as files and as objects, and what they import."""
 
+from typing import Any
+
+import pytest
+from IPython.core.formatters import DisplayFormatter
+
+import sinernn
 from commands import run_python
+from examples import TINY
+from sinernn.errors import UsageError
 from sinernn.runs import Run
+from sweeping import FEW, InProcess
 
 
 def test_preload(trained: Run):
@@ -19,3 +28,52 @@ def test_preload(trained: Run):
     *later, pyplot = run_python(code).split()
     assert pyplot == "False"
     assert not [name for name in later if name.startswith("matplotlib")], later
+
+
+def shown(figure: object) -> dict[str, object]:
+    """What IPython shows of an object, by its kind."""
+    return DisplayFormatter().format(figure)[0]
+
+
+def test_figure_is_what_plot_draws(trained: Run):
+    """The same bytes, and no file."""
+    figure = sinernn.figure(trained, "loss", width=5.0, title=False)
+    assert not (trained.path / "figures").exists()
+    [path] = sinernn.plot(trained, names=["loss"], width=5.0, title=False)
+    assert shown(figure)["image/png"] == path.read_bytes()
+
+
+def test_figure_in_a_notebook(trained: Run):
+    """It is shown as one image, although pyplot does not know it."""
+    figure = sinernn.figure("latest", dpi=30.0)
+    assert sorted(shown(figure)) == ["image/png", "text/plain"]
+    assert figure.axes
+
+
+def test_figures_of_other_results(trained: Run):
+    """Sweeps, by name or table, comparisons and forecasts have one each."""
+    table = sinernn.sweep(TINY, [*FEW, "seeds=2"], figures=False, executor=InProcess)
+    comparison = sinernn.compare_runs([str(table.path / "*")], each=True)
+    for each in (table, table.path.name, comparison, sinernn.predict(trained, steps=3)):
+        assert sinernn.figure(each, dpi=30.0).axes
+    assert not (table.path / "figures").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "sine"}, "no figure is called sine; there are overview,"),
+        ({"evaluation": "far"}, "has no evaluation called far"),
+        ({"width": 1000.0}, "width: must be from 1 to 20 inches, got 1000"),
+        ({"height": 1.0}, "overview does not fit into 10 by 1 inches"),
+    ],
+)
+def test_figure_that_cannot_be_drawn(trained: Run, options: dict[str, Any], message: str):
+    with pytest.raises(UsageError, match=message):
+        sinernn.figure(trained, **options)
+
+
+def test_forecast_has_one_figure(trained: Run):
+    prediction = sinernn.predict(trained, steps=3)
+    with pytest.raises(UsageError, match="a Prediction has one figure; leave out name"):
+        sinernn.figure(prediction, "overview")

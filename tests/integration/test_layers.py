@@ -31,7 +31,7 @@ MODULES_IN_ORDER = (
     "runs.directory", "runs.listing", "preparation", "forecasting", "evaluating", "ensemble", "predicting",
     "exporters.portable", "exporters.formulas", "exporters.numpy", "exporters.c", "exporters.torch", "exporters.graph", "exporters.onnx", "exporters", "checkpointing", "observers",
     "comparing", "plot_run", "experiment", "verification", "diagnosis",
-    *(f"sweeps{name}" for name in ("", ".parameters", ".settings", ".points", ".results", ".tpe", ".observing", ".worker", ".executor", ".ray_executor", ".folders", ".table", ".driver")),
+    *(f"sweeps{name}" for name in ("", ".parameters", ".settings", ".points", ".results", ".tpe", ".observing", ".worker", ".executor", ".ray_executor", ".folders", ".table", ".driver")), "figures",
     "trackers.tracker", "trackers.background", "trackers.tensorboard", "trackers.mlflow", "trackers", "user_settings",
     *(f"cli.{name}" for name in ("output", "completion", "parsing", "progress", "tables", "terminal", "init", "config", "eval", "export", "plot", "writing", "comparison_table", "compare", "predict", "sweeping", "sweep", "resume", "rm", "run_table", "runs", "track", "train", "verify", "doctor")),
     "cli",

@@ -10,7 +10,7 @@ from sinernn import plotting
 from sinernn.comparing import Comparison, compare_runs
 from sinernn.errors import UsageError
 from sinernn.evaluation.results import ChannelScore, HorizonScore, Scores
-from sinernn.plot_run import draw_comparison
+from sinernn.plot_run import comparison_figure_of, image
 from sinernn.runs import Run
 from sinernn.runs.facts import RunFacts
 
@@ -194,4 +194,4 @@ def test_figure_of_many_lines():
 @pytest.mark.parametrize("format", ["png", "svg", "pdf"])
 def test_comparison_is_drawn(here: Path, format: str):
     comparison = compare_runs([scored(), scored("seed=1"), scored("seed=2", errors={1: None})])
-    assert len(draw_comparison(comparison, format)) > 1000
+    assert len(image(comparison_figure_of(comparison), format)) > 1000

@@ -32,7 +32,8 @@ def test_figure_fits_the_sweep(settings: int, is_grid: bool, name: str, panels: 
     assert found == name
     figure = draw()
     assert len(figure.axes) == panels
-    assert plotting.render(lambda: figure, name, "svg", title="t", note="").startswith(b"<?xml")
+    drawn = plotting.lay_out(lambda: figure, name, title="t", note="")
+    assert plotting.save(drawn, "svg").startswith(b"<?xml")
 
 
 def test_line_shows_every_seed_and_failures():
@@ -61,4 +62,5 @@ def test_sweep_without_any_score_is_drawn():
         (Varied("rate", np.array([0.1, 1.0]), is_log=True),), is_grid=True, best=None,
     )  # fmt: skip
     name, draw = sweep_figure(scores)
-    assert plotting.render(draw, name, "png", title="t", note="").startswith(b"\x89PNG")
+    drawn = plotting.lay_out(draw, name, title="t", note="")
+    assert plotting.save(drawn, "png").startswith(b"\x89PNG")

@@ -41,9 +41,9 @@ def compare_command(
     if to is not None:
         write_atomically(to.resolve(), csv_text(comparison.columns()).encode())
     if figure is not None:
-        from sinernn.plot_run import draw_comparison
+        from sinernn.plot_run import comparison_figure_of, image
 
-        content = draw_comparison(comparison, figure.suffix[1:].lower())
+        content = image(comparison_figure_of(comparison), figure.suffix[1:].lower())
         write_atomically(figure.resolve(), content)
     if as_json:
         print_json(comparison.report())

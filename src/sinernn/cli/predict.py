@@ -91,10 +91,10 @@ def predict_command(
     if to is not None:
         write_atomically(to.resolve(), csv_text(prediction.columns()).encode())
     if figure is not None:
-        from sinernn.plot_run import draw_forecast
+        from sinernn.plot_run import forecast_figure_of, image
 
         title = ", ".join(run.read_facts().name or run.path.name for run in opened)
-        content = draw_forecast(prediction, title, figure.suffix[1:].lower())
+        content = image(forecast_figure_of(prediction, title), figure.suffix[1:].lower())
         write_atomically(figure.resolve(), content)
     if as_json:
         print_json({"notes": prediction.notes, "columns": _plain(prediction.columns())})

@@ -5,7 +5,9 @@ A figure is one function from a `Story` to a Figure, registered in `FIGURES`.
 
 import inspect
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial
 
 import matplotlib as mpl
 import numpy as np
@@ -25,7 +27,7 @@ from sinernn.plotting.waveforms import closed_loop, open_loop, overview, tutoria
 
 __all__ = [
     "FIGURES", "FORMATS", "WITHOUT_EVIDENCE", "Story", "SweepScores", "Varied", "comparison_figure",
-    "draw", "figure_descriptions", "forecast_figure", "render", "sweep_figure",
+    "compose", "draw", "figure_descriptions", "forecast_figure", "lay_out", "save", "sweep_figure",
 ]  # fmt: skip
 
 FIGURES: dict[str, Callable[[Story], Figure]] = {
@@ -55,39 +57,39 @@ def figure_descriptions() -> dict[str, str]:
 
 
 def draw(name: str, story: Story, format: str, **size: float | None) -> bytes:
-    """Return a figure of `FIGURES` as the content of a file.
+    """Return a figure of `FIGURES` as the content of a file: see `compose` and `save`."""
+    return save(compose(name, story, **size), format)
+
+
+def compose(name: str, story: Story, **size: float | None) -> Figure:
+    """Return a figure of `FIGURES`, laid out.
 
     Args:
         name: One of `FIGURES`.
         story: What to draw.
-        format: One of `FORMATS`.
-        size: See `render`.
+        size: See `lay_out`.
 
     Raises:
         UsageError: The panels do not fit into the size.
     """
-    return render(
-        lambda: FIGURES[name](story), name, format, title=story.title, note=story.note, **size
-    )
+    return lay_out(lambda: FIGURES[name](story), name, title=story.title, note=story.note, **size)
 
 
-def render(
+def lay_out(
     make: Callable[[], Figure],
     name: str,
-    format: str,
     *,
     title: str,
     note: str,
     width: float | None = None,
     height: float | None = None,
     dpi: float | None = None,
-) -> bytes:
-    """Lay out a figure and return it as the content of a file.
+) -> Figure:
+    """Make a figure and lay it out. A notebook shows it as an image, without pyplot.
 
     Args:
         make: Makes the figure.
         name: What to call it in an error.
-        format: One of `FORMATS`.
         title: Heading; empty for none.
         note: Small print below the heading.
         width: In inches; default: the figure's own. Text grows and shrinks with its square root.
@@ -97,9 +99,7 @@ def render(
     Raises:
         UsageError: The panels do not fit into the size.
     """
-    buffer = io.BytesIO()
-    # Numbers near the largest float, as in an edited metrics.csv, overflow in matplotlib.
-    with own_style(), np.errstate(over="ignore", invalid="ignore"):
+    with _drawing():
         figure = make()
         own_width, own_height = figure.get_size_inches()
         if width is not None and width != own_width:
@@ -115,5 +115,26 @@ def render(
             raise UsageError(
                 f"{name} does not fit into {size} inches; choose a larger height or width"
             )
+    # Without pyplot, IPython knows no way to show a figure but this method of the object.
+    figure._repr_png_ = partial(save, figure, "png")  # pyright: ignore[reportAttributeAccessIssue]
+    return figure
+
+
+def save(figure: Figure, format: str) -> bytes:
+    """Return a figure that was laid out as the content of a file.
+
+    Args:
+        figure: The figure.
+        format: One of `FORMATS`.
+    """
+    buffer = io.BytesIO()
+    with _drawing():
         figure.savefig(buffer, format=format, dpi=figure.dpi, **FORMATS[format])
     return buffer.getvalue()
+
+
+@contextmanager
+def _drawing() -> Generator[None]:
+    # Numbers near the largest float, as in an edited metrics.csv, overflow in matplotlib.
+    with own_style(), np.errstate(over="ignore", invalid="ignore"):
+        yield

@@ -4,19 +4,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sinernn.arrays import Bool, Float
 from sinernn.errors import UsageError
 from sinernn.evaluation.metrics import counted
-from sinernn.plot_run import plain_text, preload
+from sinernn.plot_run import checked_size, image, plain_text, preload
 from sinernn.runs import Run
 from sinernn.sweeps.folders import read_result
 from sinernn.sweeps.parameters import text_of
 from sinernn.sweeps.points import Point, Points
 from sinernn.sweeps.results import SCORES, PointResult, RunResult, csv_table, summarize
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class SweepTable(Sequence[dict[str, Any]]):
@@ -110,24 +113,40 @@ class SweepTable(Sequence[dict[str, Any]]):
 
         Args:
             format: png, svg or pdf.
-            size: See `plotting.render`.
+            size: See `figure`.
+
+        Raises:
+            UsageError: As in `figure`.
+        """
+        name, figure = self._figure(title=True, **size)
+        return Run(self.path).write(f"figures/{name}.{format}", image(figure, format))
+
+    def figure(self, *, title: bool = True, **size: float | None) -> "Figure":
+        """Return the figure that fits the sweep.
+
+        Args:
+            title: Whether to write the sweep's name, and small print below it.
+            size: Width and height in inches, and dpi: see `plot`.
 
         Raises:
             UsageError: Matplotlib cannot be imported, or the figure does not fit into the size.
         """
+        return self._figure(title=title, **size)[1]
+
+    def _figure(self, *, title: bool, **size: float | None) -> tuple[str, "Figure"]:
         preload()
         from sinernn import plotting
 
-        scores = self._scores()
-        name, figure = plotting.sweep_figure(scores)
+        name, figure = plotting.sweep_figure(self._scores())
         settings = self._points.sweep.settings
         seeds = counted(len(self._seeds), "seed")
         note = f"{settings.method} of {counted(len(self._points), 'point')}, {seeds} each"
         if self.failed:
             note += f"; {self.failed} of {counted(len(self), 'run')} failed or diverged"
-        title = f"sweep {plain_text(settings.name, 200)}"
-        content = plotting.render(figure, name, format, title=title, note=note, **size)
-        return Run(self.path).write(f"figures/{name}.{format}", content)
+        heading, note = (f"sweep {plain_text(settings.name, 200)}", note) if title else ("", "")
+        return name, plotting.lay_out(
+            figure, name, title=heading, note=note, **checked_size(**size)
+        )
 
     def _scores(self) -> Any:
         """Return the data of the figure: points of which some run has ended."""
