@@ -4,8 +4,6 @@ Read this file first. With `preparation`, `checkpointing` and `evaluating` it un
 most other modules take plain numbers and arrays.
 """
 
-import sys
-import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
@@ -33,6 +31,7 @@ from sinernn.errors import InterruptedRunError, UsageError, command_line
 from sinernn.interrupts import Stopped, StopSignals
 from sinernn.observers import Observer, Observers, Summary
 from sinernn.preparation import Experiment, data_facts, prepare, with_data_path
+from sinernn.progress import training_progress
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import DATA, Run
 from sinernn.runs.checkpoints import Checkpoint, checkpoint_bytes
@@ -52,6 +51,7 @@ def train(
     runs_dir: Path | str = "runs",
     start_from: Run | Path | str | Checkpoint | None = None,
     figures: bool = True,
+    progress: bool | None = None,
     observers: Sequence[Observer] = (),
     publish_latest: bool = True,
 ) -> Summary:
@@ -66,6 +66,7 @@ def train(
         start_from: A run whose best weights to start from, or its checkpoint; default: random
             initial weights.
         figures: Whether to draw the overview; `plot` draws the rest.
+        progress: Whether to show progress; default: in notebooks alone.
         observers: Receive the events of the training.
         publish_latest: Whether to point `latest` in `runs_dir` to the run.
 
@@ -96,7 +97,7 @@ def train(
     }
     if origin is not None:
         files[f"checkpoints/{START}.safetensors"] = checkpoint_bytes(start)
-    with StopSignals() as stop:
+    with training_progress(config, observers, progress) as observed, StopSignals() as stop:
         run = create_run(
             Path(runs_dir),
             config.name,
@@ -106,7 +107,7 @@ def train(
         )
         with run.held():
             checkpointer = Checkpointer(run, experiment, engine, Position(start, []), facts)
-            return _run_to_the_end(checkpointer, Observers(observers), stop, figures=figures)
+            return _run_to_the_end(checkpointer, observed, stop, figures=figures)
 
 
 def resume(
@@ -115,6 +116,7 @@ def resume(
     *,
     runs_dir: Path | str = "runs",
     figures: bool = True,
+    progress: bool | None = None,
     observers: Sequence[Observer] = (),
 ) -> Summary:
     """Continue a run from its last checkpoint, with the same bits as an uninterrupted run.
@@ -128,6 +130,7 @@ def resume(
             is not there: the bits are then that device's.
         runs_dir: Folder of the run directories.
         figures: See `train`.
+        progress: See `train`.
         observers: See `train`; they receive no events of a finished run.
 
     Raises:
@@ -165,14 +168,14 @@ def resume(
                 run.write_facts(facts)
             return _evaluate_and_draw(run, facts, config, stop, figures=figures)
         engine = engines.build(choice, experiment.network, state, experiment.objective)
-        all_observers = Observers(observers)
         run.remove_evaluations()
         plot_run.erase(run)
         run.write("config.yaml", _content(resolved))
-        facts = _note_resumption(facts, device_before, all_observers)
-        run.write_facts(facts)
-        checkpointer = Checkpointer(run, experiment, engine, position, facts)
-        return _run_to_the_end(checkpointer, all_observers, stop, figures=figures)
+        with training_progress(config, observers, progress) as observed:
+            facts = _note_resumption(facts, device_before, observed)
+            run.write_facts(facts)
+            checkpointer = Checkpointer(run, experiment, engine, position, facts)
+            return _run_to_the_end(checkpointer, observed, stop, figures=figures)
 
 
 @contextmanager
@@ -275,7 +278,7 @@ def _run_to_the_end(
 ) -> Summary:
     """Finish the training of a run that this process holds, evaluate it and draw it."""
     run, experiment, engine = checkpointer.run, checkpointer.experiment, checkpointer.engine
-    preloading = _importing_matplotlib() if figures else nullcontext()
+    preloading = plot_run.preloading() if figures else nullcontext()
     try:
         with checkpointer.closing(), preloading:
             observers.notify(Observer.start, run, checkpointer.facts)
@@ -340,20 +343,6 @@ def _records(checkpointer: Checkpointer) -> Iterator[Record | RefineRecord]:
         measure=forecasting.validation_measure(*selecting, origins=origins, horizon=horizon),
         keeps_climate=forecasting.climate_check(*selecting, origins=origins, steps=steps),
     )
-
-
-@contextmanager
-def _importing_matplotlib() -> Generator[None]:
-    """Import what plots need while kernels compute, which release the interpreter lock."""
-    interval = sys.getswitchinterval()
-    thread = threading.Thread(target=plot_run.preload_quietly, name="preload", daemon=True)
-    sys.setswitchinterval(1e-4)  # seconds: a kernel returns before the usual 5 ms are over
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-        sys.setswitchinterval(interval)
 
 
 def _compile(experiment: Experiment, engine: Engine, observers: Observers[Observer]) -> None:

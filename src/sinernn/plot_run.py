@@ -1,11 +1,12 @@
 """Plot a run from its files alone."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, cast
 
 from sinernn.comparing import Comparison
@@ -306,8 +307,21 @@ def preload() -> None:
             ) from error
 
 
-def preload_quietly() -> None:
-    """Do so in a thread that could not handle an error, which `plot` raises again."""
+@contextmanager
+def preloading() -> Generator[None]:
+    """Do so while kernels compute, releasing the interpreter lock; `plot` raises errors again."""
+    interval = sys.getswitchinterval()
+    thread = Thread(target=_preload_quietly, name="preload", daemon=True)
+    sys.setswitchinterval(1e-4)  # seconds: a kernel returns before the usual 5 ms are over
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        sys.setswitchinterval(interval)
+
+
+def _preload_quietly() -> None:
     with suppress(UsageError):
         preload()
 

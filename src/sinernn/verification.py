@@ -59,6 +59,7 @@ def verify(
     overrides: Sequence[str] = (),
     *,
     runs_dir: Path | str = "runs",
+    progress: bool | None = None,
     observers: Sequence[Observer] = (),
 ) -> Verification:
     """Train a finished run's config again, in a temporary folder, and compare the files.
@@ -67,6 +68,7 @@ def verify(
         run: The run: itself, its folder, its name in `runs_dir`, or `latest`.
         overrides: `signal.path=FILE`, if its data file is elsewhere.
         runs_dir: Folder of the run directories.
+        progress: See `train`.
         observers: Receive the events of the second training.
 
     Raises:
@@ -96,6 +98,7 @@ def verify(
                 runs_dir=folder,
                 start_from=start,
                 figures=False,
+                progress=progress,
                 observers=observers,
                 publish_latest=False,
             )

@@ -22,9 +22,10 @@ from rich.console import Console
 import commands
 from commands import COMMAND, next_commands, started, wait_until
 from examples import REPOSITORY, TINY
-from sinernn.cli.progress import ClosedPipe, TrainingProgress, print_problems
+from sinernn.cli.stderr import ClosedPipe, print_problems
 from sinernn.errors import Place, Problem
 from sinernn.interrupts import StopSignals
+from sinernn.progress import TrainingProgress
 from sinernn.runs import Run
 from sinernn.training import Record
 

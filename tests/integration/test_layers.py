@@ -12,7 +12,7 @@ from examples import REPOSITORY, TINY
 
 SOURCE = REPOSITORY / "src" / "sinernn"
 MODULES_IN_ORDER = (
-    "arrays", "errors", "shipped", "randomness", "schema", "data", "data.series", "data.synthetic", "data.waves", "data.systems", "data.flows", "data.maps",
+    "arrays", "errors", "display", "shipped", "randomness", "schema", "data", "data.series", "data.synthetic", "data.waves", "data.systems", "data.flows", "data.maps",
     "data.tables", "data.text_files", "data.array_files", "data.times", "data.recordings", "data.files", "data.frames", "data.continuation", "data.survey", "data.streams", "data.windows",
     "blas", "cores", "model", "model.functions", "model.cells", "model.network", "model.linearization", "engines", "refine", "refine.stages", "refine.records",
     "config.places", "config.yaml", "config.overrides", "config.sections", "config.messages", "config.memory",
@@ -29,11 +29,11 @@ MODULES_IN_ORDER = (
     "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting.chaos", "plotting.predictions", "plotting.sweeps", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs",
     "runs.directory", "runs.listing", "preparation", "forecasting", "evaluating", "ensemble", "predicting",
-    "exporters.portable", "exporters.formulas", "exporters.numpy", "exporters.c", "exporters.torch", "exporters.graph", "exporters.onnx", "exporters", "checkpointing", "observers",
+    "exporters.portable", "exporters.formulas", "exporters.numpy", "exporters.c", "exporters.torch", "exporters.graph", "exporters.onnx", "exporters", "checkpointing", "observers", "progress",
     "comparing", "plot_run", "experiment", "verification", "diagnosis",
-    *(f"sweeps{name}" for name in ("", ".parameters", ".settings", ".points", ".results", ".tpe", ".observing", ".worker", ".executor", ".ray_executor", ".folders", ".table", ".driver")), "figures",
+    *(f"sweeps{name}" for name in ("", ".parameters", ".settings", ".points", ".results", ".tpe", ".observing", ".progress", ".worker", ".executor", ".ray_executor", ".folders", ".table", ".driver")), "figures",
     "trackers.tracker", "trackers.background", "trackers.tensorboard", "trackers.mlflow", "trackers", "user_settings",
-    *(f"cli.{name}" for name in ("output", "completion", "parsing", "progress", "tables", "terminal", "init", "config", "eval", "export", "plot", "writing", "comparison_table", "compare", "predict", "sweeping", "sweep", "resume", "rm", "run_table", "runs", "track", "train", "verify", "doctor")),
+    *(f"cli.{name}" for name in ("output", "completion", "parsing", "stderr", "tables", "terminal", "init", "config", "eval", "export", "plot", "writing", "comparison_table", "compare", "predict", "sweeping", "sweep", "resume", "rm", "run_table", "runs", "track", "train", "verify", "doctor")),
     "cli",
     "__main__",
 )  # fmt: skip

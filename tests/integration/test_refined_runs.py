@@ -14,12 +14,12 @@ from safetensors.numpy import load_file
 from commands import run_python
 from examples import CONFIGS, TINY, Watching, refined
 from sinernn import experiment, forecasting
-from sinernn.cli.progress import TrainingProgress
 from sinernn.cli.terminal import print_scores
 from sinernn.config import check, load_config
 from sinernn.errors import ConfigError, InterruptedRunError
 from sinernn.model.network import RefineState
 from sinernn.preparation import prepare
+from sinernn.progress import TrainingProgress
 from sinernn.refine import loop, problem
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run

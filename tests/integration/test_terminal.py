@@ -12,11 +12,9 @@ from rich.console import Console
 from commands import wait_until
 from examples import TINY, make_run, refining
 from sinernn import cli
-from sinernn.cli.output import wrapped
-from sinernn.cli.progress import TrainingProgress
-from sinernn.cli.sweeping import SweepProgress
 from sinernn.cli.terminal import print_scores
 from sinernn.config import load_config
+from sinernn.display import wrapped
 from sinernn.errors import ConfigError
 from sinernn.evaluation.results import (
     ClimateScore,
@@ -25,9 +23,11 @@ from sinernn.evaluation.results import (
     Scores,
     ValidTime,
 )
+from sinernn.progress import TrainingProgress
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run
 from sinernn.sweeps.observing import SweepState
+from sinernn.sweeps.progress import SweepProgress
 from sinernn.training import Record
 
 RED = "\x1b[31m"

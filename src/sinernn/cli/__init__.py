@@ -84,7 +84,7 @@ def main() -> None:
     except SinernnError as error:
         with suppress(OSError):  # without a stderr, the exit code still reports the failure
             if isinstance(error, ConfigError):
-                from sinernn.cli.progress import print_problems
+                from sinernn.cli.stderr import print_problems
 
                 print_problems(error.problems)
             else:

@@ -36,7 +36,7 @@ def eval_command(
     Example: sinernn eval runs/latest evaluation.horizon=500
     """
     from sinernn import evaluating
-    from sinernn.cli.progress import compiling
+    from sinernn.cli.stderr import compiling
     from sinernn.cli.terminal import print_next_commands, print_scores
     from sinernn.runs.directory import open_run
 

@@ -4,21 +4,15 @@ import csv
 import io
 import json
 import os
-import re
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import typer
 
+from sinernn.display import wrapped
 from sinernn.errors import printable
-
-UNBROKEN = re.compile(
-    r"sinernn (?:'[^']*'|[^';()`])+|(?<!\w)'[^']*'|^[^:]*/[^:]*:|\w+: [^\s,}]+(?=[,}])"
-)
-"""What keeps its spaces: commands, quotes, the path before a message, `key: value` in YAML."""
 
 
 def print_line(text: object) -> None:
@@ -39,21 +33,6 @@ def terminal_width(*, err: bool = False) -> int | None:
     from rich.console import Console
 
     return Console(stderr=err).width
-
-
-def wrapped(line: str, width: int | None, *, indent: str = "  ") -> str:
-    """Break a line between words; what is longer than a line is left to the terminal."""
-    if not width:
-        return line
-    joined = UNBROKEN.sub(lambda match: match[0].replace(" ", "\0"), line)
-    lines = textwrap.wrap(
-        joined,
-        width,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return "\n".join(lines).replace("\0", " ")
 
 
 def print_json(value: object) -> None:

@@ -63,7 +63,7 @@ def predict_command(
     Example: sinernn predict latest --steps 100 --to forecast.csv
     """
     from sinernn import predicting
-    from sinernn.cli.progress import compiling
+    from sinernn.cli.stderr import compiling
     from sinernn.runs.directory import open_run
     from sinernn.runs.files import write_atomically
 

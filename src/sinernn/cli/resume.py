@@ -32,9 +32,8 @@ def resume_command(
     Example: sinernn resume latest training.steps=40000
     """
     from sinernn import experiment
-    from sinernn.cli.progress import training_progress
+    from sinernn.cli.stderr import ClosedPipe
     from sinernn.cli.terminal import print_summary
-    from sinernn.config import load_config
     from sinernn.errors import UsageError
     from sinernn.runs.directory import open_run
     from sinernn.sweeps.driver import find_sweep, resume_sweep
@@ -57,10 +56,12 @@ def resume_command(
     if jobs is not None or executor != "local" or ray_address is not None:
         message = "--jobs, --executor and --ray-address are for sweeps"
         raise UsageError(f"{opened.path}: is a run, and not a sweep's folder; {message}")
-    settings = load_config(opened.config_path, overrides or [])
     with tracking(trackers) as trackings:
-        with training_progress(settings, quiet=quiet) as observers:
-            summary = experiment.resume(
-                opened, overrides or [], figures=figures, observers=[*observers, *trackings]
-            )
+        summary = experiment.resume(
+            opened,
+            overrides or [],
+            figures=figures,
+            progress=not quiet,
+            observers=[ClosedPipe(), *trackings],
+        )
         print_summary(summary, as_json=as_json)

@@ -89,15 +89,12 @@ def run_sweep(
     as_json: bool,
 ) -> None:
     """Run a new or an interrupted sweep with progress and trackers, and print its results."""
-    from sinernn.cli.sweeping import chosen_executor, print_sweep, sweep_progress
+    from sinernn.cli.sweeping import chosen_executor, print_sweep
     from sinernn.trackers import sweep_tracking
 
     with sweep_tracking(trackers) as trackings:
-        with (
-            chosen_executor(executor, ray_address, jobs) as make_executor,
-            sweep_progress(quiet=quiet) as observers,
-        ):
-            table = start(observers=[*observers, *trackings], executor=make_executor)
+        with chosen_executor(executor, ray_address, jobs) as make_executor:
+            table = start(progress=not quiet, observers=trackings, executor=make_executor)
         print_sweep(table, as_json=as_json)
     if table.failed:
         raise typer.Exit(1)

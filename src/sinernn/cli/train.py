@@ -29,21 +29,20 @@ def train_command(
     Example: sinernn train configs/default.yaml model.hidden_size=32
     """
     from sinernn import experiment
-    from sinernn.cli.progress import training_progress
+    from sinernn.cli.stderr import ClosedPipe
     from sinernn.cli.terminal import print_summary
     from sinernn.config import load_config
-    from sinernn.preparation import with_stages
     from sinernn.trackers import tracking
     from sinernn.user_settings import chosen_trackers
 
-    settings = with_stages(load_config(config, overrides or []))
+    settings = load_config(config, overrides or [])
     with tracking(chosen_trackers(track)) as trackers:
-        with training_progress(settings, quiet=quiet) as observers:
-            summary = experiment.train(
-                settings,
-                runs_dir=runs_dir,
-                start_from=start_from,
-                figures=figures,
-                observers=[*observers, *trackers],
-            )
+        summary = experiment.train(
+            settings,
+            runs_dir=runs_dir,
+            start_from=start_from,
+            figures=figures,
+            progress=not quiet,
+            observers=[ClosedPipe(), *trackers],
+        )
         print_summary(summary, as_json=as_json)

@@ -19,15 +19,17 @@ def verify_command(
 
     Example: sinernn verify latest
     """
-    from sinernn.cli.progress import training_progress
+    from sinernn.cli.stderr import ClosedPipe
     from sinernn.cli.terminal import print_verification
-    from sinernn.config import load_config
-    from sinernn.runs.directory import open_run
     from sinernn.verification import verify
 
-    opened = open_run(run, runs_dir=runs_dir)
-    with training_progress(load_config(opened.config_path), quiet=quiet) as observers:
-        verification = verify(opened, overrides or [], observers=observers)
+    verification = verify(
+        run,
+        overrides or [],
+        runs_dir=runs_dir,
+        progress=not quiet,
+        observers=[ClosedPipe()],
+    )
     if as_json:
         print_json(verification.report())
     else:

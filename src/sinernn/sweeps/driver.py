@@ -36,6 +36,7 @@ from sinernn.sweeps.folders import publish, read_result, remove_hidden, trim
 from sinernn.sweeps.observing import SweepObserver, SweepState
 from sinernn.sweeps.parameters import Choice
 from sinernn.sweeps.points import Point, Points
+from sinernn.sweeps.progress import sweep_progress
 from sinernn.sweeps.results import RunResult, median
 from sinernn.sweeps.settings import BASE, read_sweep, require_same
 from sinernn.sweeps.table import SweepTable
@@ -60,6 +61,7 @@ def sweep(
     runs_dir: Path | str = "runs",
     jobs: int | None = None,
     figures: bool = True,
+    progress: bool | None = None,
     observers: Sequence[SweepObserver] = (),
     executor: Callable[[Path], Executor] | None = None,
 ) -> SweepTable:
@@ -72,6 +74,7 @@ def sweep(
         runs_dir: Folder in which the sweep's folder is made.
         jobs: Runs at once; default: one for each core.
         figures: Whether to draw the results.
+        progress: Whether to show progress; default: in notebooks alone.
         observers: Receive the events.
         executor: Makes what trains the runs of the sweep in a folder; default: processes here.
 
@@ -101,8 +104,8 @@ def sweep(
         publish_latest=False,
     )
     train = executor or partial(LocalExecutor, jobs=jobs)
-    with StopSignals() as stop, made.held():
-        return _Driver(made.path, points, invalid, observers, train).run(stop, figures=figures)
+    with sweep_progress(observers, progress) as observed, StopSignals() as stop, made.held():
+        return _Driver(made.path, points, invalid, observed, train).run(stop, figures=figures)
 
 
 def resume_sweep(
@@ -111,6 +114,7 @@ def resume_sweep(
     *,
     jobs: int | None = None,
     figures: bool = True,
+    progress: bool | None = None,
     observers: Sequence[SweepObserver] = (),
     executor: Callable[[Path], Executor] | None = None,
 ) -> SweepTable:
@@ -123,6 +127,7 @@ def resume_sweep(
         overrides: `seeds=N` or `trials=N`, to add more.
         jobs: See `sweep`.
         figures: See `sweep`.
+        progress: See `sweep`.
         observers: See `sweep`.
         executor: See `sweep`.
 
@@ -137,7 +142,7 @@ def resume_sweep(
     if (found := find_sweep(path)) is None:
         raise RunNotFoundError(f"{path}: is no folder of a sweep, with {SWEEP} and {BASE}")
     folder, train = Run(found), executor or partial(LocalExecutor, jobs=jobs)
-    with StopSignals() as stop, folder.held():
+    with sweep_progress(observers, progress) as observed, StopSignals() as stop, folder.held():
         before = read_sweep(folder.path / SWEEP)
         file = read_sweep(folder.path / SWEEP, overrides)
         require_same(folder.path, before, file, overrides)
@@ -145,7 +150,7 @@ def resume_sweep(
         invalid = points.find_invalid()
         if overrides:
             folder.write(SWEEP, file.files()[SWEEP])
-        driver = _Driver(folder.path, points, invalid, observers, train)
+        driver = _Driver(folder.path, points, invalid, observed, train)
         then = provenance.Environment.model_validate(folder.read_json("sweep.json"))
         for name, (was, now) in provenance.differences(then, provenance.environment()).items():
             remark = f"{name} was {was} and is {now}: the results may differ"
@@ -160,7 +165,7 @@ def read_sweep_table(path: Path | str) -> SweepTable:
         SinernnError: A file of it is damaged.
     """
     points = Points(read_sweep(Path(path) / SWEEP))
-    driver = _Driver(Path(path), points, set(), (), LocalExecutor)
+    driver = _Driver(Path(path), points, set(), Observers([]), LocalExecutor)
     driver.read_all()
     return driver.table()
 
@@ -182,11 +187,11 @@ class _Driver:
         path: Path,
         points: Points,
         invalid: set[int],
-        observers: Sequence[SweepObserver],
+        observers: Observers[SweepObserver],
         executor: Callable[[Path], Executor],
     ) -> None:
         self.path, self.points, self.invalid = path, points, invalid
-        self.observers = Observers(observers)
+        self.observers = observers
         self.seeds = points.sweep.seeds
         self._executor = executor
         shape = len(points), len(self.seeds)

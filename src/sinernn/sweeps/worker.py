@@ -62,7 +62,9 @@ def train_task(task: Task, folder: Path) -> RunResult:
     update: dict[str, Any] = {}
     with unflushed():
         try:
-            summary = experiment.train(config, runs_dir=folder, figures=False, publish_latest=False)
+            summary = experiment.train(
+                config, runs_dir=folder, figures=False, progress=False, publish_latest=False
+            )
             scores = summary.scores
             update = {
                 "status": "finished",
