@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any, cast
 
 from sinernn.config.overrides import short_names
+from sinernn.display import Table, as_html, as_text, error_text
 from sinernn.errors import UsageError, printable
 from sinernn.evaluation.metrics import counted, finite
 from sinernn.evaluation.results import HorizonScore
@@ -117,10 +118,63 @@ class Comparison:
         ]
         return {name: [row[name] for row in rows] for name in rows[0]}
 
+    def cells(self) -> dict[str, list[str]]:
+        """Return the columns of a table with a row for each line, as texts."""
+        cells = {"": [str(number) for number in range(1, len(self.lines) + 1)]}
+        for name, short in short_names(self.differing).items():
+            cells[short] = [
+                value_text(line.settings[name]) if name in line.settings else ""
+                for line in self.lines
+            ]
+        ladders = [{each.horizon: each for each in line.closed_loop_rmse} for line in self.lines]
+        for horizon in self.horizons:
+            cells[counted(horizon)] = [
+                error_text(ladder[horizon].median) if horizon in ladder else ""
+                for ladder in ladders
+            ]
+        cells["worst origin"] = [
+            error_text(ladder[max(ladder)].worst) if ladder else "" for ladder in ladders
+        ]
+        cells["valid time"] = [
+            _valid_time(line.valid_steps, max(ladder, default=0))
+            for line, ladder in zip(self.lines, ladders, strict=True)
+        ]
+        cells["runs"] = [_names(line) for line in self.lines]
+        return cells
+
+    def remarks(self) -> list[str]:
+        """Return what the errors are, and what to know when reading them."""
+        unit = self.unit or "signal units"
+        what = f"RMSE of free runs up to a horizon, median of the origins, in {unit}"
+        return [what, *(f"note: {note}" for note in self.notes)]
+
+    def _parts(self) -> list[str | Table]:
+        return [self.title, Table(self.cells(), left=("runs",)), *self.remarks()]
+
+    def __str__(self) -> str:
+        """Return the comparison as text, a row for each line."""
+        return as_text(self._parts())
+
+    def _repr_html_(self) -> str:
+        return as_html(self._parts())
+
     @property
     def horizons(self) -> list[int]:
         """All horizons at which a line has an error."""
         return sorted({each.horizon for line in self.lines for each in line.closed_loop_rmse})
+
+
+def _names(line: ComparedRuns) -> str:
+    first = printable(line.runs[0], 300)
+    if len(line.runs) == 1:
+        return first
+    failed = len(line.runs) - line.scored
+    without = f", {failed} of them without scores" if failed else ""
+    return f"{len(line.runs)} runs, as {first}{without}"
+
+
+def _valid_time(steps: float | None, horizon: int) -> str:
+    return "" if steps is None else f"{'>' if steps >= horizon else ''}{steps:g}"
 
 
 def compare_runs(

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sinernn.cli.output import error_text, print_prose, terminal_width
-from sinernn.cli.tables import print_columns
-from sinernn.comparing import ComparedRuns, Comparison, value_text
-from sinernn.config.overrides import short_names
-from sinernn.errors import printable
-from sinernn.evaluation.metrics import counted
+import typer
+
+from sinernn.cli.output import print_parts, print_prose, terminal_width
+from sinernn.comparing import Comparison
+from sinernn.display import Table
 
 _MOST_COLUMNS = 8
 """Lines of a comparison that are columns of its table, at most; of more, each is a row."""
@@ -16,63 +15,23 @@ _MOST_COLUMNS = 8
 def print_comparison(comparison: Comparison) -> None:
     """Print which runs are compared, then settings and scores side by side."""
     print_prose(comparison.title)
-    cells, runs = _cells(comparison), [_runs(line) for line in comparison.lines]
-    if len(runs) > _MOST_COLUMNS:
-        print_columns({**cells, "runs": runs}, left=("runs",))
+    cells = comparison.cells()
+    if len(comparison.lines) > _MOST_COLUMNS:
+        typer.echo(Table(cells, left=("runs",)))
     else:
-        for number, text in enumerate(runs, start=1):
+        for number, text in zip(cells[""], cells.pop("runs"), strict=True):
             print_prose(f"{number}: {text}")
         print_prose("")
-        for part in _transposed(cells, terminal_width() or 1000):
-            print_columns(part, left=("",))
-            print_prose("")
-    unit = comparison.unit or "signal units"
-    print_prose(f"RMSE of free runs up to a horizon, median of the origins, in {unit}")
-    for note in comparison.notes:
-        print_prose(f"note: {note}")
+        print_parts(_transposed(cells, terminal_width() or 1000))
+    for line in comparison.remarks():
+        print_prose(line)
 
 
-def _runs(line: ComparedRuns) -> str:
-    first = printable(line.runs[0], 300)
-    if len(line.runs) == 1:
-        return first
-    failed = len(line.runs) - line.scored
-    without = f", {failed} of them without scores" if failed else ""
-    return f"{len(line.runs)} runs, as {first}{without}"
-
-
-def _cells(comparison: Comparison) -> dict[str, list[str]]:
-    """Return a list of the lines' values for each setting and score."""
-    cells = {"": [str(number) for number in range(1, len(comparison.lines) + 1)]}
-    for name, short in short_names(comparison.differing).items():
-        cells[short] = [
-            value_text(line.settings[name]) if name in line.settings else ""
-            for line in comparison.lines
-        ]
-    ladders = [{each.horizon: each for each in line.closed_loop_rmse} for line in comparison.lines]
-    for horizon in comparison.horizons:
-        cells[counted(horizon)] = [
-            error_text(ladder[horizon].median) if horizon in ladder else "" for ladder in ladders
-        ]
-    worst = [error_text(ladder[max(ladder)].worst) if ladder else "" for ladder in ladders]
-    cells["worst origin"] = worst
-    cells["valid time"] = [
-        _valid_time(line.valid_steps, max(ladder, default=0))
-        for line, ladder in zip(comparison.lines, ladders, strict=True)
-    ]
-    return cells
-
-
-def _valid_time(steps: float | None, horizon: int) -> str:
-    return "" if steps is None else f"{'>' if steps >= horizon else ''}{steps:g}"
-
-
-def _transposed(
-    cells: Mapping[str, Sequence[str]], width: int
-) -> Iterator[dict[str, Sequence[str]]]:
+def _transposed(cells: Mapping[str, Sequence[str]], width: int) -> Iterator[Table]:
     """Yield a column for each line, in as many tables as they need to fit the width."""
     names, *columns = zip(*([name, *cells[name]] for name in cells), strict=True)
     widest = 2 + max(len(text) for column in columns for text in column)
     count = max(1, (width - max(map(len, names))) // widest)
     for first in range(0, len(columns), count):
-        yield {heading: rest for heading, *rest in (names, *columns[first : first + count])}
+        parts = (names, *columns[first : first + count])
+        yield Table({heading: rest for heading, *rest in parts}, left=("",))

@@ -5,13 +5,13 @@ import io
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import typer
 
-from sinernn.display import wrapped
+from sinernn.display import Table, wrapped
 from sinernn.errors import printable
 
 
@@ -23,6 +23,15 @@ def print_line(text: object) -> None:
 def print_prose(text: str, *, err: bool = False) -> None:
     """Print one line, wrapped where it goes to a terminal."""
     typer.echo(wrapped(printable(text, 5000), terminal_width(err=err)), err=err)
+
+
+def print_parts(parts: Iterable[str | Table]) -> None:
+    """Print lines and tables; a blank line follows a table."""
+    for part in parts:
+        if isinstance(part, str):
+            print_prose(part)
+        else:
+            typer.echo(f"{part}\n")
 
 
 def terminal_width(*, err: bool = False) -> int | None:
@@ -38,11 +47,6 @@ def terminal_width(*, err: bool = False) -> int | None:
 def print_json(value: object) -> None:
     """Print a value as JSON."""
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
-
-
-def error_text(value: float | None) -> str:
-    """Return an error as tables show it."""
-    return "diverged" if value is None else f"{value:.2e}"
 
 
 def csv_text(columns: Mapping[str, Sequence[Any]], *, header: bool = True) -> str:

@@ -6,17 +6,11 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from rich.console import Console
-
-from sinernn.cli.output import print_json, print_line, print_prose
-from sinernn.cli.terminal import make_table
-from sinernn.errors import UsageError, command_line, printable
+from sinernn.cli.output import print_json, print_line, print_parts, print_prose
+from sinernn.errors import UsageError, command_line
 from sinernn.evaluation.metrics import counted
 from sinernn.sweeps.executor import Executor, LocalExecutor
-from sinernn.sweeps.results import FEWEST_PAIRS, PointResult
-from sinernn.sweeps.table import SweepTable
-
-SHOWN = 20  # points and failures in a printed table; the files have all
+from sinernn.sweeps.table import SHOWN, SweepTable
 
 
 @contextmanager
@@ -44,23 +38,7 @@ def print_sweep(table: SweepTable, *, as_json: bool) -> None:
     if as_json:
         print_json(table.report())
         return
-    points = sorted(table.points(), key=lambda point: table.loss(point.median))
-    console = Console(highlight=False, markup=False, emoji=False, width=500)
-    title = f"median {table.metric.words} over seeds"
-    columns = make_table(
-        title, "point", "median", "95 %\ninterval", "worst", "runs", "failed", "against\nthe best"
-    )
-    for point in points[:SHOWN]:
-        interval = "-"
-        if point.n > 1 and not point.low is point.high is None:
-            interval = f"{_value(point.low)} to {_value(point.high)}"
-        columns.add_row(
-            printable(point.label, 60), _value(point.median), interval, _value(point.worst),
-            str(point.n), str(point.failed) if point.failed else "", _comparison(point),
-        )  # fmt: skip
-    console.print(columns, "")
-    if len(points) > SHOWN:
-        print_prose(f"{len(points) - SHOWN} more points: see {table.path / 'points.csv'}")
+    print_parts(table.describe())
     for row in islice(table.failures(), SHOWN):
         again = command_line("train", table.path / row["run"] / "config.yaml")
         print_prose(f"{row['run']} {row['status']}: {row['reason']}; repeat it with: {again}")
@@ -73,17 +51,3 @@ def print_sweep(table: SweepTable, *, as_json: bool) -> None:
         several = f"errors by horizon with {compare}; " if len(table) > 1 else ""
         print_prose(f"next: {several}a PDF with {plot} --format pdf")
     print_line(table.path)
-
-
-def _comparison(point: PointResult) -> str:
-    if point.is_best:
-        return "best"
-    if point.p_value is None:
-        return "-"
-    if point.is_distinct:
-        return f"worse (p {point.p_value:.2g})"
-    return f"as good (p {point.p_value:.2g})" if point.n >= FEWEST_PAIRS else "too few seeds"
-
-
-def _value(value: float | None) -> str:
-    return "failed" if value is None else f"{value:.3g}"

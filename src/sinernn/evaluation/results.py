@@ -4,10 +4,15 @@ Errors are in the series' own units; those of several outputs together are in st
 each (`metrics.error_unit`). None stands for a value that is infinite or does not exist.
 """
 
+import json
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from sinernn.display import Table, as_html, as_text, error_text, number_text
+from sinernn.errors import printable
+from sinernn.evaluation.metrics import counted
 from sinernn.schema import JsonModel
 
 
@@ -232,3 +237,155 @@ class Scores(JsonModel):
         return (
             is_bound and getattr(self.valid_time.steps, which) == self.closed_loop_rmse[-1].horizon
         )
+
+    def __str__(self) -> str:
+        """Return what `eval` prints."""
+        return as_text(self.describe())
+
+    def _repr_html_(self) -> str:
+        return as_html(self.describe())
+
+    def describe(self, name: str = "") -> Iterator[str | Table]:
+        """Yield what was evaluated and on what, a table, then the conclusions in words.
+
+        Args:
+            name: What to call the run; default: its name.
+        """
+        layers, units = counted(self.num_layers, "layer"), counted(self.hidden_size, "unit")
+        yield (
+            f"{name or self.run}: {self.cell}, {layers} of {units}, {self.parameters} parameters, "
+            f"seed {self.seed}"
+        )
+        trained = f"{self.updates} updates"
+        if self.refine_iterations:
+            trained += f" and {self.refine_iterations} iterations of refinement"
+        yield (
+            f"evaluated on {self.config}, {self.part} part: {self.checkpoint} checkpoint, "
+            f"after {trained}; errors in {self.error_unit or 'signal units'}"
+        )
+        yield (
+            f"one step ahead: RMSE {error_text(self.open_loop.rmse)}, "
+            f"NRMSE {number_text(self.open_loop.nrmse, '.2e')}, "
+            f"R² {number_text(self.open_loop.r2, '.6g')}"
+        )
+        yield _closed_loop_table(self)
+        if any(channel.closed_loop_rmse for channel in self.channels):
+            yield _channel_table(self)
+        yield from filter(None, (_valid_time(self), _oscillation(self), _dynamics(self)))
+        if self.dynamics.warning:
+            yield f"warning: {self.dynamics.warning}"
+        for key, value in self.model_dump(include=set(self.model_extra or {})).items():
+            yield f"{key}: {json.dumps(value)}"
+        yield f"skill: {self.skill.words}"
+        for hint in self.hints:
+            yield f"hint: try {hint.override}: {hint.because}"
+        count = len(self.origins)
+        for number, origin in enumerate(self.origins, start=1):
+            if origin.diverged_at is not None:
+                yield f"origin {number} of {count} diverged at step {origin.diverged_at}"
+
+
+def _channel_table(scores: Scores) -> Table:
+    """Return a table of the errors of each output, up to the longest horizon."""
+    worst = f"worst of\n{counted(len(scores.origins), 'origin')}"
+    names = ("output", "one step\nahead", "R²", "network", worst, "best\nbaseline")
+    rows = list[tuple[str, ...]]()
+    for channel in scores.channels:
+        if channel.open_loop and channel.closed_loop_rmse:
+            one_step, last = channel.open_loop, channel.closed_loop_rmse[-1]
+            errors = [(each.closed_loop_rmse[-1].median, each.name) for each in channel.baselines]
+            error, best = min((pair for pair in errors if pair[0] is not None), default=(None, ""))
+            unit = f" ({channel.unit})" if channel.unit else ""
+            rows.append(
+                (
+                    printable(channel.name + unit, 30),
+                    error_text(one_step.rmse),
+                    number_text(one_step.r2, ".4g"),
+                    error_text(last.median),
+                    error_text(last.worst),
+                    f"{error_text(error)} {best}",
+                )
+            )
+    title = f"of each output in its unit, up to {counted(scores.closed_loop_rmse[-1].horizon)}"
+    columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
+    return Table(columns, title)
+
+
+def _closed_loop_table(scores: Scores) -> Table:
+    """Return a table of the errors of network and baselines, one row per horizon."""
+    rows = scores.closed_loop_rmse
+    columns = {
+        "steps": [str(row.horizon) for row in rows],
+        "network": [error_text(row.median) for row in rows],
+        f"worst of\n{counted(len(scores.origins), 'origin')}": [
+            error_text(row.worst) for row in rows
+        ],
+    }
+    for baseline in scores.baselines:
+        name = baseline.name.replace(" ", "\n")
+        columns[name] = [error_text(row.median) for row in baseline.closed_loop_rmse]
+    return Table(columns, "closed loop: median RMSE up to a horizon")
+
+
+def _valid_time(scores: Scores) -> str | None:
+    valid = scores.valid_time
+    if valid is None:
+        return None
+    count = len(scores.origins)
+
+    def duration(which: Literal["median", "worst"]) -> str:
+        steps, units = getattr(valid.steps, which), getattr(valid.time_units, which)
+        periods = ""
+        if valid.periods:
+            periods = f", {counted(f'{getattr(valid.periods, which):.3g}', 'period')}"
+        if lyapunov := scores.valid_lyapunov_times:
+            about = "about " if lyapunov.source == "samples" else ""
+            number = f"{getattr(lyapunov, which):.3g}"
+            periods += f", {about}{counted(number, 'Lyapunov time')}"
+        time = f"{units:.4g}"
+        time = f"{time} {scores.time_unit}" if scores.time_unit else counted(time, "time unit")
+        beyond = "more than " if scores.outlasts_horizon(which) else ""
+        duration = counted(int(steps) if steps == int(steps) else steps)
+        return f"{beyond}{duration} ({time}{periods})"
+
+    what = f"valid time (error below {valid.threshold:g} standard deviations)"
+    outlasted = valid.outlasted
+    if outlasted == count:
+        return f"{what}: {duration('median')}, all origins"
+    beyond = f"; {outlasted} of {count} outlasted the horizon" if outlasted else ""
+    return f"{what}: median {duration('median')}, worst {duration('worst')}{beyond}"
+
+
+def _oscillation(scores: Scores) -> str | None:
+    found = scores.oscillation
+    if found is None:
+        return None
+    frequency, drift = found.frequency_error, found.phase_drift_rad_per_1000_steps
+    ratio = found.amplitude_ratio
+    if frequency is None or drift is None or ratio is None:
+        return "oscillation: no free run fits a sinusoid"
+    some = "" if found.of == found.count else f" ({found.of} of {found.count} free runs)"
+    return (
+        f"oscillation{some}: frequency error {frequency.median:+.1e} (relative), phase drift "
+        f"{drift.median:+.1e} rad per 1000 steps, amplitude {ratio.median:.4g} x the true one"
+    )
+
+
+def _dynamics(scores: Scores) -> str:
+    found = scores.dynamics
+    total = sum(found.settles.values())
+    places = ", ".join(f"{place} ({count} of {total})" for place, count in found.settles.items())
+    exponent = found.lyapunov_exponent_per_step
+    if exponent is None:
+        return f"long-term behaviour: {places}"
+    meaning = "nearby trajectories keep their distance"
+    if abs(exponent) > found.lyapunov_resolution_per_step:
+        meaning = "nearby trajectories diverge" if exponent > 0 else "nearby trajectories converge"
+    true = found.climate.true_exponent_per_step if found.climate else None
+    if true is not None:
+        own = f"roughly {true:+.0e}" if abs(true) > found.lyapunov_resolution_per_step else "0"
+        meaning += f"; the series' own is {own}"
+    return (
+        f"long-term behaviour: {places}; largest Lyapunov exponent {exponent:+.1e} per step "
+        f"({meaning})"
+    )

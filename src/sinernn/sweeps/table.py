@@ -9,17 +9,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sinernn.arrays import Bool, Float
-from sinernn.errors import UsageError
+from sinernn.display import Table, as_html, as_text
+from sinernn.errors import UsageError, printable
 from sinernn.evaluation.metrics import counted
 from sinernn.plot_run import checked_size, image, plain_text, preload
 from sinernn.runs import Run
 from sinernn.sweeps.folders import read_result
 from sinernn.sweeps.parameters import text_of
 from sinernn.sweeps.points import Point, Points
-from sinernn.sweeps.results import SCORES, PointResult, RunResult, csv_table, summarize
+from sinernn.sweeps.results import (
+    FEWEST_PAIRS,
+    SCORES,
+    PointResult,
+    RunResult,
+    csv_table,
+    summarize,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+SHOWN = 20
+"""Points in a table that is shown, and failures below it; the files have all."""
 
 
 class SweepTable(Sequence[dict[str, Any]]):
@@ -83,6 +95,35 @@ class SweepTable(Sequence[dict[str, Any]]):
             sign=self.metric.sign,
             is_ratio=self.metric.name != "valid_time",
         )
+
+    def describe(self) -> Iterator[str | Table]:
+        """Yield a table of the points, best first, and how many more there are."""
+        points = sorted(self.points(), key=lambda point: self.loss(point.median))
+        shown = points[:SHOWN]
+        columns = {
+            "point": [printable(point.label, 60) for point in shown],
+            "median": [_value(point.median) for point in shown],
+            "95 %\ninterval": [_interval(point) for point in shown],
+            "worst": [_value(point.worst) for point in shown],
+            "runs": [str(point.n) for point in shown],
+            "failed": [str(point.failed) if point.failed else "" for point in shown],
+            "against\nthe best": [_verdict(point) for point in shown],
+        }
+        yield Table(columns, f"median {self.metric.words} over seeds")
+        if len(points) > SHOWN:
+            yield f"{len(points) - SHOWN} more points: see {self.path / 'points.csv'}"
+
+    def __str__(self) -> str:
+        """Return the folder, and the table that `sweep` prints."""
+        return as_text([str(self.path), *self.describe()])
+
+    def __repr__(self) -> str:
+        counts = f"{counted(len(self), 'run')}, {self.failed} failed or diverged"
+        return f"<SweepTable of {printable(str(self.path), 300)}: {counts}>"
+
+    def _repr_html_(self) -> str:
+        figures = sorted(self.path.glob("figures/*.png"))
+        return as_html([str(self.path), *self.describe(), *figures])
 
     def failures(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of runs that failed or diverged."""
@@ -205,3 +246,23 @@ class SweepTable(Sequence[dict[str, Any]]):
             for point in self.points()
         )
         folder.write("points.csv", csv_table([*parameters, *names], rows))
+
+
+def _verdict(point: PointResult) -> str:
+    if point.is_best:
+        return "best"
+    if point.p_value is None:
+        return "-"
+    if point.is_distinct:
+        return f"worse (p {point.p_value:.2g})"
+    return f"as good (p {point.p_value:.2g})" if point.n >= FEWEST_PAIRS else "too few seeds"
+
+
+def _value(value: float | None) -> str:
+    return "failed" if value is None else f"{value:.3g}"
+
+
+def _interval(point: PointResult) -> str:
+    if point.n < 2 or point.low is point.high is None:
+        return "-"
+    return f"{_value(point.low)} to {_value(point.high)}"
