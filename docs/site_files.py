@@ -12,6 +12,7 @@ PUBLISHED = (
     "docs/*.md",
     "docs/sinernn.1",
     "docs/images/*.png",
+    "examples/*.ipynb",
     "benchmarks/*.md",
     "benchmarks/*.yaml",
     "benchmarks/floor.c",

@@ -26,6 +26,9 @@ _EVALUATED_ON = (
 )  # fmt: skip
 """How settings begin that set what a network is evaluated on."""
 
+_MOST_COLUMNS = 8
+"""Lines of a comparison that are columns of its table, at most; of more, each is a row."""
+
 _MAX_LABEL = 60  # characters
 _MAX_NOTES = 10  # on runs without scores
 
@@ -142,21 +145,31 @@ class Comparison:
         cells["runs"] = [_names(line) for line in self.lines]
         return cells
 
-    def remarks(self) -> list[str]:
-        """Return what the errors are, and what to know when reading them."""
-        unit = self.unit or "signal units"
-        what = f"RMSE of free runs up to a horizon, median of the origins, in {unit}"
-        return [what, *(f"note: {note}" for note in self.notes)]
+    def describe(self, width: int | None = None) -> Iterator[str | Table]:
+        """Yield which runs are compared, settings and scores side by side, and remarks.
 
-    def _parts(self) -> list[str | Table]:
-        return [self.title, Table(self.cells(), left=("runs",)), *self.remarks()]
+        Args:
+            width: Characters of a line, for tables of several lines; default: no limit.
+        """
+        yield self.title
+        cells = self.cells()
+        if len(self.lines) > _MOST_COLUMNS:
+            yield Table(cells, left=("runs",))
+        else:
+            yield from map("{}: {}".format, cells[""], cells.pop("runs"))
+            yield ""
+            yield from _transposed(cells, width or 1000)
+        unit = self.unit or "signal units"
+        yield f"RMSE of free runs up to a horizon, median of the origins, in {unit}"
+        for note in self.notes:
+            yield f"note: {note}"
 
     def __str__(self) -> str:
-        """Return the comparison as text, a row for each line."""
-        return as_text(self._parts())
+        """Return what `compare` prints."""
+        return as_text(self.describe())
 
     def _repr_html_(self) -> str:
-        return as_html(self._parts())
+        return as_html(self.describe())
 
     @property
     def horizons(self) -> list[int]:
@@ -171,6 +184,16 @@ def _names(line: ComparedRuns) -> str:
     failed = len(line.runs) - line.scored
     without = f", {failed} of them without scores" if failed else ""
     return f"{len(line.runs)} runs, as {first}{without}"
+
+
+def _transposed(cells: Mapping[str, Sequence[str]], width: int) -> Iterator[Table]:
+    """Yield a column for each line, in as many tables as they need to fit the width."""
+    names, *columns = zip(*([name, *cells[name]] for name in cells), strict=True)
+    widest = 2 + max(len(text) for column in columns for text in column)
+    count = max(1, (width - max(map(len, names))) // widest)
+    for first in range(0, len(columns), count):
+        parts = (names, *columns[first : first + count])
+        yield Table({heading: rest for heading, *rest in parts}, left=("",))
 
 
 def _valid_time(steps: float | None, horizon: int) -> str:

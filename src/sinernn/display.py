@@ -77,7 +77,7 @@ class Table:
         headings = ("<br>".join(map(_escaped, _lines(name))) for name in self.columns)
         rows = [
             "".join(
-                f'<{tag} style="text-align: {side}">{cell}</{tag}>'
+                f'<{tag} style="text-align: {side}; white-space: nowrap">{cell}</{tag}>'
                 for cell, side in zip(cells, aligned, strict=True)
             )
             for tag, cells in [
@@ -98,7 +98,7 @@ def as_text(parts: Iterable[str | Table]) -> str:
 
 def as_html(parts: Iterable[str | Table | Path]) -> str:
     """Return lines, tables and PNG files as HTML in one piece; a missing file is left out."""
-    return "\n".join(map(_part_html, parts))
+    return "\n".join(filter(None, map(_part_html, parts)))
 
 
 def folded(summary: str, html: str) -> str:
@@ -120,7 +120,7 @@ def _part_html(part: str | Table | Path) -> str:
     if isinstance(part, Table):
         return part.html()
     if isinstance(part, str):
-        return f"<p>{_escaped(part)}</p>"
+        return f"<p>{_escaped(part)}</p>" if part else ""
     with suppress(OSError):
         image = b64encode(part.read_bytes()).decode()
         return f'<img src="data:image/png;base64,{image}" alt="{_escaped(part.stem)}">'

@@ -33,7 +33,7 @@ MODULES_IN_ORDER = (
     "comparing", "plot_run", "experiment", "verification", "diagnosis",
     *(f"sweeps{name}" for name in ("", ".parameters", ".settings", ".points", ".results", ".tpe", ".observing", ".progress", ".worker", ".executor", ".ray_executor", ".folders", ".table", ".driver")), "figures",
     "trackers.tracker", "trackers.background", "trackers.tensorboard", "trackers.mlflow", "trackers", "user_settings",
-    *(f"cli.{name}" for name in ("output", "completion", "parsing", "stderr", "terminal", "init", "config", "eval", "export", "plot", "writing", "comparison_table", "compare", "predict", "sweeping", "sweep", "resume", "rm", "run_table", "runs", "track", "train", "verify", "doctor")),
+    *(f"cli.{name}" for name in ("output", "completion", "parsing", "stderr", "terminal", "init", "config", "eval", "export", "plot", "writing", "compare", "predict", "sweeping", "sweep", "resume", "rm", "run_table", "runs", "track", "train", "verify", "doctor")),
     "cli",
     "__main__",
 )  # fmt: skip

@@ -1,6 +1,8 @@
 """What a notebook shows of trainings and their results."""
 
 import io
+import json
+import re
 from base64 import b64decode
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,8 +13,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import pages
 import sinernn
-from examples import tiny
+from examples import REPOSITORY, tiny
 from sinernn import progress
 from sinernn.display import Table
 from sinernn.evaluation.results import Scores
@@ -21,6 +24,8 @@ from sinernn.runs import Run
 from sinernn.sweeps.driver import sweep
 from sinernn.training import Record
 from sweeping import FEW, InProcess
+
+NOTEBOOKS = sorted((REPOSITORY / "examples").glob("*.ipynb"))
 
 
 class Outputs:
@@ -163,3 +168,23 @@ def test_table_as_text():
     table = Table({"name": ["a", "波"], "worst\nerror": ["1", "22"]}, "title", left=("name",))
     lines = ["title", "      worst", "name  error", "─" * 11, "a         1", "波       22"]
     assert str(table).splitlines() == lines
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_stored_without_outputs(path: Path):
+    """So that a change of it can be read; its links lead somewhere."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert content["metadata"]["kernelspec"]["name"] == "python3"
+    for cell in content["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            assert cell["execution_count"] is None
+        else:
+            for target in re.findall(r"\]\(([^)#]+)\)", "".join(cell["source"])):
+                assert (path.parent / target).exists(), target
+
+
+def test_notebooks_are_on_a_page():
+    assert {path.name for path in NOTEBOOKS} == set(
+        re.findall(r"examples/([\w-]+\.ipynb)\)", pages.PAGES["notebooks"].read_text())
+    )
