@@ -21,8 +21,9 @@ class Summary:
     """Results of a finished training; a notebook shows them in words, with the overview.
 
     Example:
-        >>> sinernn.train("tiny.yaml", figures=False)  # doctest: +ELLIPSIS
-        <Summary of runs/...: ... at 60 steps>
+        >>> summary = sinernn.train("tiny.yaml", figures=False)
+        >>> summary.facts.status, summary.scores.closed_loop_rmse[-1].horizon
+        ('finished', 60)
     """
 
     run: Run
@@ -31,7 +32,7 @@ class Summary:
     figures: list[Path]
 
     def __str__(self) -> str:
-        """Return what `train` prints."""
+        """Return the scores that `train` prints."""
         return as_text(self.scores.describe(str(self.run.path)))
 
     def __repr__(self) -> str:
