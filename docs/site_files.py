@@ -13,6 +13,7 @@ PUBLISHED = (
     "docs/sinernn.1",
     "docs/images/*",
     "docs/pages/*.html",
+    "examples/*.ipynb",
     "benchmarks/*.md",
     "benchmarks/*.yaml",
     "benchmarks/floor.c",

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from sinernn.experiment import resume, train
     from sinernn.exporters import export
     from sinernn.figures import figure
-    from sinernn.observers import Observer
+    from sinernn.observers import Observer, Summary
     from sinernn.plot_run import plot
     from sinernn.predicting import predict
     from sinernn.refine.stages import Refine
@@ -80,7 +80,7 @@ _MODULES = {
         "sinernn.errors",
     ),
     "File": "sinernn.data.files",
-    "Observer": "sinernn.observers",
+    **dict.fromkeys(("Observer", "Summary"), "sinernn.observers"),
     "Refine": "sinernn.refine.stages",
     "Series": "sinernn.data.series",
     "Run": "sinernn.runs",
@@ -106,10 +106,10 @@ __all__ = [
     "ComparedRuns", "Comparison", "Config", "ConfigError", "DeviceError", "Evaluation", "File",
     "InterruptedRunError", "Limits", "MackeyGlass", "Model", "Observer", "Prediction", "Refine",
     "Run", "RunBusyError", "RunFileError", "RunNotFoundError", "RunRow", "Series", "Sine",
-    "SinernnError", "Split", "SumOfSines", "Training", "TrainingDivergedError", "UsageError",
-    "Windows", "__version__", "compare_runs", "evaluate", "export", "figure", "load_config",
-    "plot", "predict", "report", "resume", "resume_sweep", "runs_table", "sweep", "sweep_tracking",
-    "track", "tracking", "train", "verify",
+    "SinernnError", "Split", "SumOfSines", "Summary", "Training", "TrainingDivergedError",
+    "UsageError", "Windows", "__version__", "compare_runs", "evaluate", "export", "figure",
+    "load_config", "plot", "predict", "report", "resume", "resume_sweep", "runs_table", "sweep",
+    "sweep_tracking", "track", "tracking", "train", "verify",
 ]  # fmt: skip
 
 

@@ -10,10 +10,10 @@ from statistics import median
 from typing import Any, cast
 
 from sinernn.config.overrides import short_names
+from sinernn.display import Table, as_html, as_text, error_text, steps_text
 from sinernn.errors import UsageError, printable
 from sinernn.evaluation.metrics import counted, finite
-from sinernn.evaluation.results import HorizonScore
-from sinernn.evaluation.wording import error_text, steps_text
+from sinernn.evaluation.parts import HorizonScore
 from sinernn.runs import Run
 from sinernn.runs.listing import RunRow, find_runs, read_row
 
@@ -25,6 +25,9 @@ _EVALUATED_ON = (
     "evaluation.initial_state",
 )  # fmt: skip
 """How settings begin that set what a network is evaluated on."""
+
+_MOST_COLUMNS = 8
+"""Lines of a comparison that are columns of its table, at most; of more, each is a row."""
 
 _MAX_LABEL = 60  # characters
 _MAX_NOTES = 10  # on runs without scores
@@ -141,9 +144,59 @@ class Comparison:
         return cells
 
     @property
+    def caption(self) -> str:
+        """What the errors in `cells` are."""
+        unit = self.unit or "signal units"
+        return f"RMSE of free runs up to a horizon, median of the origins, in {unit}"
+
+    def describe(self, width: int | None = None) -> Iterator[str | Table]:
+        """Yield which runs are compared, settings and scores side by side, and remarks.
+
+        Args:
+            width: Characters of a line, for tables of several lines; default: no limit.
+        """
+        yield self.title
+        cells, runs = self.cells(), [_names(line) for line in self.lines]
+        if len(runs) > _MOST_COLUMNS:
+            yield Table({**cells, "runs": runs}, left=("runs",))
+        else:
+            yield from map("{}: {}".format, cells[""], runs)
+            yield ""
+            yield from _transposed(cells, width or 1000)
+        yield self.caption
+        for note in self.notes:
+            yield f"note: {note}"
+
+    def __str__(self) -> str:
+        """Return what `compare` prints."""
+        return as_text(self.describe())
+
+    def _repr_html_(self) -> str:
+        return as_html(self.describe())
+
+    @property
     def horizons(self) -> list[int]:
         """All horizons at which a line has an error."""
         return sorted({each.horizon for line in self.lines for each in line.closed_loop_rmse})
+
+
+def _names(line: ComparedRuns) -> str:
+    first = printable(line.runs[0], 300)
+    if len(line.runs) == 1:
+        return first
+    failed = len(line.runs) - line.scored
+    without = f", {failed} of them without scores" if failed else ""
+    return f"{len(line.runs)} runs, as {first}{without}"
+
+
+def _transposed(cells: Mapping[str, Sequence[str]], width: int) -> Iterator[Table]:
+    """Yield a column for each line, in as many tables as they need to fit the width."""
+    names, *columns = zip(*([name, *cells[name]] for name in cells), strict=True)
+    widest = 2 + max(len(text) for column in columns for text in column)
+    count = max(1, (width - max(map(len, names))) // widest)
+    for first in range(0, len(columns), count):
+        parts = (names, *columns[first : first + count])
+        yield Table({heading: rest for heading, *rest in parts}, left=("",))
 
 
 def compare_runs(

@@ -18,7 +18,8 @@ from sinernn.evaluation.dynamics import follow
 from sinernn.evaluation.forecasts import Evidence, OneStep
 from sinernn.evaluation.hints import Setting
 from sinernn.evaluation.metrics import counted
-from sinernn.evaluation.results import ForecastOrigin, Scores
+from sinernn.evaluation.parts import ForecastOrigin
+from sinernn.evaluation.results import Scores
 from sinernn.evaluation.scores import advise, score, score_channels
 from sinernn.forecasting import Rows, forecast, hidden_before, place_origins, ready_engine
 from sinernn.model.linearization import StateMap

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
+from sinernn.display import as_html, as_text, folded
 from sinernn.errors import printable
 from sinernn.evaluation.results import Scores
 from sinernn.model.network import Params
@@ -15,14 +16,33 @@ from sinernn.runs.facts import RunFacts
 from sinernn.training import Record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Summary:
-    """Results of a finished training."""
+    """Results of a finished training; a notebook shows them in words, with the overview.
+
+    Example:
+        >>> summary = sinernn.train("tiny.yaml", figures=False)
+        >>> summary.facts.status, summary.scores.closed_loop_rmse[-1].horizon
+        ('finished', 60)
+    """
 
     run: Run
     facts: RunFacts
     scores: Scores
     figures: list[Path]
+
+    def __str__(self) -> str:
+        """Return the scores that `train` prints."""
+        return as_text(self.scores.describe(str(self.run.path)))
+
+    def __repr__(self) -> str:
+        return f"<Summary of {printable(f'{self.run.path}: {self.scores.skill.words}', 500)}>"
+
+    def _repr_html_(self) -> str:
+        first, *rest = self.scores.describe(str(self.run.path))
+        overview = [path for path in self.figures if path.suffix == ".png"]
+        html = as_html([first, self.scores.skill.words, *overview])
+        return html + folded("all scores", as_html(rest))
 
 
 class Observer:

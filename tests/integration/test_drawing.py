@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from IPython.core.formatters import DisplayFormatter
+from PIL import Image
 
 import sinernn
 from commands import run_python
@@ -44,10 +45,12 @@ def test_figure_is_what_plot_draws(trained: Run):
 
 
 def test_figure_in_a_notebook(trained: Run):
-    """It is shown as one image, although pyplot does not know it."""
-    figure = sinernn.figure("latest", dpi=30.0)
+    """It is shown as one image, although pyplot does not know it, and saved in the same size."""
+    figure = sinernn.figure("latest", "loss", width=5.0, dpi=30.0)
     assert sorted(shown(figure)) == ["image/png", "text/plain"]
-    assert figure.axes
+    figure.savefig("own.png")
+    with Image.open("own.png") as image:
+        assert image.width == 150
 
 
 def test_figures_of_other_results(trained: Run):

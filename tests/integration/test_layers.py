@@ -24,7 +24,7 @@ MODULES_IN_ORDER = (
     )),
     *(f"refine.{name}" for name in ("jacobian", "kernels", "solver", "problem", "lift", "loop")),
     "compilation", "engines.torch_engine", "interrupts", "training",
-    "evaluation", "evaluation.results", "evaluation.metrics", "evaluation.wording", "evaluation.periodic", "evaluation.dynamics", "evaluation.climate", "evaluation.forecasts", "evaluation.predictions",
+    "evaluation", "evaluation.metrics", "evaluation.parts", "evaluation.results", "evaluation.periodic", "evaluation.dynamics", "evaluation.climate", "evaluation.forecasts", "evaluation.predictions",
     "evaluation.baselines", "evaluation.skill", "evaluation.hints", "evaluation.scores",
     "plotting.style", "plotting.layout", "plotting.training", "plotting.waveforms", "plotting.comparisons",
     "plotting.dynamics", "plotting.chaos", "plotting.predictions", "plotting.sweeps", "plotting.snapshots", "plotting.animation", "plotting", "provenance", "runs.files", "runs.facts", "runs.checkpoints", "runs", "runs.snapshots",
@@ -34,7 +34,7 @@ MODULES_IN_ORDER = (
     *(f"sweeps{name}" for name in ("", ".parameters", ".settings", ".points", ".results", ".tpe", ".observing", ".progress", ".worker", ".executor", ".ray_executor", ".folders", ".table", ".driver")), "figures",
     "reports.live", "reports.views", "reports.figures", "reports.page", "reports.run_page", "reports.runs_page", "reports",
     "trackers.tracker", "trackers.background", "trackers.tensorboard", "trackers.mlflow", "trackers", "user_settings",
-    *(f"cli.{name}" for name in ("output", "completion", "parsing", "stderr", "tables", "terminal", "init", "config", "eval", "export", "plot", "writing", "comparison_table", "compare", "predict", "sweeping", "sweep", "report", "resume", "rm", "run_table", "runs", "track", "train", "verify", "doctor")),
+    *(f"cli.{name}" for name in ("output", "completion", "parsing", "stderr", "terminal", "init", "config", "eval", "export", "plot", "writing", "compare", "predict", "sweeping", "sweep", "report", "resume", "rm", "run_table", "runs", "track", "train", "verify", "doctor")),
     "cli",
     "__main__",
 )  # fmt: skip

@@ -4,13 +4,15 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import pages
 from commands import run
-from examples import REPOSITORY
+from examples import REPOSITORY, TINY, copy_configs
 from sinernn.engines.fused.cache import cache_folder
 
 DOCS = sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md"))
@@ -70,11 +72,7 @@ def test_commands_of_pages_run(here: Path, names: tuple[str, ...]):
 
     With shorter trainings: other tests train shipped configs to the end.
     """
-    shutil.copytree(REPOSITORY / "configs", here / "configs")
-    for path in (here / "configs").rglob("*.yaml"):
-        text = re.sub(r"(?<=\bsteps: )\d+", "100", path.read_text(encoding="utf-8"))
-        text = re.sub(r"(?<=\bseeds: )\d+", "1", text)
-        path.write_text(re.sub(r"(?<=\biterations: )\d+", "5", text), encoding="utf-8")
+    copy_configs(here / "configs")
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(here)}
     environment["SINERNN_CACHE_DIR"] = str(cache_folder() or here / "kernels")
     found = [pages.PAGES[name] for name in names]
@@ -110,14 +108,30 @@ def test_benchmarks_of_the_readme_start(line: str):
         assert option in told.out
 
 
-def test_the_python_of_the_readme_runs(here: Path, monkeypatch: pytest.MonkeyPatch):
-    shutil.copytree(REPOSITORY / "configs", here / "configs")
-    text = pages.PAGES["runs"].read_text(encoding="utf-8")
-    code = "".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
-    namespace: dict[str, object] = {}
-    # The tiny config in place of the default: 4 units for 16.
-    exec(code.replace("default.yaml", "tiny.yaml").replace("16", "4"), namespace)
-    assert namespace["states"].shape == (1, 50, 4)
+@pytest.fixture
+def run_python_of(here: Path) -> Callable[[str], dict[str, Any]]:
+    """What the Python of a page leaves behind."""
+
+    def run_block(page: str) -> dict[str, Any]:
+        shutil.copytree(REPOSITORY / "configs", here / "configs")
+        shutil.copy(TINY, "tiny.yaml")
+        text = pages.PAGES[page].read_text(encoding="utf-8")
+        code = "".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
+        namespace: dict[str, Any] = {}
+        # The tiny config in place of the default: 4 units for 16.
+        exec(code.replace("default.yaml", "tiny.yaml").replace("16", "4"), namespace)
+        return namespace
+
+    return run_block
+
+
+def test_the_python_of_the_readme_runs(run_python_of):
+    assert run_python_of("runs")["states"].shape == (1, 50, 4)
+
+
+def test_the_python_of_notebooks_runs(run_python_of):
+    assert run_python_of("notebooks")["figure"].axes
+    assert Path("horizon.pdf").read_bytes().startswith(b"%PDF")
 
 
 @pytest.mark.parametrize("page", ["README.md", *DOCS])

@@ -167,7 +167,7 @@ def test_compare_fits_the_terminal(sinernn, two: list[Run], monkeypatch: pytest.
     """Columns go on in a table below; many lines are rows instead."""
     for number in range(6):
         shutil.copytree(two[0].path, f"runs/a{number}")
-    monkeypatch.setattr("sinernn.cli.comparison_table.terminal_width", lambda: 45)
+    monkeypatch.setattr("sinernn.cli.compare.terminal_width", lambda: 45)
     done = sinernn("compare", "runs/*").out.splitlines()
     tables = [line.split() for line in done if line.split() and line.split()[0].isdigit()]
     assert [row for row in tables if all(map(str.isdigit, row))] == [

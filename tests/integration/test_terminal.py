@@ -17,13 +17,13 @@ from sinernn.cli.terminal import print_scores
 from sinernn.config import load_config
 from sinernn.display import wrapped
 from sinernn.errors import ConfigError
-from sinernn.evaluation.results import (
+from sinernn.evaluation.parts import (
     ClimateScore,
     DynamicsScore,
     MedianAndWorst,
-    Scores,
     ValidTime,
 )
+from sinernn.evaluation.results import Scores
 from sinernn.progress import TrainingProgress
 from sinernn.refine.records import RefineRecord
 from sinernn.runs import Run

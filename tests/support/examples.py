@@ -1,6 +1,8 @@
 """Configs, runs, checkpoints and evaluations that tests of several files start from."""
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -36,6 +38,15 @@ def tiny(*overrides: str) -> Config:
 def refined(*overrides: str) -> Config:
     """The smoke test's config with changes, refinement and all."""
     return load_config(TINY, ["device=cpu", *overrides])
+
+
+def copy_configs(folder: Path) -> None:
+    """Copy the shipped configs, with trainings of a hundred updates."""
+    shutil.copytree(REPOSITORY / "configs", folder)
+    for path in folder.rglob("*.yaml"):
+        text = re.sub(r"(?<=\bsteps: )\d+", "100", path.read_text(encoding="utf-8"))
+        text = re.sub(r"(?<=\bseeds: )\d+", "1", text)
+        path.write_text(re.sub(r"(?<=\biterations: )\d+", "5", text), encoding="utf-8")
 
 
 def make_run(runs_dir: Path = Path("runs"), name: str = "a", now: datetime = NOON) -> Run:

@@ -9,7 +9,8 @@ from examples import make_run, tiny
 from sinernn import plotting
 from sinernn.comparing import Comparison, compare_runs
 from sinernn.errors import UsageError
-from sinernn.evaluation.results import ChannelScore, HorizonScore, Scores
+from sinernn.evaluation.parts import ChannelScore, HorizonScore
+from sinernn.evaluation.results import Scores
 from sinernn.plot_run import comparison_figure_of, image
 from sinernn.runs import Run
 from sinernn.runs.facts import RunFacts

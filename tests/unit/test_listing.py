@@ -14,14 +14,14 @@ from filelock import FileLock
 from counting import counted
 from examples import REPOSITORY, make_run, tiny
 from sinernn.errors import ConfigError, RunBusyError, RunFileError, RunNotFoundError, UsageError
-from sinernn.evaluation.results import (
+from sinernn.evaluation.parts import (
     ChannelScore,
     ForecastOrigin,
     HorizonScore,
     MedianAndWorst,
-    Scores,
     ValidTime,
 )
+from sinernn.evaluation.results import Scores
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run, remove_run
 from sinernn.runs.facts import RunFacts

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sinernn.cli.output import csv_text, print_json, print_line
+from sinernn.cli.output import csv_text, print_json, print_line, print_parts, terminal_width
 from sinernn.cli.parsing import RUN_WORDS, AsJson, RunsDir
 from sinernn.cli.writing import check_outputs
 
@@ -31,7 +31,6 @@ def compare_command(
 
     Example: sinernn compare latest '*-tiny-*' --figure comparison.png
     """
-    from sinernn.cli.comparison_table import print_comparison
     from sinernn.comparing import compare_runs
     from sinernn.runs.files import write_atomically
 
@@ -48,6 +47,6 @@ def compare_command(
     if as_json:
         print_json(comparison.report())
         return
-    print_comparison(comparison)
+    print_parts(comparison.describe(terminal_width()))
     for path in filter(None, (to, figure)):
         print_line(path)

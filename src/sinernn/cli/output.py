@@ -5,14 +5,14 @@ import io
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from sinernn.display import wrapped
+from sinernn.display import Table, wrapped
 from sinernn.errors import UsageError, printable
 
 
@@ -24,6 +24,15 @@ def print_line(text: object) -> None:
 def print_prose(text: str, *, err: bool = False) -> None:
     """Print one line, wrapped where it goes to a terminal."""
     typer.echo(wrapped(printable(text, 5000), terminal_width(err=err)), err=err)
+
+
+def print_parts(parts: Iterable[str | Table]) -> None:
+    """Print lines and tables; a blank line follows a table."""
+    for part in parts:
+        if isinstance(part, str):
+            print_prose(part)
+        else:
+            typer.echo(f"{part}\n")
 
 
 def terminal_width(*, err: bool = False) -> int | None:

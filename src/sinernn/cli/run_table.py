@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import typer
+
 from sinernn.cli.output import print_prose, terminal_width
-from sinernn.cli.tables import print_columns
+from sinernn.display import Table, duration_text
 from sinernn.errors import printable
-from sinernn.evaluation.wording import duration_text
 from sinernn.runs.listing import COLUMN_TEXTS, RunRow
 
 
@@ -21,7 +22,7 @@ def print_runs(rows: Sequence[RunRow], runs_dir: Path) -> None:
         if width and _width(cells) > width:
             del cells[heading]
             missing.append(heading)
-    print_columns(cells, left=("run", "changed", "cell", "status"))
+    typer.echo(Table(cells, left=("run", "changed", "cell", "status")))
     print_prose("RMSE: of the free run up to the horizon, median of the origins; times in steps")
     if missing:
         print_prose(f"not shown, since the terminal is narrow: {', '.join(missing)}; see --csv")

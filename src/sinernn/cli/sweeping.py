@@ -6,16 +6,11 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from rich.console import Console
-
-from sinernn.cli.output import print_json, print_line, print_prose
-from sinernn.cli.terminal import make_table
+from sinernn.cli.output import print_json, print_line, print_parts, print_prose
 from sinernn.errors import UsageError, command_line
 from sinernn.evaluation.metrics import counted
 from sinernn.sweeps.executor import Executor, LocalExecutor
-from sinernn.sweeps.table import SweepTable
-
-SHOWN = 20  # points and failures in a printed table; the files have all
+from sinernn.sweeps.table import SHOWN, SweepTable
 
 
 @contextmanager
@@ -43,13 +38,7 @@ def print_sweep(table: SweepTable, *, as_json: bool) -> None:
     if as_json:
         print_json(table.report())
         return
-    content = table.by_point()
-    columns = make_table(content.title, *content.headings)
-    for row in content.rows[:SHOWN]:
-        columns.add_row(*row)
-    Console(highlight=False, markup=False, emoji=False, width=500).print(columns, "")
-    if len(content.rows) > SHOWN:
-        print_prose(f"{len(content.rows) - SHOWN} more points: see {table.path / 'points.csv'}")
+    print_parts(table.describe())
     for row in islice(table.failures(), SHOWN):
         again = command_line("train", table.path / row["run"] / "config.yaml")
         print_prose(f"{row['run']} {row['status']}: {row['reason']}; repeat it with: {again}")

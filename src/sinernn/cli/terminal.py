@@ -2,22 +2,10 @@
 
 from pathlib import Path
 
-from rich import box
-from rich.console import Console
-from rich.table import Column, Table
-
-from sinernn.cli.output import print_json, print_line, print_prose
+from sinernn.cli.output import print_json, print_line, print_parts, print_prose
+from sinernn.display import number_text
 from sinernn.errors import command_line
 from sinernn.evaluation.results import Scores
-from sinernn.evaluation.wording import (
-    describe_evaluation,
-    describe_network,
-    describe_one_step,
-    divergences,
-    findings,
-    number_text,
-    score_tables,
-)
 from sinernn.observers import Summary
 from sinernn.runs import Run
 from sinernn.verification import Verification
@@ -25,25 +13,7 @@ from sinernn.verification import Verification
 
 def print_scores(run: Run, scores: Scores) -> None:
     """Print scores: what was evaluated and on what, a table, then the conclusions in words."""
-    print_prose(f"{run.path}: {describe_network(scores)}")
-    print_prose(describe_evaluation(scores))
-    print_prose(describe_one_step(scores))
-    # Wider than any table: on the terminal's width values would be cut.
-    console = Console(highlight=False, markup=False, emoji=False, width=500)
-    for content in score_tables(scores):
-        table = make_table(content.title, *content.headings)
-        for row in content.rows:
-            table.add_row(*row)
-        console.print(table, "")
-    for line in findings(scores):
-        print_prose(line)
-    if scores.dynamics.warning:
-        print_prose(f"warning: {scores.dynamics.warning}")
-    print_prose(f"skill: {scores.skill.words}")
-    for hint in scores.hints:
-        print_prose(f"hint: try {hint.override}: {hint.because}")
-    for line in divergences(scores):
-        print_prose(line)
+    print_parts(scores.describe(str(run.path)))
 
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
@@ -86,17 +56,3 @@ def print_verification(verification: Verification) -> None:
         print_prose(f"{name}: was {then}, now {now}")
     if not verification.environment:
         print_prose("the environment is unchanged; were files of the run or this package edited?")
-
-
-def make_table(title: str, *names: str) -> Table:
-    """Return an empty table of columns that are aligned at the right."""
-    return Table(
-        *(Column(name, justify="right") for name in names),
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-        show_edge=False,
-        title=title,
-        title_justify="left",
-        title_style="",
-    )

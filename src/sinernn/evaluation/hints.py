@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sinernn.arrays import Float
-from sinernn.evaluation.results import Hint
+from sinernn.evaluation.parts import Hint
 
 POOR = 0.1
 """A free run is poor if its error exceeds this fraction of the standard deviation."""

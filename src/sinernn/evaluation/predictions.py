@@ -7,6 +7,11 @@ import numpy as np
 
 from sinernn.arrays import Float
 from sinernn.data.series import Extent
+from sinernn.display import Table, as_html
+from sinernn.evaluation.metrics import counted
+
+SHOWN = 20
+"""Steps that a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,15 @@ class Prediction:
             if self.spread is not None:
                 table[f"{channel.name} spread"] = self.spread[:, index].tolist()
         return table
+
+    def _repr_html_(self) -> str:
+        columns = {
+            name: [f"{each:.5g}" if isinstance(each, float) else str(each) for each in cells]
+            for name, cells in ((name, cells[:SHOWN]) for name, cells in self.columns().items())
+        }
+        more = len(self.time) - SHOWN
+        rest = [f"and {counted(more)} more: see columns()"] if more > 0 else []
+        return as_html([Table(columns), *rest, *self.notes])
 
 
 def half_widths(

@@ -1,188 +1,34 @@
-"""Results of an evaluation: content of evaluation.json, typed and versioned.
+"""Results of an evaluation: content of evaluation.json, typed and versioned, and what it says.
 
 Errors are in the series' own units; those of several outputs together are in standard deviations of
-each (`metrics.error_unit`). None stands for a value that is infinite or does not exist.
+each (`metrics.error_unit`). None stands for a value that is infinite or does not exist. Scores may
+come from a file of a stranger: any value that is missing is shown as such.
 """
 
-from typing import Annotated, Any, Literal
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 from pydantic import Field
 
+from sinernn.display import Table, as_html, as_text, error_text, number_text
+from sinernn.errors import printable
+from sinernn.evaluation.metrics import counted
+from sinernn.evaluation.parts import (
+    BaselineScore,
+    ChannelScore,
+    DynamicsScore,
+    ForecastOrigin,
+    Hint,
+    HorizonScore,
+    LyapunovTimes,
+    MeasuredScores,
+    OneStepScore,
+    OscillationScore,
+    Skill,
+    ValidTime,
+)
 from sinernn.schema import JsonModel
-
-
-class MedianAndWorst(JsonModel):
-    """Median over the forecasts, and the value furthest from the ideal one."""
-
-    median: float | None = None
-    worst: float | None = None
-
-
-class OneStepScore(JsonModel):
-    """Errors one step ahead, over the whole part."""
-
-    rmse: float | None = None
-    nrmse: float | None = None
-    """RMSE divided by the series' standard deviation."""
-
-    r2: float | None = None
-
-
-class HorizonScore(JsonModel):
-    """Closed-loop RMSE over the first `horizon` steps."""
-
-    horizon: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
-    median: float | None = None
-    worst: float | None = None
-
-
-class BaselineScore(JsonModel):
-    """A baseline's errors over the same horizons."""
-
-    name: str = ""
-    closed_loop_rmse: list[HorizonScore] = Field(default=[])
-
-
-class MeasuredScore(JsonModel):
-    """An error by another measure: of all forecasts together, and of the worst one."""
-
-    horizon: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
-    value: float | None = None
-    worst: float | None = None
-
-
-class MeasuredScores(JsonModel):
-    """Errors of the network and of every baseline by another measure than RMSE."""
-
-    network: list[MeasuredScore] = Field(default=[])
-    baselines: dict[str, list[MeasuredScore]] = Field(default={})
-
-
-class ChannelScore(JsonModel):
-    """A channel, and the errors of an output among several, in its own unit."""
-
-    name: str = ""
-    unit: str = ""
-    is_input: bool = False
-    """Whether it is read and not predicted."""
-
-    open_loop: OneStepScore | None = None
-    closed_loop_rmse: list[HorizonScore] = Field(default=[])
-    baselines: list[BaselineScore] = Field(default=[])
-
-
-class Skill(JsonModel):
-    """Comparison with the best baseline, at the longest horizon."""
-
-    horizon: int = 0
-    best_baseline: str = ""
-    ratio: float | None = None
-    """The baseline's error divided by the network's: above 1 the network is better."""
-
-    words: str = ""
-
-
-class ValidTime(JsonModel):
-    """First step at which an error exceeds the threshold, capped at the horizon."""
-
-    threshold: float = 0.0
-    """In standard deviations of the series."""
-
-    steps: MedianAndWorst = MedianAndWorst()
-    time_units: MedianAndWorst = MedianAndWorst()
-    periods: MedianAndWorst | None = None
-    outlasted: int = 0
-    """Forecasts that reached the horizon."""
-
-
-class LyapunovTimes(JsonModel):
-    """Valid time in Lyapunov times: 1 is the time in which a small difference grows e-fold."""
-
-    exponent_per_time_unit: float = 0.0
-    """Largest Lyapunov exponent of the series."""
-
-    source: Literal["equations", "samples"] = "samples"
-    """What it is computed from; from samples it is good to a factor of about two."""
-
-    median: float = 0.0
-    mean: float = 0.0
-    worst: float = 0.0
-    outlasted: int = 0
-    """Forecasts that reached the horizon, whose valid time is at least that."""
-
-
-class OscillationScore(JsonModel):
-    """Oscillation of free runs, compared with the truth's."""
-
-    of: int = 0
-    """Free runs that oscillate; the others have no frequency."""
-
-    count: int = 0
-    """Free runs: origins times channels."""
-
-    frequency_error: MedianAndWorst | None = None
-    """Relative."""
-
-    phase_drift_rad_per_1000_steps: MedianAndWorst | None = None
-    phase_shift_rad: MedianAndWorst | None = None
-    amplitude_ratio: MedianAndWorst | None = None
-
-
-class ClimateScore(JsonModel):
-    """Statistics of free runs after their transient, relative to the truth's."""
-
-    left: dict[str, int] = Field(default={})
-    """Number of free runs that have left the attractor of the series, by where they settle."""
-
-    mean_shift: MedianAndWorst | None = None
-    """Distance of the means, in standard deviations."""
-
-    std_ratio: MedianAndWorst | None = None
-    """Of the stretch of 500 steps, in each free run, whose ratio is furthest from 1; relative to
-    the nearest of the truth's stretches, and 1 between them."""
-
-    range_ratio: MedianAndWorst | None = None
-    spectral_distance: MedianAndWorst | None = None
-    """Share of the variance at other frequencies than the truth's: 0 to 1."""
-
-    true_exponent_per_step: float | None = None
-    """Largest Lyapunov exponent of the series itself: 0 if it is periodic, otherwise estimated from
-    its samples, to a factor of about two; None if there are too few."""
-
-
-class DynamicsScore(JsonModel):
-    """Where free runs settle, and how fast nearby trajectories diverge."""
-
-    settles: dict[str, int] = Field(default={})
-    """Number of free runs by where they settle."""
-
-    lyapunov_exponent_per_step: float | None = None
-    lyapunov_exponent_per_time_unit: float | None = None
-    lyapunov_resolution_per_step: float = 0.0
-    """An exponent this small does not differ from 0."""
-
-    climate: ClimateScore | None = None
-    """None if the series or the free runs are too short to compare."""
-
-    warning: str | None = None
-    """In words, if free runs have left the attractor of the series."""
-
-
-class Hint(JsonModel):
-    """A setting to try."""
-
-    override: str = ""
-    """As on the command line, after the config."""
-
-    because: str = ""
-
-
-class ForecastOrigin(JsonModel):
-    """Where a forecast began, and the step at which it diverged."""
-
-    segment: int = 0
-    sample: int = 0
-    diverged_at: int | None = None
 
 
 class Scores(JsonModel):
@@ -255,3 +101,201 @@ class Scores(JsonModel):
         return (
             is_bound and getattr(self.valid_time.steps, which) == self.closed_loop_rmse[-1].horizon
         )
+
+    def describe(self, name: str = "") -> Iterator[str | Table]:
+        """Yield what was evaluated and on what, tables, then the conclusions in words.
+
+        Args:
+            name: What to call the run; default: its name.
+        """
+        yield f"{name or self.run}: {describe_network(self)}"
+        yield describe_evaluation(self)
+        yield describe_one_step(self)
+        yield from score_tables(self)
+        yield from findings(self)
+        if self.dynamics.warning:
+            yield f"warning: {self.dynamics.warning}"
+        yield f"skill: {self.skill.words}"
+        for hint in self.hints:
+            yield f"hint: try {hint.override}: {hint.because}"
+        yield from divergences(self)
+
+    def __str__(self) -> str:
+        """Return what `eval` prints."""
+        return as_text(self.describe())
+
+    def _repr_html_(self) -> str:
+        return as_html(self.describe())
+
+
+def describe_network(scores: Scores) -> str:
+    """Return cell, size and seed."""
+    layers, units = counted(scores.num_layers, "layer"), counted(scores.hidden_size, "unit")
+    return f"{scores.cell}, {layers} of {units}, {scores.parameters} parameters, seed {scores.seed}"
+
+
+def describe_evaluation(scores: Scores) -> str:
+    """Return what the network was evaluated on, and after how much training."""
+    trained = f"{scores.updates} updates"
+    if scores.refine_iterations:
+        trained += f" and {scores.refine_iterations} iterations of refinement"
+    return (
+        f"evaluated on {scores.config}, {scores.part} part: {scores.checkpoint} checkpoint, "
+        f"after {trained}; errors in {scores.error_unit or 'signal units'}"
+    )
+
+
+def describe_one_step(scores: Scores) -> str:
+    """Return the errors one step ahead."""
+    found = scores.open_loop
+    return (
+        f"one step ahead: RMSE {error_text(found.rmse)}, NRMSE {number_text(found.nrmse, '.2e')}, "
+        f"R² {number_text(found.r2, '.6g')}"
+    )
+
+
+def score_tables(scores: Scores) -> list[Table]:
+    """Return the errors over all outputs by horizon, then, of several outputs, those of each."""
+    has_channels = any(channel.closed_loop_rmse for channel in scores.channels)
+    return [_by_horizon(scores), *([_by_output(scores)] if has_channels else [])]
+
+
+def findings(scores: Scores) -> list[str]:
+    """Return what free runs are like: how long they are valid, how they oscillate and settle."""
+    found = [_valid_time(scores), _oscillation(scores), _dynamics(scores)]
+    for name, value in scores.model_dump(include=set(scores.model_extra or {})).items():
+        found.append(f"{name}: {json.dumps(value)}")
+    return [line for line in found if line]
+
+
+def divergences(scores: Scores) -> list[str]:
+    """Return which forecasts diverged, and when."""
+    count = len(scores.origins)
+    return [
+        f"origin {number} of {count} diverged at step {origin.diverged_at}"
+        for number, origin in enumerate(scores.origins, start=1)
+        if origin.diverged_at is not None
+    ]
+
+
+def _by_horizon(scores: Scores) -> Table:
+    """Return the errors of network and baselines, a row for each horizon."""
+    origins = counted(len(scores.origins), "origin")
+    own = [(row.horizon, row.median, row.worst) for row in scores.closed_loop_rmse]
+    others = {each.name: [row.median for row in each.closed_loop_rmse] for each in scores.baselines}
+    first, title = "steps", "median RMSE up to a horizon"
+    if found := scores.closed_loop_nrmse or scores.closed_loop_smape:
+        own = [(row.horizon, row.value, row.worst) for row in found.network]
+        others = {name: [row.value for row in rows] for name, rows in found.baselines.items()}
+        title = "median sMAPE up to a horizon, 0 to 200"
+        if scores.closed_loop_nrmse:
+            first, title = "step", f"NRMSE of one step, over {origins}"
+    columns = {
+        first: [str(horizon) for horizon, _, _ in own],
+        "network": [error_text(error) for _, error, _ in own],
+        f"worst of\n{origins}": [error_text(worst) for _, _, worst in own],
+    }
+    for name, errors in others.items():
+        texts = [*map(error_text, errors), *["-"] * len(own)]
+        columns.setdefault(printable(name, 30).replace(" ", "\n"), texts[: len(own)])
+    return Table(columns, f"closed loop: {title}")
+
+
+def _by_output(scores: Scores) -> Table:
+    """Return the errors of each output, up to the longest horizon."""
+    longest = max((row.horizon for row in scores.closed_loop_rmse), default=0)
+    title = f"of each output in its unit, up to {counted(longest)}"
+    worst = f"worst of\n{counted(len(scores.origins), 'origin')}"
+    headings = ("output", "one step\nahead", "R²", "network", worst, "best\nbaseline")
+
+    def rows() -> Iterator[list[str]]:
+        for channel in scores.channels:
+            if not (channel.open_loop and channel.closed_loop_rmse):
+                continue
+            last = channel.closed_loop_rmse[-1]
+            tables = [(_last(each.closed_loop_rmse), each.name) for each in channel.baselines]
+            errors = [(error, name) for error, name in tables if error is not None]
+            error, best = min(errors, default=(None, ""))
+            unit = f" ({channel.unit})" if channel.unit else ""
+            yield [
+                printable(channel.name + unit, 30),
+                error_text(channel.open_loop.rmse),
+                number_text(channel.open_loop.r2, ".4g"),
+                error_text(last.median),
+                error_text(last.worst),
+                f"{error_text(error)} {best}",
+            ]
+
+    found = list(rows())
+    columns = {name: [row[at] for row in found] for at, name in enumerate(headings)}
+    return Table(columns, title)
+
+
+def _last(ladder: Sequence[HorizonScore]) -> float | None:
+    return ladder[-1].median if ladder else None
+
+
+def _valid_time(scores: Scores) -> str | None:
+    valid = scores.valid_time
+    if valid is None or not scores.closed_loop_rmse:
+        return None
+    count = len(scores.origins)
+
+    def duration(which: Literal["median", "worst"]) -> str:
+        steps, units = getattr(valid.steps, which), getattr(valid.time_units, which)
+        if steps is None:
+            return "-"
+        more = ""
+        if valid.periods:
+            more = f", {counted(number_text(getattr(valid.periods, which), '.3g'), 'period')}"
+        if lyapunov := scores.valid_lyapunov_times:
+            about = "about " if lyapunov.source == "samples" else ""
+            more += f", {about}{counted(f'{getattr(lyapunov, which):.3g}', 'Lyapunov time')}"
+        time = number_text(units, ".4g")
+        time = f"{time} {scores.time_unit}" if scores.time_unit else counted(time, "time unit")
+        beyond = "more than " if scores.outlasts_horizon(which) else ""
+        duration = counted(int(steps) if steps == int(steps) else steps)
+        return f"{beyond}{duration} ({time}{more})"
+
+    what = f"valid time (error below {valid.threshold:g} standard deviations)"
+    outlasted = valid.outlasted
+    if outlasted == count:
+        return f"{what}: {duration('median')}, all origins"
+    beyond = f"; {outlasted} of {count} outlasted the horizon" if outlasted else ""
+    return f"{what}: median {duration('median')}, worst {duration('worst')}{beyond}"
+
+
+def _oscillation(scores: Scores) -> str | None:
+    found = scores.oscillation
+    if found is None:
+        return None
+    each = found.frequency_error, found.phase_drift_rad_per_1000_steps, found.amplitude_ratio
+    if None in each:
+        return "oscillation: no free run fits a sinusoid"
+    frequency, drift, ratio = (None if one is None else one.median for one in each)
+    some = "" if found.of == found.count else f" ({found.of} of {found.count} free runs)"
+    return (
+        f"oscillation{some}: frequency error {number_text(frequency, '+.1e')} (relative), phase "
+        f"drift {number_text(drift, '+.1e')} rad per 1000 steps, amplitude "
+        f"{number_text(ratio, '.4g')} x the true one"
+    )
+
+
+def _dynamics(scores: Scores) -> str:
+    found = scores.dynamics
+    total = sum(found.settles.values())
+    places = ", ".join(f"{place} ({count} of {total})" for place, count in found.settles.items())
+    exponent = found.lyapunov_exponent_per_step
+    if exponent is None:
+        return f"long-term behaviour: {places}" if places else ""
+    meaning = "nearby trajectories keep their distance"
+    if abs(exponent) > found.lyapunov_resolution_per_step:
+        meaning = "nearby trajectories diverge" if exponent > 0 else "nearby trajectories converge"
+    true = found.climate.true_exponent_per_step if found.climate else None
+    if true is not None:
+        own = f"roughly {true:+.0e}" if abs(true) > found.lyapunov_resolution_per_step else "0"
+        meaning += f"; the series' own is {own}"
+    return (
+        f"long-term behaviour: {places}; largest Lyapunov exponent {exponent:+.1e} per step "
+        f"({meaning})"
+    )

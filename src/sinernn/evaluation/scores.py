@@ -14,7 +14,7 @@ import numpy as np
 
 from sinernn.arrays import Float
 from sinernn.data.series import Extent
-from sinernn.evaluation import results
+from sinernn.evaluation import parts
 from sinernn.evaluation.climate import (
     compare_climates,
     describe_departures,
@@ -38,33 +38,33 @@ from sinernn.evaluation.periodic import compare_oscillations
 from sinernn.evaluation.skill import compare_with_baselines
 
 
-def score_open_loop(evidence: Evidence) -> results.OneStepScore:
+def score_open_loop(evidence: Evidence) -> parts.OneStepScore:
     """RMSE one step ahead, the same divided by the standard deviation, and R²."""
-    unit, parts = evidence.unit, evidence.open_loop
-    prediction = np.concatenate([part.prediction.reshape(-1, len(unit)) for part in parts]) / unit
-    truth = np.concatenate([part.truth.reshape(-1, len(unit)) for part in parts]) / unit
+    unit, found = evidence.unit, evidence.open_loop
+    prediction = np.concatenate([part.prediction.reshape(-1, len(unit)) for part in found]) / unit
+    truth = np.concatenate([part.truth.reshape(-1, len(unit)) for part in found]) / unit
     error = rmse(prediction - truth)
-    return results.OneStepScore(
+    return parts.OneStepScore(
         rmse=finite(error),
         nrmse=finite(error / evidence.spread) if evidence.spread else None,
         r2=finite(r_squared(prediction, truth)),
     )
 
 
-def score_closed_loop(evidence: Evidence) -> list[results.HorizonScore]:
+def score_closed_loop(evidence: Evidence) -> list[parts.HorizonScore]:
     """RMSE over a ladder of horizons, of the median and worst origin; null if it diverged."""
     return _ladder(errors_by_horizon(evidence.closed_loop.errors))
 
 
-def score_baselines(evidence: Evidence) -> list[results.BaselineScore]:
+def score_baselines(evidence: Evidence) -> list[parts.BaselineScore]:
     """RMSE of every baseline over the same horizons."""
     return [
-        results.BaselineScore(name=name, closed_loop_rmse=_ladder(table))
+        parts.BaselineScore(name=name, closed_loop_rmse=_ladder(table))
         for name, table in _baseline_tables(evidence).items()
     ]
 
 
-def score_nrmse(evidence: Evidence) -> results.MeasuredScores | None:
+def score_nrmse(evidence: Evidence) -> parts.MeasuredScores | None:
     """NRMSE of single steps, if it is the measure; null of a constant, which has no scale."""
     if evidence.measure != "nrmse" or not evidence.spread:
         return None
@@ -75,7 +75,7 @@ def score_nrmse(evidence: Evidence) -> results.MeasuredScores | None:
     )
 
 
-def score_smape(evidence: Evidence) -> results.MeasuredScores | None:
+def score_smape(evidence: Evidence) -> parts.MeasuredScores | None:
     """Symmetric percentage error up to growing horizons, if it is the measure."""
     if evidence.measure != "smape":
         return None
@@ -86,32 +86,30 @@ def score_smape(evidence: Evidence) -> results.MeasuredScores | None:
 def _by_measure(
     evidence: Evidence,
     measure: Callable[[Float[np.ndarray, "origin steps channel"]], list[MeasuredError]],
-) -> results.MeasuredScores:
-    def rows(prediction: Float[np.ndarray, "origin steps channel"]) -> list[results.MeasuredScore]:
+) -> parts.MeasuredScores:
+    def rows(prediction: Float[np.ndarray, "origin steps channel"]) -> list[parts.MeasuredScore]:
         return [
-            results.MeasuredScore(
+            parts.MeasuredScore(
                 horizon=row.horizon, value=finite(row.value), worst=finite(row.worst)
             )
             for row in measure(prediction)
         ]
 
     baselines = {name: rows(forecast) for name, forecast in evidence.baselines.items()}
-    return results.MeasuredScores(
-        network=rows(evidence.closed_loop.prediction), baselines=baselines
-    )
+    return parts.MeasuredScores(network=rows(evidence.closed_loop.prediction), baselines=baselines)
 
 
-def score_valid_time(evidence: Evidence) -> results.ValidTime | None:
+def score_valid_time(evidence: Evidence) -> parts.ValidTime | None:
     """First step beyond the threshold, capped at the horizon, which `outlasted` origins reached."""
     if not evidence.spread:
         return None  # a constant has no scale
     capped, outlasted = _valid_steps(evidence)
     middle = capped[(len(capped) - 1) // 2]  # not a mean: capped values are bounds
 
-    def in_units(unit: float) -> results.MedianAndWorst:
-        return results.MedianAndWorst(median=float(middle) * unit, worst=float(capped[0]) * unit)
+    def in_units(unit: float) -> parts.MedianAndWorst:
+        return parts.MedianAndWorst(median=float(middle) * unit, worst=float(capped[0]) * unit)
 
-    return results.ValidTime(
+    return parts.ValidTime(
         threshold=evidence.valid_threshold,
         steps=in_units(1.0),
         time_units=in_units(evidence.time_step),
@@ -120,14 +118,14 @@ def score_valid_time(evidence: Evidence) -> results.ValidTime | None:
     )
 
 
-def score_valid_lyapunov_times(evidence: Evidence) -> results.LyapunovTimes | None:
+def score_valid_lyapunov_times(evidence: Evidence) -> parts.LyapunovTimes | None:
     """Valid time, capped likewise, in the time in which a small difference grows e-fold."""
     exponent = _true_exponent(evidence) if evidence.spread else 0.0
     if not exponent > 0:  # NaN: not known
         return None
     capped, outlasted = _valid_steps(evidence)
     times = capped * evidence.time_step * exponent
-    return results.LyapunovTimes(
+    return parts.LyapunovTimes(
         exponent_per_time_unit=exponent,
         source="samples" if evidence.exponent is None else "equations",
         median=float(times[(len(times) - 1) // 2]),
@@ -160,7 +158,7 @@ def _longest(evidence: Evidence) -> Float[np.ndarray, "n channel"]:
     return max(segments, key=len) / evidence.unit
 
 
-def score_oscillation(evidence: Evidence) -> results.OscillationScore | None:
+def score_oscillation(evidence: Evidence) -> parts.OscillationScore | None:
     """Frequency, phase and amplitude of free runs against the truth's; null without a period."""
     forecasts, period = evidence.closed_loop, evidence.period
     # A frequency needs a whole period to measure, and more than two samples a period to be unique.
@@ -172,7 +170,7 @@ def score_oscillation(evidence: Evidence) -> results.OscillationScore | None:
         for origin, channel in np.ndindex(len(truth), truth.shape[2])
     ]
     found = [pair for pair in pairs if pair]
-    return results.OscillationScore(
+    return parts.OscillationScore(
         of=len(found),
         count=len(pairs),
         frequency_error=_median_and_worst([one.frequency_error for one in found]),
@@ -182,7 +180,7 @@ def score_oscillation(evidence: Evidence) -> results.OscillationScore | None:
     )
 
 
-def score_dynamics(evidence: Evidence) -> results.DynamicsScore:
+def score_dynamics(evidence: Evidence) -> parts.DynamicsScore:
     """Where free runs settle, how fast nearby trajectories diverge, and how the truth compares."""
     found = evidence.dynamics
     places = [
@@ -197,7 +195,7 @@ def score_dynamics(evidence: Evidence) -> results.DynamicsScore:
     climate, warning = _score_climate(evidence, places)
     bounded = found.exponents[~np.isnan(found.exponents)]  # of runs that did not diverge
     exponent = float(np.median(bounded)) if bounded.size else float("nan")
-    return results.DynamicsScore(
+    return parts.DynamicsScore(
         settles={place.value: count for place, count in Counter(places).most_common()},
         lyapunov_exponent_per_step=finite(exponent),
         lyapunov_exponent_per_time_unit=finite(exponent / evidence.time_step),
@@ -209,7 +207,7 @@ def score_dynamics(evidence: Evidence) -> results.DynamicsScore:
 
 def _score_climate(
     evidence: Evidence, places: list[Settled]
-) -> tuple[results.ClimateScore | None, str | None]:
+) -> tuple[parts.ClimateScore | None, str | None]:
     """Compare free runs with the truth; also a warning if some have left its attractor."""
     unit = evidence.unit
     truth = [segment / unit for part in evidence.open_loop for segment in part.truth]
@@ -234,7 +232,7 @@ def _score_climate(
         )
     if not found:
         return None, warning
-    climate = results.ClimateScore(
+    climate = parts.ClimateScore(
         left=dict(left.most_common()),
         mean_shift=_median_and_worst([run.mean_shift for run in found]),
         std_ratio=_median_and_worst([run.std_ratio for run in found], best=1.0),
@@ -245,7 +243,7 @@ def _score_climate(
     return climate, warning
 
 
-def score_skill(evidence: Evidence) -> results.Skill:
+def score_skill(evidence: Evidence) -> parts.Skill:
     """Whether the network beats the baselines, in words."""
     return compare_with_baselines(
         errors_by_horizon(evidence.closed_loop.errors),
@@ -278,22 +276,22 @@ def score(evidence: Evidence) -> dict[str, Any]:
     return {name: function(evidence) for name, function in METRICS.items()}
 
 
-def score_channels(evidence: Evidence, extent: Extent) -> list[results.ChannelScore]:
+def score_channels(evidence: Evidence, extent: Extent) -> list[parts.ChannelScore]:
     """Return all channels; of several outputs, also the scores of each alone."""
-    channels: list[results.ChannelScore] = []
+    channels: list[parts.ChannelScore] = []
     for index, output in enumerate(extent.outputs):
         scores = dict[str, Any]()
         if len(extent.outputs) > 1:
             alone = evidence.of_channel(index)
             names = ("open_loop", "closed_loop_rmse", "baselines")
             scores = {name: METRICS[name](alone) for name in names}
-        channels.append(results.ChannelScore(name=output.name, unit=output.unit, **scores))
+        channels.append(parts.ChannelScore(name=output.name, unit=output.unit, **scores))
     for channel in extent.inputs:
-        channels.append(results.ChannelScore(name=channel.name, unit=channel.unit, is_input=True))
+        channels.append(parts.ChannelScore(name=channel.name, unit=channel.unit, is_input=True))
     return channels
 
 
-def advise(evidence: Evidence, setting: Setting) -> list[results.Hint]:
+def advise(evidence: Evidence, setting: Setting) -> list[parts.Hint]:
     """Return settings to try, if the free run is poor."""
     error = errors_by_horizon(evidence.closed_loop.errors)[-1].median
     relative = error / evidence.spread if evidence.spread else float("inf") if error else 0.0
@@ -304,17 +302,15 @@ def _baseline_tables(evidence: Evidence) -> dict[str, list[HorizonError]]:
     return {name: errors_by_horizon(errors) for name, errors in evidence.baseline_errors.items()}
 
 
-def _ladder(table: list[HorizonError]) -> list[results.HorizonScore]:
+def _ladder(table: list[HorizonError]) -> list[parts.HorizonScore]:
     return [
-        results.HorizonScore(
-            horizon=row.horizon, median=finite(row.median), worst=finite(row.worst)
-        )
+        parts.HorizonScore(horizon=row.horizon, median=finite(row.median), worst=finite(row.worst))
         for row in table
     ]
 
 
-def _median_and_worst(values: list[float], *, best: float = 0.0) -> results.MedianAndWorst | None:
+def _median_and_worst(values: list[float], *, best: float = 0.0) -> parts.MedianAndWorst | None:
     if not values:
         return None
     worst = max(values, key=lambda value: abs(value - best))
-    return results.MedianAndWorst(median=finite(float(np.median(values))), worst=finite(worst))
+    return parts.MedianAndWorst(median=finite(float(np.median(values))), worst=finite(worst))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from sinernn.evaluation.metrics import HorizonError, counted, finite
-from sinernn.evaluation.results import Skill
+from sinernn.evaluation.parts import Skill
 
 EXACT = 1e-6
 """A baseline is exact if its error is at most this fraction of the standard deviation."""

@@ -140,6 +140,7 @@ def lay_out(
         UsageError: The panels do not fit into the size.
     """
     with _drawing():
+        mpl.rcParams["figure.dpi"] = dpi or mpl.rcParams["savefig.dpi"]
         figure = make()
         own_width, own_height = figure.get_size_inches()
         if width is not None and width != own_width:
@@ -147,7 +148,6 @@ def lay_out(
             mpl.rcParams["font.size"] *= scale
             figure, own_height = make(), own_height * scale
         figure.set_size_inches(width or own_width, height or own_height)
-        figure.set_dpi(dpi or mpl.rcParams["savefig.dpi"])
         renderer = FigureCanvasAgg(figure).get_renderer()
         arrange(figure, renderer, title=title, note=note)
         if any(axes.bbox.height * 72 / figure.dpi < _LEAST_POINTS for axes in figure.axes):

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from sinernn.arrays import Float
 from sinernn.evaluation.metrics import counted
-from sinernn.evaluation.results import HorizonScore
+from sinernn.evaluation.parts import HorizonScore
 from sinernn.plotting.style import (
     ACCENT,
     BASELINE_LINES,

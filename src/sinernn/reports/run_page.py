@@ -7,17 +7,15 @@ from typing import Any
 
 from sinernn.config import Config, load_config
 from sinernn.data.files import File
+from sinernn.display import Table, duration_text, error_text
 from sinernn.errors import ConfigError, RunFileError, SinernnError, command_line, printable
 from sinernn.evaluation.metrics import counted
-from sinernn.evaluation.results import Scores
-from sinernn.evaluation.wording import (
-    TextTable,
+from sinernn.evaluation.results import (
+    Scores,
     describe_evaluation,
     describe_network,
     describe_one_step,
     divergences,
-    duration_text,
-    error_text,
     findings,
     score_tables,
 )
@@ -120,7 +118,7 @@ def _results(run: Run, scores: Scores) -> dict[str, Any]:
     }
 
 
-def _other_evaluations(run: Run) -> TextTable:
+def _other_evaluations(run: Run) -> Table:
     """Return the evaluations with other settings or data, a row each."""
 
     def rows() -> Iterator[list[str]]:
@@ -135,7 +133,9 @@ def _other_evaluations(run: Run) -> TextTable:
                 yield [name, scores.config, str(last.horizon), *errors]
 
     headings = ("evaluation", "evaluated on", "steps", "network", "worst origin")
-    return TextTable("other evaluations: RMSE up to their horizon", headings, list(rows()))
+    found = list(rows())
+    columns = {name: [row[at] for row in found] for at, name in enumerate(headings)}
+    return Table(columns, "other evaluations: RMSE up to their horizon")
 
 
 def _add_figures(run: Run, figures: Figures) -> str:

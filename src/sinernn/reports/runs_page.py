@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from sinernn.comparing import Comparison, compare_rows, value_text
 from sinernn.config.overrides import short_names
+from sinernn.display import Table
 from sinernn.errors import UsageError, command_line, printable
 from sinernn.evaluation.metrics import counted
-from sinernn.evaluation.wording import TextTable
 from sinernn.plot_run import comparison_figure_of
 from sinernn.provenance import Environment
 from sinernn.reports.figures import Figures
@@ -106,7 +106,7 @@ def _render(
     commands: Sequence[str],
     figures: Figures | None = None,
     title: str = "",
-    points: TextTable | None = None,
+    points: Table | None = None,
     configs: dict[str, list[str]] | None = None,
     environment: dict[str, str] | None = None,
 ) -> bytes:
@@ -177,12 +177,8 @@ def _lines(
         yield Line(printable(Path(row.run).name, 300), view.id if view else "", cells)
 
 
-def _side_by_side(comparison: Comparison) -> TextTable:
+def _side_by_side(comparison: Comparison) -> Table:
     """Return a row for each line: runs that differ in their seed alone are taken together."""
-    cells = comparison.cells()
-    counts = [counted(len(line.runs), "run") for line in comparison.lines]
-    headings = ["line" if name == "" else name for name in cells]
-    rows = zip(*cells.values(), counts, strict=True)
-    unit = f", in {comparison.unit}" if comparison.unit else ""
-    title = f"RMSE of free runs up to a horizon, median of the origins{unit}"
-    return TextTable(title, [*headings, "of"], [list(row) for row in rows])
+    cells = {name or "line": column for name, column in comparison.cells().items()}
+    cells["of"] = [counted(len(line.runs), "run") for line in comparison.lines]
+    return Table(cells, comparison.caption)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from sinernn.display import duration_text, error_text, steps_text
 from sinernn.errors import ConfigError, RunFileError, RunNotFoundError, UsageError, nearest
-from sinernn.evaluation.results import HorizonScore, Scores
-from sinernn.evaluation.wording import duration_text, error_text, steps_text
+from sinernn.evaluation.parts import HorizonScore
+from sinernn.evaluation.results import Scores
 from sinernn.runs import Run
 from sinernn.runs.directory import LATEST, is_run, open_run
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sinernn.arrays import Bool, Float
+from sinernn.display import Table, as_html, as_text
 from sinernn.errors import UsageError, printable
 from sinernn.evaluation.metrics import counted
-from sinernn.evaluation.wording import TextTable
 from sinernn.plot_run import checked_size, image, plain_text
 from sinernn.plotting_import import preload
 from sinernn.runs import Run
@@ -29,6 +29,9 @@ from sinernn.sweeps.results import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+SHOWN = 20
+"""Points in a table that is shown, and failures below it; the files have all."""
 
 
 class SweepTable(Sequence[dict[str, Any]]):
@@ -98,18 +101,39 @@ class SweepTable(Sequence[dict[str, Any]]):
         """Name of the sweep."""
         return self._points.sweep.settings.name
 
-    def by_point(self) -> TextTable:
+    def by_point(self) -> Table:
         """Return the results of the points as a table, the best first."""
-        headings = ("point", "median", "95 %\ninterval", "worst", "runs", "failed",
-                    "against\nthe best")  # fmt: skip
         points = sorted(self.points(), key=lambda point: self.loss(point.median))
         names = [f"{each.name}: {each.label}" if self.has_trials else each.label for each in points]
-        rows = [
-            (printable(name, 60), _value(each.median), _interval(each), _value(each.worst),
-             str(each.n), str(each.failed) if each.failed else "", _comparison(each))
-            for name, each in zip(names, points, strict=True)
-        ]  # fmt: skip
-        return TextTable(f"median {self.metric.words} over seeds", headings, rows)
+        columns = {
+            "point": [printable(name, 60) for name in names],
+            "median": [_value(each.median) for each in points],
+            "95 %\ninterval": [_interval(each) for each in points],
+            "worst": [_value(each.worst) for each in points],
+            "runs": [str(each.n) for each in points],
+            "failed": [str(each.failed or "") for each in points],
+            "against\nthe best": [_verdict(each) for each in points],
+        }
+        return Table(columns, f"median {self.metric.words} over seeds")
+
+    def describe(self) -> Iterator[str | Table]:
+        """Yield the best points as a table, and how many more there are."""
+        table = self.by_point()
+        yield table.first(SHOWN)
+        if len(table.rows) > SHOWN:
+            yield f"{len(table.rows) - SHOWN} more points: see {self.path / 'points.csv'}"
+
+    def __str__(self) -> str:
+        """Return the folder, and the table that `sweep` prints."""
+        return as_text([str(self.path), *self.describe()])
+
+    def __repr__(self) -> str:
+        counts = f"{counted(len(self), 'run')}, {self.failed} failed or diverged"
+        return f"<SweepTable of {printable(str(self.path), 300)}: {counts}>"
+
+    def _repr_html_(self) -> str:
+        figures = sorted(self.path.glob("figures/*.png"))
+        return as_html([str(self.path), *self.describe(), *figures])
 
     def failures(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of runs that failed or diverged."""
@@ -254,7 +278,7 @@ def _interval(point: PointResult) -> str:
     return "-"
 
 
-def _comparison(point: PointResult) -> str:
+def _verdict(point: PointResult) -> str:
     if point.is_best:
         return "best"
     if point.p_value is None:
