@@ -32,7 +32,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
-            if name in ("href", "src") and value:
+            if name in ("href", "src") and value and not value.startswith("data:image/"):
                 self.targets.add(value)
             if name == "id" and value:
                 self.anchors.add(value)
