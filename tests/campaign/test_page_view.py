@@ -262,6 +262,17 @@ def test_change_samples_by_number(paused: Opened):
     assert read[3] != 0.25
 
 
+@pytest.mark.parametrize(("name", "text"), [("from step", "-2.5"), ("to step", ""), ("value", "")])
+def test_change_by_what_is_no_number(paused: Opened, name: str, text: str):
+    """Half a step, or none, changes nothing; the field is marked, and the browser says why."""
+    paused.page.get_by_text("Change samples by number").click()
+    paused.page.get_by_label(name, exact=True).fill(text)
+    press(paused, "Change")
+    assert state(paused)["edits"] == 0
+    marked = "() => document.querySelector('.live-editor input:invalid') === document.activeElement"
+    assert paused.evaluate(marked)
+
+
 def test_draw_an_input(here: Path, chromium: Browser):
     """Every sample under the mouse is changed, and what the network predicts after them."""
     settings = write_driven_series(Path("driven.csv"))
@@ -345,6 +356,20 @@ def test_address_that_does_not_fit(chromium: Browser, sine: Sine, fragment: str)
         found = state(page)
         assert {name: found["settings"][name] for name in usual} in (usual, usual | {"warmup": 1})
         assert len(predictions(page)) > 60
+
+
+def test_what_is_said_of_a_repeated_run(paused: Opened):
+    """Of a run that takes several frames to be repeated, what it has come to."""
+    predictions(paused)
+    paused.evaluate("""() => {
+        const {catchUp} = view.simulation;
+        let late = 2; // frames
+        view.simulation.catchUp = () => catchUp.call(view.simulation, () => late-- > 0);
+    }""")
+    slide(paused, "Warm-up", 5)
+    frames(paused, 6)
+    status = paused.page.get_by_role("status").text_content() or ""
+    assert status.startswith("The run has ended at step ")
 
 
 def test_long_run_ends(paused: Opened):

@@ -127,6 +127,12 @@ def test_where_a_page_goes(sinernn, trained: Run, few_figures: None, to: str, me
     assert Path("mine.html").read_text(encoding="utf-8") == "<p>mine</p>"
 
 
+def test_page_of_no_run(here: Path):
+    """A list without a run is refused, in a message."""
+    with pytest.raises(library.UsageError, match="none is named"):
+        library.report([])
+
+
 def test_page_through_a_link(sinernn, trained: Run, few_figures: None):
     """A link in a stranger's run is replaced; what it leads to stays."""
     Path("precious.html").write_text("precious", encoding="utf-8")

@@ -45,6 +45,8 @@ def report(
     """
     words = [runs] if isinstance(runs, Run | Path | str) else runs
     folders = list(find_folders(words, runs_dir=runs_dir))
+    if not folders:
+        raise UsageError("a page shows at least one run, and none is named; latest is the newest")
     sweep = find_sweep(folders[0]) if len(folders) == 1 else None
     found = find_runs(folders)
     folder = sweep or (found[0].path if len(found) == 1 else Path())

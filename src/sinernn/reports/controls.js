@@ -148,11 +148,13 @@
       const from = numberField("from step", { step: 1, value: -5 });
       const to = numberField("to step", { step: 1, value: 0 });
       const value = numberField("value", { value: 0 });
+      const fields = [from, to, value];
       const set = () => {
+        if (!fields.every(({ input }) => input.reportValidity())) return;
         const at = ({ input }) => Number(input.value) + simulation.context - 1;
         const begin = Math.max(at(from), 0);
         const count = Math.min(at(to), simulation.known - 1) - begin + 1;
-        if (count < 1 || !value.input.validity.valid || value.input.value === "") return;
+        if (count < 1) return;
         const values = new Array(count).fill(Number(value.input.value));
         simulation.edit(Number(which.input.value), begin, values);
       };
@@ -168,7 +170,7 @@
         make(
           "div",
           {},
-          ...[which, from, to, value].map(({ element }) => element),
+          ...[which, ...fields].map(({ element }) => element),
           button("Change", "Let the network read this value at these steps", this.acting(set)),
           this.undo,
         ),

@@ -172,7 +172,7 @@
         if (!this.isRunning) this.isSpoken = false;
       }
       this.draw();
-      this.speak(time);
+      if (isThere) this.speak(time); // of a run that is being repeated, what it comes to
       if (this.isRunning || !isThere) this.request();
     }
 

@@ -60,7 +60,7 @@
 
   /** A number that is typed. */
   const numberField = (label, properties) => {
-    const input = make("input", { type: "number", step: "any", ...properties });
+    const input = make("input", { type: "number", step: "any", required: true, ...properties });
     return {
       element: make("label", { className: "live-number" }, make("span", {}, label), input),
       input,
