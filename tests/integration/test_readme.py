@@ -97,6 +97,15 @@ def test_pictures_are_shown():
     assert {path.name for path in stored} == shown
 
 
+def test_snapshots_of_the_lesson():
+    """Its table names moments of the training that the page of the default run has."""
+    lesson = (REPOSITORY / "docs/lesson.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs/pages/default.html").read_text(encoding="utf-8")
+    named = re.findall(r"^\| ((?:update|refinement, stage) .+?) \|", lesson, flags=re.MULTILINE)
+    assert len(named) >= 5
+    assert [label for label in named if f'"{label}"' not in page] == []
+
+
 @pytest.mark.parametrize(
     "line", dict.fromkeys(line for line in COMMANDS if line.startswith("python benchmarks/"))
 )

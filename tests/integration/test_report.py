@@ -247,6 +247,18 @@ def test_page_of_several_runs(sinernn, trained: Run, few_figures: None):
     assert f"sinernn compare {other.path} {trained.path}" in page.text
 
 
+def test_runs_of_the_same_name(trained: Run, few_figures: None):
+    """Runs of two folders are told apart by their paths, in the table and in links."""
+    other = Run(Path(shutil.copytree(trained.path, Path("other") / trained.path.name)))
+    page = page_of([trained, other])
+    paths = [str(trained.path), str(other.path)]
+    live = [each for each in page.all("script") if "type" in each.attributes]
+    assert [each.attributes["data-run"] for each in live] == paths
+    assert [json.loads(each.text)["id"] for each in live] == paths
+    buttons = [each for each in page.all("button") if "data-live" in each.attributes]
+    assert [shown_in(each) for each in buttons] == paths
+
+
 def test_order_of_a_diverged_run(trained: Run, few_figures: None):
     """A run whose free runs diverged comes after all others."""
     other = Run(Path(shutil.copytree(trained.path, "other")))

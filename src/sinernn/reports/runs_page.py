@@ -1,6 +1,7 @@
 """The page of several runs side by side, or of a sweep."""
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import inf
 from pathlib import Path
@@ -165,16 +166,19 @@ def _lines(
     varied = _varied(comparison)
     compared = comparison.lines if comparison else ()
     settings = {run: line.settings for line in compared for run in line.runs}
+    named = Counter(Path(row.run).name for row in rows)
     for row in rows:
+        name = Path(row.run).name
         own = settings.get(row.run, {})
-        cells = [Cell(value_text(own[name])) if name in own else Cell("") for name in varied]
-        for heading, name in _COLUMNS.items():
+        cells = [Cell(value_text(own[each])) if each in own else Cell("") for each in varied]
+        for heading, field in _COLUMNS.items():
             text = COLUMN_TEXTS[heading](row)
-            value = getattr(row, name) if name else None
+            value = getattr(row, field) if field else None
             is_diverged = heading == "RMSE" and text and value is None
             cells.append(Cell(text, "Infinity" if is_diverged else value))
         view = live.views.get(row.run)
-        yield Line(printable(Path(row.run).name, 300), view.id if view else "", cells)
+        shown = name if named[name] == 1 else row.run
+        yield Line(printable(shown, 300), view.id if view else "", cells)
 
 
 def _side_by_side(comparison: Comparison) -> Table:

@@ -1,6 +1,7 @@
 """The live views of a page: what they show of each run, as far as it fits."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ class View(NamedTuple):
     """Id of its element in the page."""
 
     run: str
-    """Name of the run in the page's address."""
+    """Name of the run in the page's address; its path, if another run has that name."""
 
     data: Markup
     """JSON that ends no script."""
@@ -44,10 +45,12 @@ class LiveViews:
         self.views = dict[str, View]()
         self.failures = dict[str, str]()
         """Why a run has none, by its path."""
-        size = 0
+        size, named = 0, Counter(run.path.resolve().name for run in runs)
         for run in runs[:MOST_RUNS]:
             try:
                 data = live_data(run)
+                if named[data["id"]] > 1:  # as of two sweeps over the same values
+                    data["id"] = str(run.path)
                 text = htmlsafe_json_dumps(data, dumps=json.dumps, allow_nan=False)
             except (SinernnError, ValueError) as error:  # a number is not finite, and not JSON
                 self.failures[str(run.path)] = str(error)
