@@ -44,7 +44,7 @@ def test_dist_is_reproducible(here: Path, built: Path):
 
 
 def test_wheel_in_a_clean_environment(here: Path, built: Path):
-    """Without the repository it trains, evaluates, draws, forecasts and exports in an empty folder.
+    """Without the repository it trains, evaluates, draws, reports, forecasts, exports.
 
     Its dependencies are those of this environment: nothing is downloaded.
     """
@@ -72,6 +72,8 @@ def test_wheel_in_a_clean_environment(here: Path, built: Path):
     command("sinernn", "train", "mine.yaml")
     command("sinernn", "eval", "latest", "evaluation.horizon=40")
     command("sinernn", "plot", "latest", "--figure", "loss")
+    page = folder / command("sinernn", "report", "latest").out.strip()
+    assert "Sinernn.mountLive" in page.read_text(encoding="utf-8")
     command("sinernn", "predict", "latest", "--steps", "5", "--to", "forecast.csv")
     command("sinernn", "export", "latest", "--format", "onnx", "--to", "wave.onnx")
     examples = re.findall(
