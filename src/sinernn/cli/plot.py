@@ -93,7 +93,7 @@ def plot_command(
             raise UsageError(f"{sweep}: has no animation; choose a --format of {known}")
         paths = [read_sweep_table(sweep).draw(format.value, **size)]
     else:
-        with _frames_shown() as on_frame:
+        with _frames_shown(format) as on_frame:
             paths = plot_run.plot(
                 open_run(run, runs_dir=runs_dir),
                 format=format.value,
@@ -113,8 +113,11 @@ def plot_command(
 
 
 @contextmanager
-def _frames_shown() -> Generator[Callable[[int, int], None]]:
+def _frames_shown(format: PlotFormat) -> Generator[Callable[[int, int], None]]:
     """Show how many frames of an animation are drawn, if stderr is a terminal."""
+    if format in list(FigureFormat):  # not an animation; rich takes long to import
+        yield lambda done, count: None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
