@@ -16,24 +16,16 @@ from examples import REPOSITORY, TINY, copy_configs
 from sinernn.engines.fused.cache import cache_folder
 
 DOCS = sorted(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md"))
+RUN_TOGETHER = (
+    ("README", "runs", "data", "signals", "quality", "speed", "export", "sweeps", "tracking",
+     "report"),
+    ("lesson", "chaos"),
+    ("gallery",),
+)  # fmt: skip
+"""Pages whose commands are run, each group one after the other in one folder."""
+
 COMMANDS = [
-    line
-    for name in (
-        "README",
-        "runs",
-        "data",
-        "signals",
-        "quality",
-        "speed",
-        "lesson",
-        "gallery",
-        "export",
-        "sweeps",
-        "chaos",
-        "tracking",
-        "report",
-    )
-    for line in pages.commands(pages.PAGES[name])
+    line for names in RUN_TOGETHER for name in names for line in pages.commands(pages.PAGES[name])
 ]
 ELSEWHERE = ("python -m pip install", "python -m venv", ". .venv")
 """Commands of the shell around us: what they bring is what these tests run in."""
@@ -48,25 +40,7 @@ def test_make_targets_of_the_readme_are_there():
 
 @pytest.mark.campaign
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "names",
-    [
-        (
-            "README",
-            "runs",
-            "data",
-            "signals",
-            "quality",
-            "speed",
-            "export",
-            "sweeps",
-            "tracking",
-            "report",
-        ),
-        ("lesson", "chaos"),
-        ("gallery",),
-    ],
-)
+@pytest.mark.parametrize("names", RUN_TOGETHER)
 def test_commands_of_pages_run(here: Path, names: tuple[str, ...]):
     """They run one after the other, and draw the figures that the pages show.
 
