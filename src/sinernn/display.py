@@ -47,6 +47,14 @@ class Table:
     left: Sequence[str] = ()
     """Headings of the columns that are aligned left; the others are aligned right."""
 
+    @classmethod
+    def of_rows(
+        cls, headings: Sequence[str], rows: Iterable[Sequence[str]], title: str = ""
+    ) -> "Table":
+        """Return a table of rows, which may be none."""
+        found = list(rows)
+        return cls({name: [row[at] for row in found] for at, name in enumerate(headings)}, title)
+
     @property
     def rows(self) -> list[tuple[str, ...]]:
         """Cells by row."""

@@ -13,6 +13,7 @@ from sinernn.data.continuation import has_same_step, written_channels, written_s
 from sinernn.data.windows import count_origins, spread_origins
 from sinernn.engines import Engine
 from sinernn.errors import UsageError
+from sinernn.evaluation.metrics import evenly_spaced
 from sinernn.forecasting import hidden_before, place_origins, ready_engine, run_freely
 from sinernn.model.network import Hidden
 from sinernn.preparation import require_data
@@ -144,8 +145,8 @@ class Ensemble:
         ends = series.rows(found.segments, last[found.segments])
         chose = np.isin(origins, self._choosing_rows())
         origins, ends = origins[~chose], ends[~chose]
-        count = min(len(origins), MAX_ORIGINS, max(MAX_NUMBERS // (steps * outputs), 1))
-        kept = np.unique(np.linspace(0, len(origins) - 1, count).round().astype(int))
+        most = min(MAX_ORIGINS, max(MAX_NUMBERS // (steps * outputs), 1))
+        kept = evenly_spaced(len(origins), most)
         origins, ends = origins[kept], ends[kept]
         ahead = origins[:, None] + np.arange(steps)
         known = np.minimum(ahead, ends[:, None])

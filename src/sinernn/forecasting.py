@@ -123,11 +123,10 @@ def repeat_forecast(
         samples = np.concatenate([samples, forecasts.inputs[origin, None]], axis=2)
     before, after = np.split(samples, [forecasts.warmup], axis=1)
     hidden = hidden_before(initial_state, trained.state, 1)
-    runs = dict[str, np.ndarray]()
+    inputs, steps, runs = after[:, :, outputs:], forecasts.steps, dict[str, np.ndarray]()
     for each in snapshots:
         then = replace(trained, state=replace(trained.state, params=each.params))
-        engine, inputs = ready_engine(Config(), then), after[:, :, outputs:]
-        steps = forecasts.steps
+        engine = ready_engine(Config(), then)
         runs[each.label] = run_freely(engine, trained.scale, before, inputs, steps, hidden)[0]
     return runs
 

@@ -13,6 +13,7 @@ from itertools import count
 import numpy as np
 
 from sinernn.arrays import Float
+from sinernn.evaluation.metrics import evenly_spaced
 from sinernn.evaluation.periodic import fit_sinusoid, least_squares
 from sinernn.model.linearization import StateMap
 from sinernn.model.network import Hidden
@@ -235,7 +236,7 @@ def follow(
         driven = model.run(start, len(samples) - 1, samples[:, None])
         free = model.run(start, len(samples) - 1, inputs[typical, : len(samples), None])
         driven, free = (states.reshape(len(samples), -1) for states in (driven, free))
-        chosen = np.linspace(0, len(warmup) - 1, min(RUNS, len(warmup))).round().astype(int)
+        chosen = evenly_spaced(len(warmup), RUNS)
         hidden = hidden[:, :, chosen]
         inputs = inputs[chosen].swapaxes(0, 1)
         if model.network.inputs:
@@ -300,8 +301,7 @@ def _eigenvalues(
     finite = np.flatnonzero(np.isfinite(states).all(axis=1))
     size = states.shape[1]
     # The work grows with n cubed: a large state has fewer places, and a huge one none.
-    count = min(64, 5 * 10**7 // size**3, len(finite))
-    places = finite[np.linspace(0, len(finite) - 1, count).round().astype(int)]
+    places = finite[evenly_spaced(len(finite), min(64, 5 * 10**7 // size**3))]
     if not len(places):
         return np.empty((0, size, 2))
     network = model.network

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sinernn.arrays import Float
+from sinernn.arrays import Float, Int
 
 HORIZON_LADDER = (1, 2, 5, 10, 20, 49, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
 """Steps ahead at which closed-loop error is reported; 49 is the tutorial's own horizon."""
@@ -153,6 +153,11 @@ def valid_steps(
 def finite(value: float) -> float | None:
     """Return a value, or None, JSON's null, if it is infinite or not a number."""
     return value if np.isfinite(value) else None
+
+
+def evenly_spaced(count: int, most: int) -> Int[np.ndarray, " kept"]:
+    """Return at most so many of the indices below `count`, evenly spread from first to last."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int)
 
 
 def counted(number: int | float | str, unit: str = "step") -> str:

@@ -226,9 +226,7 @@ def _by_output(scores: Scores) -> Table:
                 f"{error_text(error)} {best}",
             ]
 
-    found = list(rows())
-    columns = {name: [row[at] for row in found] for at, name in enumerate(headings)}
-    return Table(columns, title)
+    return Table.of_rows(headings, rows(), title)
 
 
 def _last(ladder: Sequence[HorizonScore]) -> float | None:

@@ -14,7 +14,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from sinernn.arrays import Float
-from sinernn.evaluation.metrics import counted, rmse
+from sinernn.evaluation.metrics import counted, evenly_spaced, rmse
 from sinernn.plotting.style import (
     ACCENT,
     FAINT,
@@ -35,7 +35,7 @@ def learning(story: Story) -> Figure:
     moments = _moments(story)
     captions = [_caption(label, moments[label], "\n") for label in moments]
     stories = [moment.by_output[0] for moment in moments.values()]
-    shown = [int(n) for n in np.unique(np.linspace(0, len(stories) - 1, _PANELS).round())]
+    shown: list[int] = evenly_spaced(len(stories), _PANELS).tolist()
     rows = -(-len(shown) // _COLUMNS)
     figure = Figure(figsize=(10, 1.2 + 1.7 * max(rows, 2)))
     grid = figure.add_gridspec(rows, _COLUMNS)

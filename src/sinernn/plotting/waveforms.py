@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sinernn.arrays import Float
 from sinernn.evaluation.forecasts import Evidence, Forecasts
-from sinernn.evaluation.metrics import counted, rmse
+from sinernn.evaluation.metrics import counted, evenly_spaced, rmse
 from sinernn.plotting.style import (
     ACCENT,
     FAINT,
@@ -67,7 +67,7 @@ def closed_loop(story: Story) -> Figure:
     count, steps = len(story.evaluated.closed_loop.time), story.evaluated.closed_loop.steps
     several = len(outputs) + len(labels) > 1  # then each has a row of its own
     most = _COLUMNS if several else _PANELS
-    shown = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
+    shown: list[int] = evenly_spaced(count, most).tolist()
     columns = min(len(shown), _COLUMNS)
     rows = len(outputs) * -(-len(shown) // columns) + len(labels)
     figure = Figure(figsize=(10, 1.2 + 1.7 * max(rows, 2)))

@@ -17,7 +17,7 @@ from sinernn.config import Config, load_config
 from sinernn.data.series import Series, locate
 from sinernn.errors import UsageError
 from sinernn.evaluation.dynamics import ORBIT_STEPS, principal_components
-from sinernn.evaluation.metrics import rmse
+from sinernn.evaluation.metrics import evenly_spaced, rmse
 from sinernn.exporters.formulas import slot_sums
 from sinernn.forecasting import hidden_before, place_origins
 from sinernn.model.cells import CELLS
@@ -121,7 +121,7 @@ def _weights(run: Run, checkpoint: Checkpoint) -> dict[str, Any]:
         )
     taken = read_snapshots(run) or [Snapshot(state.params, state.updates, is_best=True)]
     most = max(MAX_SNAPSHOT_BYTES // size, 1)
-    from_last: list[int] = _spread(len(taken), min(most, len(taken))).tolist()
+    from_last: list[int] = evenly_spaced(len(taken), most).tolist()
     kept = [taken[-1 - place] for place in reversed(from_last)]
     return {
         "labels": [each.label for each in kept],
@@ -150,13 +150,9 @@ def _forecast_rows(config: Config, series: Series) -> Int[np.ndarray, "origin al
         )
     rows = rows[:, : warmup + steps]
     count = len(rows)
-    while count > 1 and len(np.unique(rows[_spread(len(rows), count)])) > most:
+    while count > 1 and len(np.unique(rows[evenly_spaced(len(rows), count)])) > most:
         count //= 2
-    return rows[_spread(len(rows), count)]
-
-
-def _spread(count: int, kept: int) -> Int[np.ndarray, " kept"]:
-    return np.linspace(0, count - 1, kept).round().astype(int)
+    return rows[evenly_spaced(len(rows), count)]
 
 
 def _columns(series: Series) -> int:

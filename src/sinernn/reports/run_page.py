@@ -133,9 +133,7 @@ def _other_evaluations(run: Run) -> Table:
                 yield [name, scores.config, str(last.horizon), *errors]
 
     headings = ("evaluation", "evaluated on", "steps", "network", "worst origin")
-    found = list(rows())
-    columns = {name: [row[at] for row in found] for at, name in enumerate(headings)}
-    return Table(columns, "other evaluations: RMSE up to their horizon")
+    return Table.of_rows(headings, rows(), "other evaluations: RMSE up to their horizon")
 
 
 def _add_figures(run: Run, figures: Figures) -> str:
