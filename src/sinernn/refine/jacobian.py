@@ -6,6 +6,8 @@ the sequence.
 """
 
 import math
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -25,10 +27,6 @@ differentiate = Kernel("sinernn.refine.kernels", "differentiate")
 CHUNK = 8
 """Time steps whose outer products are summed in one pass over the Jacobian: eight multiply-adds per
 load and store of an accumulator."""
-
-GROUP = 4
-"""Sequences that one call runs and differentiates. It must be constant, because the last bits of a
-run depend on the number of sequences in its batch."""
 
 LANES = 8
 """Columns are padded with zeros to a multiple of this, so the vectorised loops have no remainder,
@@ -101,26 +99,30 @@ def layout_of(network: Network) -> Layout:
 class Sweep:
     """Runs and differentiates groups of sequences; all groups use the same memory."""
 
-    def __init__(self, network: Network, theta: Theta, steps: int, residuals: int) -> None:
-        """Allocate memory for the given numbers of steps and residuals of a sequence."""
+    def __init__(self, network: Network, steps: int, residuals: int, group: int) -> None:
+        """Allocate memory for so many steps and residuals of a sequence, and sequences at once."""
         layout, cell = layout_of(network), CELLS[network.cell]
-        self._recorder = Recorder(layout, layout.pack_flat(theta), steps, GROUP)
-        self._shape = layout.shape
+        size = network.parameter_count
+        self._network, self._layout, self._weights = network, layout, np.zeros(size)
+        self._recorder = Recorder(layout, layout.pack_flat(self._weights), steps, group)
         slopes = aligned_zeros(steps * layout.shape.slopes, "float64")
+        self._slopes = slopes, slopes.reshape(steps, 2, cell.slots + 2, -1)
         self._memory = (
-            slopes,
-            slopes.reshape(steps, 2, cell.slots + 2, -1),
-            Weights.of(theta, network),
             np.array([cell.input_order, cell.hidden_order]),
             feeds_sums(cell),
             Adjoints.of(network, residuals),
-            zeros(theta.size, in_lanes(residuals)),
+            zeros(size, in_lanes(residuals)),
         )
+
+    def use(self, theta: Theta) -> None:
+        """Set the parameters of the next runs."""
+        self._weights = theta
+        self._recorder.params = self._layout.pack_flat(theta)
 
     def run(
         self, samples: Float[np.ndarray, "B given D"], forced: int
     ) -> Float[np.ndarray, "B steps O"]:
-        """Run at most `GROUP` sequences; after `forced` samples, outputs are read back."""
+        """Run a group of sequences; after `forced` samples, outputs are read back."""
         return self._recorder.run(samples, forced)
 
     def arguments(
@@ -133,5 +135,35 @@ class Sweep:
         column: int,
     ) -> tuple[Any, ...]:
         """Return the kernel's arguments for filling `jacobian` from a column on."""
-        recorded = self._shape, self._recorder.sizes, self._recorder.buffers
-        return *recorded, *self._memory, forced, first, stride, weight, jacobian, column
+        recorded = self._layout.shape, self._recorder.sizes, self._recorder.buffers
+        weights, counted = Weights.of(self._weights, self._network), (first, stride, weight)
+        return *recorded, *self._slopes, weights, *self._memory, forced, *counted, jacobian, column
+
+
+class Memory:
+    """Memory that the iterations of a stage use again: new memory takes longer than some of them.
+
+    Each of several threads takes a sweep, and gives it back.
+    """
+
+    def __init__(self) -> None:
+        """Allocate nothing yet."""
+        self._sweeps = list[Sweep]()
+        self._jacobian = zeros(0, 0)
+
+    def jacobian(self, parameters: int, residuals: int) -> Float[np.ndarray, "P columns"]:
+        """Return the same array as long as its shape is; its columns past the residuals are 0."""
+        shape = parameters, in_lanes(residuals)
+        if self._jacobian.shape != shape:
+            self._jacobian = zeros(*shape)
+        return self._jacobian
+
+    @contextmanager
+    def sweep(self, *sizes: Any) -> Generator[Sweep]:
+        """Lend a sweep that no other thread uses; its sizes are always the same."""
+        try:
+            sweep = self._sweeps.pop()
+        except IndexError:
+            sweep = Sweep(*sizes)
+        yield sweep
+        self._sweeps.append(sweep)

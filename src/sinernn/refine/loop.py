@@ -69,13 +69,11 @@ def refine(
         )
     while state.stage < len(stages):
         stage, number = stages[state.stage], state.stage
-        samples = stage_samples(segments, stage)
+        problem = Problem(network, stage_samples(segments, stage), stage)
         while state.stage == number:
             record = _iterate(
                 state,
-                samples,
-                stage,
-                network=network,
+                problem,
                 seed=seed,
                 measure=measure,
                 keeps_climate=keeps_climate,
@@ -86,15 +84,14 @@ def refine(
 
 def _iterate(
     state: RefineState,
-    samples: Float[np.ndarray, "B length D"],
-    stage: Stage,
+    problem: Problem,
     *,
-    network: Network,
     seed: int,
     measure: Callable[[Theta], float],
     keeps_climate: Callable[[Theta], bool],
 ) -> RefineRecord:
     number, iteration, theta = state.stage, state.iteration, state.theta
+    network, stage, samples = problem.network, problem.stage, problem.samples
     if stage.lift and iteration == 0:
         theta = lifted(theta, network, samples, warmup=stage.warmup, margin=stage.lift)
     noisy = with_noise(
@@ -105,7 +102,7 @@ def _iterate(
         number=number,
         iteration=iteration,
     )
-    step = levenberg_marquardt_step(theta, state.damping, Problem(network, noisy, stage))
+    step = levenberg_marquardt_step(theta, state.damping, replace(problem, samples=noisy))
     found = step.accepted_damping is not None
     after = iteration + 1 if found else _next_draw(stage, iteration)
     is_enough = stage.target_loss is not None and step.loss <= stage.target_loss

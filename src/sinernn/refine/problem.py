@@ -1,7 +1,7 @@
 """The residuals of a stage as a function of the parameters."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,16 +12,16 @@ from sinernn.engines import KernelCall, free_run_samples
 from sinernn.engines.fused import runs
 from sinernn.model.network import Network, Params, Theta
 from sinernn.randomness import Purpose, stream
-from sinernn.refine.jacobian import GROUP, Sweep, differentiate, in_lanes, layout_of, zeros
+from sinernn.refine.jacobian import Memory, Sweep, differentiate, layout_of
 from sinernn.refine.solver import substitute
 from sinernn.refine.stages import Stage
 
-RUN = 12
-"""Sequences that one call runs without derivatives, at most. A multiple of 4 and 6: the rows that
+GROUP = 12
+"""Sequences that one call runs, at most. A multiple of 4 and 6: the rows that
 `engines.fused.gemm` multiplies at once on AVX2."""
 
-MIN_RUN = 8
-"""The same, at least, if there are as many: with fewer, a sequence takes longer."""
+ROWS = 4
+"""It runs a multiple of these, unless fewer are left: a sequence would take longer."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Problem:
     first O are outputs."""
 
     stage: Stage
+    memory: Memory = field(default_factory=Memory)
 
     def residuals(self, theta: Theta) -> Float[np.ndarray, " N"]:
         """Return prediction minus sample at the steps that count: by sequence, newest first."""
@@ -43,23 +44,28 @@ class Problem:
     def linearise(
         self, theta: Theta
     ) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, "P columns"]]:
-        """Return the residuals and their transposed Jacobian; its columns past N are zero."""
+        """Return the residuals and their transposed Jacobian; its columns past N are zero.
+
+        The next call writes into the same Jacobian.
+        """
         (sequences, length, _), network = self.samples.shape, self.network
         steps, count = length - 1, self._counted * network.outputs
+        size = group_size(sequences)
         outputs = np.empty((sequences, steps, network.outputs))
-        jacobian = zeros(theta.size, in_lanes(sequences * count))
+        jacobian = self.memory.jacobian(theta.size, sequences * count)
 
         @np.errstate(over="ignore", invalid="ignore")  # of a diverging run
         def differentiate_groups(begins: Iterator[int]) -> None:
-            sweep = Sweep(network, theta, steps, count)
-            for begin in begins:
-                group = slice(begin, begin + GROUP)
-                outputs[group] = sweep.run(self.samples[group, :-1], self._forced)
-                settings = self._forced, self._first, self.stage.stride, self._weight
-                differentiate(*sweep.arguments(*settings, jacobian, begin * count))
+            with self.memory.sweep(network, steps, count, size) as sweep:
+                sweep.use(theta)
+                for begin in begins:
+                    group = slice(begin, begin + size)
+                    outputs[group] = sweep.run(self.samples[group, :-1], self._forced)
+                    settings = self._forced, self._first, self.stage.stride, self._weight
+                    differentiate(*sweep.arguments(*settings, jacobian, begin * count))
 
         # Each group writes its own columns, so the bits are the same for any number of threads.
-        share(range(0, sequences, GROUP), differentiate_groups)
+        share(range(0, sequences, size), differentiate_groups)
         return self._errors(outputs), jacobian
 
     def _errors(self, outputs: Float[np.ndarray, "B steps O"]) -> Float[np.ndarray, " N"]:
@@ -89,13 +95,16 @@ class Problem:
         return (len(self.samples) * self._counted * self.network.outputs) ** -0.5
 
 
-def _run_size(sequences: int) -> int:
-    """Return how many sequences one call runs: half of them, within the bounds.
+def group_size(sequences: int) -> int:
+    """Return how many sequences one call runs: a half of them, a quarter, and so on.
 
-    It does not depend on the number of threads, for the same reason as `GROUP` is constant.
+    So two threads, or four, have equal shares, and few calls between which they wait for each
+    other. It does not depend on the number of threads, since the last bits of a run depend on it.
     """
-    half = -(-sequences // 2)
-    return min(max(-(-half // 4) * 4, MIN_RUN), RUN)
+    parts = 2
+    while sequences > parts * GROUP:
+        parts *= 2
+    return -(-sequences // (ROWS * parts)) * ROWS
 
 
 def _outputs(
@@ -108,7 +117,7 @@ def _outputs(
     layout = layout_of(network)
     params, outputs = layout.pack_flat(theta), np.empty((len(samples), steps, network.outputs))
 
-    size = _run_size(len(samples))
+    size = group_size(len(samples))
 
     def run_parts(begins: Iterator[int]) -> None:
         for begin in begins:
@@ -201,8 +210,7 @@ def with_noise(
 
 def kernel_calls(network: Network) -> list[KernelCall]:
     """Return calls of all kernels that refinement of a network uses; see `Engine.kernel_calls`."""
-    theta = np.zeros(network.parameter_count)
-    sweep, jacobian = Sweep(network, theta, 1, 1), zeros(theta.size, in_lanes(1))
+    sweep, jacobian = Sweep(network, 1, 1, 1), Memory().jacobian(network.parameter_count, 1)
     return [
         (differentiate, sweep.arguments(1, 0, 1, 1.0, jacobian, 0)),
         runs.empty_run(layout_of(network)),

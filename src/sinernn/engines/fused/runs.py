@@ -53,7 +53,7 @@ class Recorder:
         network = layout.network
         self.sizes = Sizes(network.channels, network.outputs, network.num_layers, steps, batch)
         self.buffers = Buffers.of(layout.shape, self.sizes, network.dtype, training=False)
-        self._layout, self._params = layout, params
+        self.params, self._layout = params, layout
 
     def run(
         self, samples: Float[np.ndarray, "B given D"], forced: int
@@ -65,7 +65,7 @@ class Recorder:
         self.sizes = self.sizes._replace(batch=len(samples))
         hidden = self._layout.pad_hidden(self._layout.network.zero_hidden(len(samples)))
         memory, steps = (self.sizes, self.buffers), self.sizes.steps
-        arguments = _arguments(self._layout, self._params, samples, forced, steps, hidden, memory)
+        arguments = _arguments(self._layout, self.params, samples, forced, steps, hidden, memory)
         run(*arguments)
         return arguments[-1].transpose(1, 0, 2)
 
