@@ -42,12 +42,20 @@ class FusedEngine:
         self._updates = state.updates
         if objective is not None:
             _require_shape("samples", objective.samples, (len(objective.samples), network.channels))
-            self._samples = plain(objective.samples, network.dtype)
-            sizes = network.channels, network.outputs, network.num_layers
-            self._sizes = Sizes(*sizes, objective.length, self._batch)
-            self._buffers = Buffers.of(
-                self._layout.shape, self._sizes, network.dtype, training=True
+            channels = network.channels, network.outputs
+            sizes = Sizes(*channels, network.num_layers, objective.length, self._batch)
+            clip = objective.gradient_clip
+            self._fixed = (
+                self._layout.shape,
+                sizes,
+                objective.washout,
+                math.inf if clip is None else float(clip),
+                plain(objective.samples, network.dtype),
+                self._layout.places,
+                self._trained,
+                Buffers.of(self._layout.shape, sizes, network.dtype, training=True),
             )
+            self._advance = advance.bind(*self._fixed)
 
     def advance(
         self,
@@ -59,7 +67,7 @@ class FusedEngine:
         objective = require_objective(self._objective)
         require_plan(objective, starts, resets, learning_rates, rows=self._batch)
         losses = np.empty(len(starts))
-        advance(*self._advance_arguments(objective, starts, resets, learning_rates, losses))
+        self._advance(*self._plan(starts, resets, learning_rates), losses)
         self._updates += len(starts)
         return losses
 
@@ -110,8 +118,7 @@ class FusedEngine:
         if self._objective is not None:
             starts, resets = np.empty((0, self._batch), np.int64), np.empty((0, self._batch), bool)
             none = np.empty(0)
-            arguments = self._advance_arguments(self._objective, starts, resets, none, none)
-            calls.insert(0, (advance, arguments))
+            calls.insert(0, (advance, (*self._fixed, *self._plan(starts, resets, none), none)))
         return calls
 
     def _run(
@@ -124,29 +131,18 @@ class FusedEngine:
         padded = self._layout.pad_hidden(hidden)
         return free_run(self._layout, self._trained.params, samples, forced, steps, padded)
 
-    def _advance_arguments(
+    def _plan(
         self,
-        objective: Objective,
         starts: Int[np.ndarray, "n B"],
         resets: Bool[np.ndarray, "n B"],
         learning_rates: Float[np.ndarray, " n"],
-        losses: Float[np.ndarray, " n"],
     ) -> tuple[Any, ...]:
         # A kernel is compiled for types: every call must have the same types.
         return (
-            self._layout.shape,
-            self._sizes,
-            objective.washout,
-            math.inf if objective.gradient_clip is None else float(objective.gradient_clip),
-            self._samples,
             plain(starts, np.int64),
             plain(resets, np.bool_),
             plain(learning_rates, np.float64),
             int(self._updates),
-            self._layout.places,
-            self._trained,
-            self._buffers,
-            losses,
         )
 
 

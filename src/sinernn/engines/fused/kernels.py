@@ -76,13 +76,13 @@ def advance(
     washout,
     clip,
     samples,
+    places,
+    trained,
+    buffers,
     starts,
     resets,
     learning_rates,
     updates,
-    places,
-    trained,
-    buffers,
     losses,
 ):
     """Run one update for each row of the plan.
@@ -93,14 +93,14 @@ def advance(
         washout: Number of first steps of a reset row that do not count in the loss.
         clip: Maximum global norm of the gradient; infinity for no clipping.
         samples: [N, D].
-        starts, resets: [n, B] first sample of each window; whether its initial state is zero.
-        learning_rates: [n].
-        updates: Number of previous updates.
         places: [L + 1, 4] offsets in the flat arrays of a layer's input weights [D or H, G],
             recurrent weights [H, G] and two biases [G]; in the last row, of the read-out's
             weights [O, H] and bias [O].
         trained: `Trained`, changed in place.
         buffers: `Buffers` for T steps.
+        starts, resets: [n, B] first sample of each window; whether its initial state is zero.
+        learning_rates: [n].
+        updates: Number of previous updates.
         losses: [n] written.
     """
     params = trained.params
