@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sinernn.arrays import Float
+from sinernn.engines import KernelCall
 from sinernn.engines.fused.buffers import aligned_zeros
 from sinernn.engines.fused.layout import Layout
 from sinernn.engines.fused.native import Kernel
@@ -102,21 +103,29 @@ class Sweep:
     def __init__(self, network: Network, steps: int, residuals: int, group: int) -> None:
         """Allocate memory for so many steps and residuals of a sequence, and sequences at once."""
         layout, cell = layout_of(network), CELLS[network.cell]
-        size = network.parameter_count
-        self._network, self._layout, self._weights = network, layout, np.zeros(size)
-        self._recorder = Recorder(layout, layout.pack_flat(self._weights), steps, group)
+        theta = np.zeros(network.parameter_count)
+        self._layout, self._weights = layout, Weights.of(theta, network)
+        self._recorder = Recorder(layout, layout.pack_flat(theta), steps, group)
         slopes = aligned_zeros(steps * layout.shape.slopes, "float64")
-        self._slopes = slopes, slopes.reshape(steps, 2, cell.slots + 2, -1)
-        self._memory = (
+        self._fixed = (
+            layout.shape,
+            self._recorder.buffers,
+            slopes,
+            slopes.reshape(steps, 2, cell.slots + 2, -1),
+            self._weights,
             np.array([cell.input_order, cell.hidden_order]),
             feeds_sums(cell),
             Adjoints.of(network, residuals),
-            zeros(size, in_lanes(residuals)),
+            zeros(theta.size, in_lanes(residuals)),
         )
+        self._differentiate = differentiate.bind(*self._fixed)
 
     def use(self, theta: Theta) -> None:
         """Set the parameters of the next runs."""
-        self._weights = theta
+        for weights, values in zip(
+            self._weights, Weights.of(theta, self._layout.network), strict=True
+        ):
+            weights[:] = values
         self._recorder.params = self._layout.pack_flat(theta)
 
     def run(
@@ -125,19 +134,13 @@ class Sweep:
         """Run a group of sequences; after `forced` samples, outputs are read back."""
         return self._recorder.run(samples, forced)
 
-    def arguments(
-        self,
-        forced: int,
-        first: int,
-        stride: int,
-        weight: float,
-        jacobian: Float[np.ndarray, "P columns"],
-        column: int,
-    ) -> tuple[Any, ...]:
-        """Return the kernel's arguments for filling `jacobian` from a column on."""
-        recorded = self._layout.shape, self._recorder.sizes, self._recorder.buffers
-        weights, counted = Weights.of(self._weights, self._network), (first, stride, weight)
-        return *recorded, *self._slopes, weights, *self._memory, forced, *counted, jacobian, column
+    def differentiate(self, *varying: Any) -> None:
+        """Differentiate the last run; for the arguments after `sizes` see the kernel."""
+        self._differentiate(self._recorder.sizes, *varying)
+
+    def kernel_call(self, *varying: Any) -> KernelCall:
+        """Return the kernel of `differentiate`, and its arguments."""
+        return differentiate, (*self._fixed, self._recorder.sizes, *varying)
 
 
 class Memory:

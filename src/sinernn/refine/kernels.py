@@ -144,7 +144,6 @@ def _states(shape, sizes, flat, kind, step, sequence):
 
 def differentiate(
     shape,
-    sizes,
     buffers,
     flat_slopes,
     slopes,
@@ -153,6 +152,7 @@ def differentiate(
     shared,
     adjoints,
     own,
+    sizes,
     forced,
     first,
     stride,
@@ -167,7 +167,6 @@ def differentiate(
 
     Args:
         shape: The network's `Shape`.
-        sizes: `Sizes` of the sequences; one layer.
         buffers: `Buffers` that `run` has filled for all steps.
         flat_slopes: [T * 2 * (slots + 2) * H padded] working memory.
         slopes: The same, [T, 2, slots + 2, H padded].
@@ -176,6 +175,7 @@ def differentiate(
         shared: Whether the two feed the same sums.
         adjoints: `Adjoints`, working memory.
         own: [P, R'] working memory: the derivatives of one sequence, which fit into the cache.
+        sizes: `Sizes` of the sequences; one layer.
         forced: Number of steps fed with true samples. Every later step reads the previous output,
             which receives the adjoint of what was read.
         first: See above.

@@ -12,7 +12,7 @@ from sinernn.engines import KernelCall, free_run_samples
 from sinernn.engines.fused import runs
 from sinernn.model.network import Network, Params, Theta
 from sinernn.randomness import Purpose, stream
-from sinernn.refine.jacobian import Memory, Sweep, differentiate, layout_of
+from sinernn.refine.jacobian import Memory, Sweep, layout_of
 from sinernn.refine.solver import substitute
 from sinernn.refine.stages import Stage
 
@@ -62,7 +62,7 @@ class Problem:
                     group = slice(begin, begin + size)
                     outputs[group] = sweep.run(self.samples[group, :-1], self._forced)
                     settings = self._forced, self._first, self.stage.stride, self._weight
-                    differentiate(*sweep.arguments(*settings, jacobian, begin * count))
+                    sweep.differentiate(*settings, jacobian, begin * count)
 
         # Each group writes its own columns, so the bits are the same for any number of threads.
         share(range(0, sequences, size), differentiate_groups)
@@ -212,7 +212,7 @@ def kernel_calls(network: Network) -> list[KernelCall]:
     """Return calls of all kernels that refinement of a network uses; see `Engine.kernel_calls`."""
     sweep, jacobian = Sweep(network, 1, 1, 1), Memory().jacobian(network.parameter_count, 1)
     return [
-        (differentiate, sweep.arguments(1, 0, 1, 1.0, jacobian, 0)),
+        sweep.kernel_call(1, 0, 1, 1.0, jacobian, 0),
         runs.empty_run(layout_of(network)),
         (substitute, (np.eye(1), np.zeros(1))),
     ]
