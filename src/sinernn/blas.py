@@ -8,5 +8,11 @@ otherwise two trainings in two threads would remove each other's limit.
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-assert np.linalg  # loads the BLAS library before it is limited
-threadpool_limits(limits=1, user_api="blas")
+
+def limit_threads() -> None:
+    """Limit the BLAS libraries that are loaded; scipy has one of its own."""
+    threadpool_limits(limits=1, user_api="blas")
+
+
+assert np.linalg  # loads numpy's before it is limited
+limit_threads()

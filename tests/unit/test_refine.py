@@ -224,7 +224,7 @@ def test_lift_high_units():
     np.testing.assert_array_equal(lifted(once, network, samples, warmup=10, margin=0.5), once)
 
 
-@pytest.mark.parametrize("size", [1, 7, 32, 33, 101])
+@pytest.mark.parametrize("size", [1, 7, 32, 33, 101, 650])
 def test_cholesky_solves_as_numpy_does(size):
     generator = np.random.default_rng(size)
     root = generator.normal(size=(size, size + 8))
@@ -239,12 +239,13 @@ def test_cholesky_solves_as_numpy_does(size):
     np.testing.assert_allclose(solve(factor, right), expected, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.parametrize("size", [40, 650])
 @pytest.mark.parametrize("bad", [-1.0, np.nan])
-def test_cholesky_indefinite(bad):
+def test_cholesky_indefinite(bad, size):
     """A matrix that is not positive definite is reported."""
-    matrix = np.eye(40)
+    matrix = np.eye(size)
     matrix[35, 35] = bad
-    assert factorise(matrix, np.zeros(40)) is None
+    assert factorise(matrix, np.zeros(size)) is None
 
 
 @dataclass

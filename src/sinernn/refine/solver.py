@@ -7,11 +7,14 @@ parameters (docs/experiments.md).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from itertools import count, islice
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from sinernn import blas
 from sinernn.arrays import Float
 from sinernn.cores import share, usable_cores
 from sinernn.engines.fused.native import Kernel
@@ -49,6 +52,11 @@ quadratic model is not reliable."""
 _BLOCKS = 2
 """Blocks of rows of the Gram matrix: one product takes half the time, two symmetric ones the other
 half. With four, one thread would take a fifth longer."""
+
+
+_LARGE = 600
+"""From so many parameters on, scipy factorises: numpy takes twice as long, since it copies the
+matrix, but the import of scipy takes as long as 400 factors for 321 parameters."""
 
 
 @runtime_checkable  # so that the tests can check annotations while they run
@@ -215,11 +223,25 @@ def factorise(
     """Return the Cholesky factor of matrix + diag(damping); None if not positive definite."""
     damped = matrix.copy()
     damped.flat[:: damping.size + 1] += damping
-    try:
-        factor = np.linalg.cholesky(damped.T)  # symmetric; numpy reads it by columns
-    except np.linalg.LinAlgError:
-        return None
+    if damping.size < _LARGE:
+        try:
+            factor = np.linalg.cholesky(damped.T)  # symmetric; numpy reads it by columns
+        except np.linalg.LinAlgError:
+            return None
+    else:  # the entries above the diagonal are not set to 0, and never read
+        upper, failed = _lapack().dpotrf(damped.T, clean=False, overwrite_a=True)
+        if failed:
+            return None
+        factor = upper.T
     return factor if np.isfinite(factor[-1, -1]) else None  # a NaN propagates to the last entry
+
+
+@cache
+def _lapack() -> Any:
+    """Return scipy's interface of LAPACK, limited to one thread."""
+    lapack = import_module("scipy.linalg.lapack")
+    blas.limit_threads()
+    return lapack
 
 
 def solve(factor: Float[np.ndarray, "P P"], right: Float[np.ndarray, " P"]) -> Theta:
