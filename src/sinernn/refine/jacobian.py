@@ -6,11 +6,11 @@ the sequence.
 """
 
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,9 @@ load and store of an accumulator."""
 LANES = 8
 """Columns are padded with zeros to a multiple of this, so the vectorised loops have no remainder,
 which would take longer than the main part."""
+
+
+Tool = TypeVar("Tool")
 
 
 class Weights(NamedTuple):
@@ -144,14 +147,11 @@ class Sweep:
 
 
 class Memory:
-    """Memory that the iterations of a stage use again: new memory takes longer than some of them.
-
-    Each of several threads takes a sweep, and gives it back.
-    """
+    """Memory that the iterations of a stage use again; new memory takes longer than a short run."""
 
     def __init__(self) -> None:
         """Allocate nothing yet."""
-        self._sweeps = list[Sweep]()
+        self._free = dict[Any, list[Any]]()
         self._jacobian = zeros(0, 0)
 
     def jacobian(self, parameters: int, residuals: int) -> Float[np.ndarray, "P columns"]:
@@ -162,11 +162,12 @@ class Memory:
         return self._jacobian
 
     @contextmanager
-    def sweep(self, *sizes: Any) -> Generator[Sweep]:
-        """Lend a sweep that no other thread uses; its sizes are always the same."""
+    def borrow(self, kind: Callable[..., Tool], *sizes: Any) -> Generator[Tool]:
+        """Lend a `Sweep` or `Runner` of these sizes, which no other thread uses meanwhile."""
+        free = self._free.setdefault((kind, sizes), [])
         try:
-            sweep = self._sweeps.pop()
+            tool = free.pop()
         except IndexError:
-            sweep = Sweep(*sizes)
-        yield sweep
-        self._sweeps.append(sweep)
+            tool = kind(*sizes)
+        yield tool
+        free.append(tool)

@@ -39,7 +39,8 @@ class Problem:
     def residuals(self, theta: Theta) -> Float[np.ndarray, " N"]:
         """Return prediction minus sample at the steps that count: by sequence, newest first."""
         steps = self.samples.shape[1] - 1
-        return self._errors(_outputs(theta, self.network, self.samples, self._forced, steps))
+        given = self.network, self.samples, self._forced, steps
+        return self._errors(_outputs(theta, *given, self.memory))
 
     def linearise(
         self, theta: Theta
@@ -56,7 +57,7 @@ class Problem:
 
         @np.errstate(over="ignore", invalid="ignore")  # of a diverging run
         def differentiate_groups(begins: Iterator[int]) -> None:
-            with self.memory.sweep(network, steps, count, size) as sweep:
+            with self.memory.borrow(Sweep, network, steps, count, size) as sweep:
                 sweep.use(theta)
                 for begin in begins:
                     group = slice(begin, begin + size)
@@ -113,19 +114,16 @@ def _outputs(
     samples: Float[np.ndarray, "B given D"],
     forced: int,
     steps: int,
+    memory: Memory,
 ) -> Float[np.ndarray, "B steps O"]:
-    layout = layout_of(network)
+    layout, size = layout_of(network), group_size(len(samples))
     params, outputs = layout.pack_flat(theta), np.empty((len(samples), steps, network.outputs))
-
-    size = group_size(len(samples))
 
     def run_parts(begins: Iterator[int]) -> None:
         for begin in begins:
             part = samples[begin : begin + size]
-            hidden = layout.pad_hidden(network.zero_hidden(len(part)))
-            outputs[begin : begin + size] = runs.free_run(
-                layout, params, part, forced, steps, hidden
-            )
+            with memory.borrow(runs.Runner, layout, part.shape, forced, steps) as runner:
+                outputs[begin : begin + size] = runner.run(params, part)
 
     share(range(0, len(samples), size), run_parts)
     return outputs
@@ -159,7 +157,7 @@ def free_run(
         inputs: True inputs after the warm-up, as for `Engine.closed_loop`.
     """
     samples, forced = free_run_samples(network, warmup, steps, inputs), warmup.shape[1]
-    return _outputs(theta, network, samples, forced, forced + steps - 1)[:, forced - 1 :]
+    return _outputs(theta, network, samples, forced, forced + steps - 1, Memory())[:, forced - 1 :]
 
 
 def stage_samples(

@@ -45,6 +45,37 @@ def empty_run(layout: Layout) -> tuple[Kernel, tuple[Any, ...]]:
     return run, _arguments(layout, params, nothing, 0, 0, hidden, _one_step(layout, 0))
 
 
+class Runner:
+    """Runs sequences again and again: as `free_run` does, but takes apart its arrays only once."""
+
+    def __init__(
+        self, layout: Layout, shape: tuple[int, int, int], forced: int, steps: int
+    ) -> None:
+        """Allocate memory.
+
+        Args:
+            layout: Layout of the network.
+            shape: Of the samples [B, given, D].
+            forced: See `free_run`.
+            steps: See `free_run`.
+        """
+        params = aligned_zeros(layout.size, layout.network.dtype)
+        hidden = layout.pad_hidden(layout.network.zero_hidden(shape[0]))
+        memory = _one_step(layout, shape[0])
+        arguments = _arguments(layout, params, np.zeros(shape), forced, steps, hidden, memory)
+        self._samples, self._outputs = arguments[2], arguments[-1]
+        self._params, self._hidden, self._run = params, hidden, run.bind(*arguments)
+
+    def run(
+        self, params: Flat, samples: Float[np.ndarray, "B given D"]
+    ) -> Float[np.ndarray, "B steps O"]:
+        """Return the network's outputs from the zero state; the next run overwrites them."""
+        self._samples[:] = samples.transpose(1, 0, 2)
+        self._params[:], self._hidden[:] = params, 0
+        self._run()
+        return self._outputs.transpose(1, 0, 2)
+
+
 class Recorder:
     """Runs sequences in a batch, and records the values of every step that derivatives need."""
 
