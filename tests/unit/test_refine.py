@@ -28,6 +28,7 @@ from sinernn.refine.problem import (
 )
 from sinernn.refine.solver import (
     INITIAL_DAMPING,
+    NormalEquations,
     Step,
     factorise,
     gram_matrix,
@@ -153,13 +154,17 @@ def exact_relu_network(angle_rad: float):
     return network, flatten(params, network)
 
 
-@pytest.mark.parametrize("count", [2, 3, 8])
-def test_refinement_in_threads(count: int, monkeypatch: pytest.MonkeyPatch):
-    """Any number of threads gives the same bits, also more than there are parts of the work."""
+@pytest.mark.parametrize(("count", "stride"), [(2, 1), (3, 1), (8, 1), (2, 8), (3, 8)])
+def test_refinement_in_threads(count: int, stride: int, monkeypatch: pytest.MonkeyPatch):
+    """Any number of threads gives the same bits, also more than there are parts of the work.
+
+    With a stride of 8 there are fewer residuals (27) than parameters.
+    """
     network = Network("gru", 1, 5, 1, "float64")
     theta = flatten(network.initial_params(0), network)
     samples = np.random.default_rng(0).normal(size=(27, 12, 1))
-    linearised = Problem(network, samples, Stage(loop="closed", warmup=4, horizon=8))
+    stage = Stage(loop="closed", warmup=4, horizon=8, stride=stride)
+    linearised = Problem(network, samples, stage)
     shares = 0
 
     def bits() -> bytes:
@@ -248,6 +253,37 @@ def test_cholesky_indefinite(bad, size):
     assert factorise(matrix, np.zeros(size)) is None
 
 
+@pytest.mark.parametrize("damping", [1.0, 1e-6])
+@pytest.mark.parametrize(("size", "count"), [(6, 30), (30, 6), (9, 9), (2, 1)])
+def test_normal_equations(size: int, count: int, damping: float):
+    """They are solved in the smaller form, with columns of zeros behind the residuals.
+
+    Tolerance: the condition number is at most some millions here.
+    """
+    generator = np.random.default_rng(0)
+    jacobian = np.zeros((size, count + 3))
+    jacobian[:, :count] = generator.normal(size=(size, count)) * np.geomspace(0.1, 1, size)[:, None]
+    right = generator.normal(size=count)
+
+    normal = NormalEquations.of(jacobian, count)
+
+    assert normal is not None
+    factor = normal.factorise(damping)
+    assert factor is not None
+    assert len(factor) == min(size, count)
+    damped = jacobian @ jacobian.T + damping * np.diag((jacobian**2).sum(axis=1))
+    expected = np.linalg.solve(damped, jacobian[:, :count] @ right)
+    np.testing.assert_allclose(normal.solve(factor, right), expected, atol=1e-8)
+
+
+def test_scales_have_a_floor():
+    """In both forms: a parameter without influence counts as a thousandth of the largest."""
+    for count in (1, 4):
+        normal = NormalEquations.of(np.array([[2.0] + (count - 1) * [0.0], count * [0.0]]), count)
+        assert normal is not None
+        np.testing.assert_allclose(normal.scale, [4, 4e-3])
+
+
 @dataclass
 class Linear:
     """residuals = matrix theta - right."""
@@ -322,15 +358,19 @@ def test_a_step_that_overflows_warns_nobody():
         levenberg_marquardt_step(np.zeros(1), 1e-14, far)
 
 
+@pytest.mark.parametrize("size", [1, 2])
 @pytest.mark.parametrize("slope", [0.0, np.inf, np.nan])
-def test_useless_jacobian(slope):
-    """No step is found."""
+def test_useless_jacobian(slope, size):
+    """No step is found, with as many residuals as parameters or fewer."""
 
     class Flat(Curved):
-        def linearise(self, theta):
-            return self.residuals(theta), np.full((1, 1), slope)
+        def residuals(self, theta):
+            return super().residuals(theta[:1])
 
-    step = levenberg_marquardt_step(np.array([3.0]), 1e-2, Flat())
+        def linearise(self, theta):
+            return self.residuals(theta), np.full((size, 1), slope)
+
+    step = levenberg_marquardt_step(np.full(size, 3.0), 1e-2, Flat())
     assert step.accepted_damping is None
     assert step.loss == 25
 

@@ -109,20 +109,18 @@ def levenberg_marquardt_step(theta: Theta, damping: float, problem: LeastSquares
     loss = float(errors @ errors)
     if not np.isfinite(loss):
         return Step(theta, loss, damping, None)
-    gradient = jacobian[:, : errors.size] @ errors
-    matrix = gram_matrix(jacobian)  # Gauss-Newton approximation of the Hessian
-    diagonal = np.diag(matrix)
-    if not np.isfinite(diagonal).all():  # by Cauchy-Schwarz, a finite diagonal bounds the rest
+    normal = NormalEquations.of(jacobian, errors.size)
+    if normal is None:
         return Step(theta, loss, damping, None)
-    scale = np.maximum(diagonal, _SCALE_FLOOR * diagonal.max())
-    tries = _factors(matrix, scale, _rising(damping))
+    gradient, scale = normal.jacobian @ errors, normal.scale
+    tries = _factors(normal, _rising(damping))
     for damping, factor in tries:
         if factor is not None:
-            velocity = -solve(factor, gradient)
+            velocity = -normal.solve(factor, errors)
             gain, length = -float(gradient @ velocity), _length(velocity, scale)
             if not (gain > _ROUNDING * loss and length > _ROUNDING * _length(theta, scale)):
                 break  # also if either is NaN
-            step = _accelerate(theta, velocity, errors, jacobian, factor, scale, problem)
+            step = _accelerate(theta, velocity, errors, normal, factor, problem)
             if step is not None:
                 trial = problem.residuals(theta + step)
                 trial_loss = float(trial @ trial)
@@ -142,19 +140,19 @@ def _rising(damping: float) -> Iterator[float]:
 
 
 def _factors(
-    matrix: Float[np.ndarray, "P P"], scale: Theta, dampings: Iterator[float]
-) -> Iterator[tuple[float, Float[np.ndarray, "P P"] | None]]:
+    normal: "NormalEquations", dampings: Iterator[float]
+) -> Iterator[tuple[float, Float[np.ndarray, "M M"] | None]]:
     """Yield every damping and the factor of the damped matrix.
 
     That of the next try is computed beside the first in a second thread: it is needed in half of
     the iterations, and the thread has nothing else to do.
     """
     while ahead := list(islice(dampings, min(usable_cores(), 2))):
-        factors = dict[float, Float[np.ndarray, "P P"] | None]()
+        factors = dict[float, Float[np.ndarray, "M M"] | None]()
 
         @np.errstate(over="ignore", invalid="ignore")  # of a thread are its own
         def fill(chosen: Iterator[float], into: dict[float, Any] = factors) -> None:
-            into.update((damping, factorise(matrix, damping * scale)) for damping in chosen)
+            into.update((damping, normal.factorise(damping)) for damping in chosen)
 
         share(ahead, fill)
         yield from ((damping, factors[damping]) for damping in ahead)
@@ -164,9 +162,8 @@ def _accelerate(
     theta: Theta,
     velocity: Theta,
     errors: Float[np.ndarray, " N"],
-    jacobian: Float[np.ndarray, "P columns"],
-    factor: Any,
-    scale: Theta,
+    normal: "NormalEquations",
+    factor: Float[np.ndarray, "M M"],
     problem: LeastSquares,
 ) -> Theta | None:
     """Return velocity + acceleration / 2, or None if the acceleration is too large.
@@ -175,13 +172,14 @@ def _accelerate(
     more run of the network, which is cheap compared with the Jacobian.
     """
     probed = problem.residuals(theta + _PROBE * velocity)
-    slope = velocity @ jacobian[:, : errors.size]
+    slope = velocity @ normal.jacobian
     with np.errstate(over="ignore", invalid="ignore"):
         curvature = (2 / _PROBE) * ((probed - errors) / _PROBE - slope)
     if not np.isfinite(curvature).all():
         return None
-    half_acceleration = -0.5 * solve(factor, jacobian[:, : errors.size] @ curvature)
-    if 2 * _length(half_acceleration, scale) > _MAX_ACCELERATION * _length(velocity, scale):
+    half_acceleration = -0.5 * normal.solve(factor, curvature)
+    bound = _MAX_ACCELERATION * _length(velocity, normal.scale)
+    if 2 * _length(half_acceleration, normal.scale) > bound:
         return None
     return velocity + half_acceleration
 
@@ -190,7 +188,58 @@ def _length(step: Theta, scale: Theta) -> float:
     return float(np.sqrt(np.sum(scale * step**2)))
 
 
-def gram_matrix(rows: Float[np.ndarray, "P columns"]) -> Float[np.ndarray, "P P"]:
+@dataclass(frozen=True)
+class NormalEquations:
+    """Solve for the step x that minimises |J^T x - v|^2 + damping |x|^2.
+
+    J is the transposed Jacobian, and |x|^2 weights every parameter with its scale. With D, the
+    scales as a diagonal matrix, x is both (J J^T + damping D)^-1 J v and
+    D^-1 J (J^T D^-1 J + damping I)^-1 v: the smaller of these matrices is factorised, P by P or,
+    with fewer residuals than parameters, N by N.
+    """
+
+    jacobian: Float[np.ndarray, "P N"]
+    scale: Theta
+
+    matrix: Float[np.ndarray, "M M"]
+    """J J^T or J^T D^-1 J."""
+
+    @classmethod
+    def of(cls, jacobian: Float[np.ndarray, "P columns"], count: int) -> "NormalEquations | None":
+        """Return them; None if no parameter has an influence, or one that is not finite.
+
+        Args:
+            jacobian: Transposed Jacobian; its columns past `count` are zero.
+            count: Number of residuals N.
+        """
+        short = jacobian[:, :count]
+        is_dual = count < len(jacobian)
+        matrix = None if is_dual else gram_matrix(jacobian)
+        diagonal = np.einsum("ij,ij->i", short, short) if matrix is None else np.diag(matrix)
+        largest = diagonal.max()
+        if not 0 < largest < np.inf:  # by Cauchy-Schwarz, a finite diagonal bounds the rest
+            return None
+        scale = np.maximum(diagonal, _SCALE_FLOOR * largest)
+        if matrix is None:
+            matrix = gram_matrix((short / np.sqrt(scale)[:, None]).T)
+        return cls(short, scale, matrix)
+
+    @property
+    def _is_dual(self) -> bool:
+        return len(self.matrix) < len(self.scale)
+
+    def factorise(self, damping: float) -> Float[np.ndarray, "M M"] | None:
+        """Return the Cholesky factor of the damped matrix; None if not positive definite."""
+        return factorise(self.matrix, damping if self._is_dual else damping * self.scale)
+
+    def solve(self, factor: Float[np.ndarray, "M M"], right: Float[np.ndarray, " N"]) -> Theta:
+        """Return x for v = `right` and the damping of a factor."""
+        if self._is_dual:
+            return self.jacobian @ solve(factor, right) / self.scale
+        return solve(factor, self.jacobian @ right)
+
+
+def gram_matrix(rows: Float[np.ndarray, "M columns"]) -> Float[np.ndarray, "M M"]:
     """Return rows rows^T.
 
     Block by block, in several threads; the blocks do not depend on their number, so neither do the
@@ -218,12 +267,12 @@ def _is_diagonal(block: tuple[int, int]) -> bool:
 
 
 def factorise(
-    matrix: Float[np.ndarray, "P P"], damping: Float[np.ndarray, " P"]
-) -> Float[np.ndarray, "P P"] | None:
+    matrix: Float[np.ndarray, "M M"], damping: Float[np.ndarray, " M"] | float
+) -> Float[np.ndarray, "M M"] | None:
     """Return the Cholesky factor of matrix + diag(damping); None if not positive definite."""
     damped = matrix.copy()
-    damped.flat[:: damping.size + 1] += damping
-    if damping.size < _LARGE:
+    damped.flat[:: len(matrix) + 1] += damping
+    if len(matrix) < _LARGE:
         try:
             factor = np.linalg.cholesky(damped.T)  # symmetric; numpy reads it by columns
         except np.linalg.LinAlgError:
@@ -244,7 +293,9 @@ def _lapack() -> Any:
     return lapack
 
 
-def solve(factor: Float[np.ndarray, "P P"], right: Float[np.ndarray, " P"]) -> Theta:
+def solve(
+    factor: Float[np.ndarray, "M M"], right: Float[np.ndarray, " M"]
+) -> Float[np.ndarray, " M"]:
     """Return the solution of factor factor^T solution = right for a lower triangular factor."""
     solution = right.copy()
     substitute(factor, solution)
