@@ -26,16 +26,17 @@ def missing(calls: Iterable[KernelCall]) -> list[KernelCall]:
 
 
 def compile_kernels(network: Network, calls: Sequence[KernelCall]) -> None:
-    """Compile kernels: the first here, the others in a second process.
+    """Compile kernels: the first and the last here, the others in a second process.
 
     Args:
         network: The network that the kernels compute.
-        calls: The `missing` kernels. The first is that of the updates, if it is missing: it takes
-            as long as the others together.
+        calls: The `missing` kernels. The first is that of the updates, if it is missing: with the
+            last, a short one, it takes as long as the others together.
     """
-    (first, arguments), *others = calls
+    first, *others, last = (calls[0], *calls) if len(calls) == 1 else calls
     with _compiled_elsewhere(network, [kernel.name for kernel, _ in others]):
-        first.prepare(*arguments)
+        for kernel, arguments in (first, last):
+            kernel.prepare(*arguments)
     for kernel, arguments in others:  # loads them; compiles if the second process did not
         kernel.prepare(*arguments)
 
@@ -81,12 +82,14 @@ def main() -> None:
 def all_calls(network: Network) -> list[KernelCall]:
     """Return calls of every kernel that a run of a network can need."""
     from sinernn.engines.fused.engine import FusedEngine
+    from sinernn.engines.fused.linearization import StateMap
     from sinernn.refine.problem import kernel_calls
 
     objective = Objective(np.zeros((2, network.channels), network.dtype), 1, 0, None)
     engine = FusedEngine(network, network.initial_state(0, batch_size=1), objective)
-    calls = engine.kernel_calls()
-    return calls + kernel_calls(network) if network.dtype == "float64" else calls
+    refinement = kernel_calls(network) if network.dtype == "float64" else []
+    evaluation = StateMap(network, engine.params).kernel_calls()
+    return engine.kernel_calls() + refinement + evaluation
 
 
 if __name__ == "__main__":

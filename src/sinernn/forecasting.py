@@ -11,7 +11,7 @@ from sinernn.arrays import Float, Int
 from sinernn.config import Config
 from sinernn.data.series import Series
 from sinernn.data.windows import Origins, Scale, count_origins, spread_origins
-from sinernn.engines import Engine
+from sinernn.engines import Engine, KernelCall
 from sinernn.evaluation.climate import compare_climates
 from sinernn.evaluation.forecasts import Forecasts
 from sinernn.evaluation.metrics import rmse
@@ -135,6 +135,7 @@ def ready_engine(
     config: Config,
     checkpoint: Checkpoint,
     on_compile: Callable[[], AbstractContextManager[object]] = nullcontext,
+    others: Sequence[KernelCall] = (),
 ) -> Engine:
     """Build the config's engine for a trained network, with compiled kernels.
 
@@ -142,13 +143,14 @@ def ready_engine(
         config: Sets engine and device.
         checkpoint: Contains the network.
         on_compile: Returns a context in which kernels are compiled, if they are not compiled yet.
+        others: Calls of kernels that are needed besides the engine's.
 
     Raises:
         DeviceError: The device is not present.
     """
     choice = engines.choose(config.engine, config.device, checkpoint.network)
     engine = engines.build(choice, checkpoint.network, checkpoint.state)
-    if missing := compilation.missing(engine.kernel_calls()):
+    if missing := compilation.missing([*engine.kernel_calls(), *others]):
         with on_compile():
             compilation.compile_kernels(checkpoint.network, missing)
     return engine

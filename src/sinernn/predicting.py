@@ -14,11 +14,11 @@ from sinernn.data.continuation import read_inputs, read_like, time_column_of
 from sinernn.data.files import File
 from sinernn.data.series import Extent
 from sinernn.data.streams import SampleStream
+from sinernn.engines.fused.linearization import StateMap
 from sinernn.ensemble import Ensemble
 from sinernn.errors import RunFileError, UsageError
 from sinernn.evaluation.metrics import counted
 from sinernn.evaluation.predictions import Interval, Prediction, half_widths
-from sinernn.model.linearization import StateMap
 from sinernn.model.network import Hidden
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run

@@ -14,13 +14,13 @@ SOURCE = REPOSITORY / "src" / "sinernn"
 MODULES_IN_ORDER = (
     "arrays", "errors", "display", "shipped", "randomness", "schema", "data", "data.series", "data.synthetic", "data.waves", "data.exponents", "data.delays", "data.systems", "data.flows", "data.maps",
     "data.tables", "data.text_files", "data.array_files", "data.times", "data.recordings", "data.files", "data.frames", "data.continuation", "data.survey", "data.streams", "data.windows",
-    "blas", "cores", "model", "model.functions", "model.cells", "model.network", "model.linearization", "engines", "refine", "refine.stages", "refine.records",
+    "blas", "cores", "model", "model.functions", "model.cells", "model.network", "engines", "refine", "refine.stages", "refine.records",
     "config.places", "config.yaml", "config.overrides", "config.sections", "config.messages", "config.memory",
     "config.checks", "config.load", "config.suggest", "config.detection", "config.template", "config",
     *(f"engines.fused{name}" for name in (
         "", ".shape", ".compile_time", ".cache", ".jit", ".native", ".simd", ".matrices", ".gemm",
         ".elementwise", ".buffers", ".slices", ".forward", ".backward", ".kernels", ".layout", ".runs",
-        ".engine",
+        ".linearization", ".engine",
     )),
     *(f"refine.{name}" for name in ("jacobian", "kernels", "solver", "problem", "lift", "loop")),
     "compilation", "engines.torch_engine", "interrupts", "training",

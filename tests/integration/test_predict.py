@@ -14,9 +14,9 @@ import commands
 from commands import COMMAND, Outcome
 from examples import tiny
 from sinernn import experiment
+from sinernn.engines.fused.linearization import StateMap
 from sinernn.errors import UsageError
 from sinernn.forecasting import place_origins
-from sinernn.model.linearization import StateMap
 from sinernn.predicting import Forecaster, predict
 from sinernn.runs import Run
 

@@ -8,10 +8,10 @@ import torch
 
 from sinernn import engines
 from sinernn.engines import EngineChoice, Objective
+from sinernn.engines.fused.linearization import StateMap
 from sinernn.engines.torch_engine import CellLayers, RecurrentNetwork
 from sinernn.model.cells import CELLS, Cell
 from sinernn.model.functions import sigmoid, tanh
-from sinernn.model.linearization import StateMap
 from sinernn.model.network import Network
 from sinernn.refine.problem import Problem, flatten
 from sinernn.refine.stages import Stage

@@ -1,16 +1,14 @@
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
+from sinernn.engines.fused.linearization import StateMap
 from sinernn.evaluation.dynamics import (
     Settled,
     exponent_resolution,
     follow,
-    largest_exponent,
+    largest_exponents,
     settled,
 )
-from sinernn.model.linearization import StateMap
 from sinernn.model.network import Network
 
 MEASURED_STEPS = 2000
@@ -20,84 +18,104 @@ NOISE = np.random.default_rng(0).normal(size=(MEASURED_STEPS, 1))
 HALF = np.sin(5 / 49 * STEPS)[:, None]  # at half the frequency
 
 
-def linear_map(matrix: np.ndarray) -> Callable:
-    """Rows of states, each turned and stretched by a matrix."""
-    return lambda state: (state @ matrix.T, lambda change: change @ matrix.T)
-
-
-def logistic(state: np.ndarray) -> tuple:
-    return 4 * state * (1 - state), lambda change: 4 * (1 - 2 * state) * change
-
-
-def exponents_of(linearize: Callable, state: np.ndarray, *, steps: int, row_axis: int = 0):
-    """Exponents of the orbits that start at a state."""
-
-    def orbit():
-        after = state
-        for _ in range(steps):
-            after, push = linearize(after)
-            yield after, push
-
-    with np.errstate(all="ignore"):  # of an orbit that diverges
-        return largest_exponent(orbit(), row_axis=row_axis)
-
-
 def rotation(angle_rad: float) -> np.ndarray:
     return np.array(
         [[np.cos(angle_rad), -np.sin(angle_rad)], [np.sin(angle_rad), np.cos(angle_rad)]]
     )
 
 
+def linear_network(matrix: np.ndarray, *, inputs: int = 0) -> StateMap:
+    """A network whose free run multiplies its state by a matrix: linear while it is small."""
+    params = {
+        "rnn.weight_ih_l0": np.concatenate([np.zeros((2, 1)), np.full((2, inputs), 1e-4)], axis=1),
+        "rnn.weight_hh_l0": matrix,
+        "rnn.bias_ih_l0": np.zeros(2),
+        "rnn.bias_hh_l0": np.zeros(2),
+        "readout.weight": np.array([[1.0, 0.0]]),
+        "readout.bias": np.zeros(1),
+    }
+    return StateMap(Network("rnn_tanh", 1, 2, 1, "float64", inputs=inputs), params)
+
+
+def sine_network(angle_rad: float, *, radius: float, inputs: int = 0) -> StateMap:
+    """A network whose free run turns by an angle a step."""
+    return linear_network(radius * rotation(angle_rad), inputs=inputs)
+
+
+def tent_network(slope: float) -> StateMap:
+    """A network whose output is the tent map of the one before: slope times min(y, 1 - y)."""
+    params = {
+        "rnn.weight_ih_l0": np.ones((2, 1)),
+        "rnn.weight_hh_l0": np.zeros((2, 2)),
+        "rnn.bias_ih_l0": np.array([0.0, -0.5]),
+        "rnn.bias_hh_l0": np.zeros(2),
+        "readout.weight": np.array([[slope, -2 * slope]]),
+        "readout.bias": np.zeros(1),
+    }
+    return StateMap(Network("rnn_relu", 1, 2, 1, "float64"), params)
+
+
+def exponents_at_rest(model: StateMap, *, steps: int) -> np.ndarray:
+    """Exponents of a network that stays at zero, where tanh is linear."""
+    orbit = model.run(model.network.zero_hidden(2), steps)
+    return largest_exponents(model, [orbit], runs=2)
+
+
 @pytest.mark.parametrize("stretch", [0.5, 0.999, 1.0, 1.01])
 def test_exponent_of_a_rotation(stretch: float):
     """A stretched rotation has the logarithm of its stretch."""
-    exponents = exponents_of(linear_map(stretch * rotation(0.3)), np.ones((3, 2)), steps=500)
-    np.testing.assert_allclose(exponents, np.log(stretch), atol=1e-12)
+    model = linear_network(stretch * rotation(0.3))
+    np.testing.assert_allclose(exponents_at_rest(model, steps=500), np.log(stretch), atol=1e-12)
 
 
 def test_exponent_of_a_linear_map():
     """It is the logarithm of the largest eigenvalue."""
-    matrix = np.array([[0.9, 5.0], [0.0, 0.3]])
-    exponents = exponents_of(linear_map(matrix), np.zeros((1, 2)), steps=4000)
+    exponents = exponents_at_rest(linear_network(np.array([[0.9, 5.0], [0.0, 0.3]])), steps=4000)
     # The first steps turn the change into the eigenvector: a constant by 4000.
-    assert exponents[0] == pytest.approx(np.log(0.9), abs=2e-3)
+    np.testing.assert_allclose(exponents, np.log(0.9), atol=2e-3)
 
 
-def test_the_logistic_map_at_4_has_exponent_ln_2():
-    states = np.random.default_rng(0).uniform(0.1, 0.9, size=(8, 1))
-    exponents = exponents_of(logistic, states, steps=20_000)
-    # The mean of ln|4 - 8 x| over 20 000 correlated steps: its standard error is below 0.01.
-    np.testing.assert_allclose(exponents, np.log(2), atol=0.02)
+def test_exponent_of_the_tent_map():
+    """Its slope is 1.9 or -1.9 everywhere, so that its exponent is ln 1.9."""
+    states = np.zeros((1, 1, 8, 2))
+    states[..., 0] = np.random.default_rng(0).uniform(0.1, 0.5, size=8)
+    model = tent_network(1.9)
+    exponents = largest_exponents(model, [model.run(states, 2000)], runs=8)
+    # The first steps turn the change into the direction of the map: a constant by 2000.
+    np.testing.assert_allclose(exponents, np.log(1.9), atol=2e-3)
+
+
+def test_exponents_in_parts():
+    """They do not depend on the parts in which a run is followed."""
+    model = tent_network(1.9)
+    first = model.run(np.array([[[[0.3, 0.0]]]]), 16)
+    second = model.run(first.states[-1], 30)  # not a multiple of 8
+    together = model.run(first.states[0], 46)
+    found = largest_exponents(model, iter([first, second]), runs=1)
+    np.testing.assert_allclose(found, largest_exponents(model, [together], runs=1), rtol=1e-12)
 
 
 def test_orbits_are_independent():
-    """Orbits along the row axis do not affect each other."""
-    states = np.random.default_rng(0).uniform(0.1, 0.9, size=(2, 5, 1))
-
-    def by_row(state: np.ndarray) -> tuple:
-        return 4 * state * (1 - state), lambda change: 4 * (1 - 2 * state) * change
-
-    together = exponents_of(by_row, states, steps=50, row_axis=1)
-    assert together.shape == (5,)
-    changed = states.copy()
-    changed[:, 3] += 0.01
-    again = exponents_of(by_row, changed, steps=50, row_axis=1)
+    """The exponent of one does not change with the state of another."""
+    hidden = np.random.default_rng(0).uniform(-0.9, 0.9, size=(1, 1, 5, 2))
+    model = linear_network(1.5 * rotation(0.3))
+    together = largest_exponents(model, [model.run(hidden, 48)], runs=5)
+    hidden[:, :, 3] += 0.01
+    again = largest_exponents(model, [model.run(hidden, 48)], runs=5)
     assert (np.delete(again, 3) == np.delete(together, 3)).all()
     assert again[3] != together[3]
 
 
 def test_exponent_minus_infinity():
     """Where every change dies out at once."""
-    assert exponents_of(linear_map(np.zeros((2, 2))), np.ones((1, 2)), steps=5) == [-np.inf]
+    assert (exponents_at_rest(linear_network(np.zeros((2, 2))), steps=5) == -np.inf).all()
 
 
 def test_an_orbit_that_diverges_has_no_exponent():
-    def square(state: np.ndarray) -> tuple:
-        return state**2, lambda change: 2 * state * change
-
-    exponents = exponents_of(square, np.array([[0.5], [3.0]]), steps=100)
-    assert np.isnan(exponents[1])
-    assert not np.isnan(exponents[0])
+    model = tent_network(1.9)
+    orbit = model.run(np.array([[[[0.5, 0], [1e300, 0]]]]), 1200)
+    exponents = largest_exponents(model, [orbit], runs=2)
+    assert np.isfinite(exponents).tolist() == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -131,20 +149,6 @@ def test_where_a_free_run_settles(outputs: np.ndarray, exponent: float, place: s
 def test_settled_without_spread(value: float, place: str):
     """A series without spread can be settled, too."""
     assert settled(np.full((2000, 1), value), -0.1, std=0.0) == Settled(place)
-
-
-def sine_network(angle_rad: float, *, radius: float, inputs: int = 0) -> StateMap:
-    """A network whose free run turns by an angle a step: linear while its states are small."""
-    matrix = radius * rotation(angle_rad)
-    params = {
-        "rnn.weight_ih_l0": np.concatenate([np.zeros((2, 1)), np.full((2, inputs), 1e-4)], axis=1),
-        "rnn.weight_hh_l0": matrix,
-        "rnn.bias_ih_l0": np.zeros(2),
-        "rnn.bias_hh_l0": np.zeros(2),
-        "readout.weight": np.array([[1.0, 0.0]]),
-        "readout.bias": np.zeros(1),
-    }
-    return StateMap(Network("rnn_tanh", 1, 2, 1, "float64", inputs=inputs), params)
 
 
 def follow_sine(

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from sinernn.engines.fused.linearization import StateMap
 from sinernn.engines.torch_engine import RecurrentNetwork, TorchEngine
 from sinernn.model.cells import CELLS
-from sinernn.model.linearization import StateMap
 from sinernn.model.network import Network
 
 SHAPES = [(cell, layers) for cell in CELLS for layers in (1, 3)]
@@ -92,23 +92,26 @@ def test_tangent_map(cell: str, num_layers: int):
     difference = model.free_step(hidden + step * direction) - model.free_step(
         hidden - step * direction
     )
-    _, push = model.linearize(None, hidden)
-    np.testing.assert_allclose(push(direction), difference / (2 * step), atol=1e-8)
+    pushed = model.push(model.run(hidden, 1), direction)
+    np.testing.assert_allclose(pushed, difference / (2 * step), atol=1e-8)
 
 
 @with_inputs
 @pytest.mark.parametrize(("cell", "num_layers"), SHAPES)
-def test_tangents_of_a_run(cell: str, num_layers: int, inputs: int):
-    """All at once, they are those of one step after the other."""
+def test_change_along_a_run(cell: str, num_layers: int, inputs: int):
+    """All at once, it is that of one step after the other."""
     model = random_network(cell, num_layers, inputs=inputs)
-    given = np.random.default_rng(1).normal(size=(3, 2, inputs))
-    states = model.run(random_hidden(model), 3, given)
-    change = np.random.default_rng(2).normal(size=states[0].shape)
-    pushed = change
-    for step, push in enumerate(model.free_tangents(states[:-1], given)):
-        after, expected = model.linearize(given[step], states[step])
-        np.testing.assert_allclose(states[step + 1], after, atol=1e-14)
-        np.testing.assert_allclose(push(change), expected(change), atol=1e-14)
-        pushed = push(pushed)
-    (push,) = model.free_tangents(states[:-1], given, stride=3)
-    np.testing.assert_array_equal(push(change), pushed)
+    given = np.random.default_rng(1).normal(size=(4, 2, inputs))
+    orbit = model.run(random_hidden(model), 4, given)
+    start = np.random.default_rng(2).normal(size=orbit.states[0].shape)
+    change, halfway = start, start
+    for step in range(4):
+        one = model.run(orbit.states[step], 1, given[step, None])
+        np.testing.assert_allclose(orbit.states[step + 1], one.states[1], atol=1e-14)
+        change = model.push(one, change)
+        halfway = change if step == 1 else halfway
+    np.testing.assert_allclose(model.push(orbit, start), change, atol=1e-14)
+    unit, squares = model.grow(orbit, start, times=2)
+    np.testing.assert_allclose(squares[0], np.square(halfway).sum(axis=(0, 1, 3)), rtol=1e-12)
+    growth = np.sqrt(squares.prod(axis=0))[:, None]
+    np.testing.assert_allclose(growth * unit, change, atol=1e-14)

@@ -8,14 +8,13 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import count
 
 import numpy as np
 
 from sinernn.arrays import Float
+from sinernn.engines.fused.linearization import Orbit, StateMap
 from sinernn.evaluation.metrics import evenly_spaced
 from sinernn.evaluation.periodic import fit_sinusoid, least_squares
-from sinernn.model.linearization import StateMap
 from sinernn.model.network import Hidden
 
 RUNS = 8  # origins followed at most; they are evenly spread and differ only in phase
@@ -23,18 +22,13 @@ ORBIT_STEPS = 1000  # hidden states that a figure can show
 
 _RUNAWAY = 1000.0  # standard deviations that a bounded run covers at most
 _RUNAWAY_STATE = 1e100  # beyond it sums of squares overflow
-_TINY = 1e-300  # squared length of a change that has died out
 _NORMALIZED_EVERY = 8  # steps: a saturated tanh shrinks a change by 1e-16 at most, or to 0
 _STILL = 1e-6  # of the standard deviation: a smaller oscillation counts as a fixed point
 _HARMONICS = 20
 _LINES = 10  # of a quasi-periodic orbit: frequencies, harmonics and combinations
 _BINS = 4  # of the spectrum that a line fills behind a Hann window
-_AT_ONCE = 100  # steps run and linearized: long enough arrays for numpy, and little memory
+_AT_ONCE = 200  # steps run and linearized: few calls, and little memory
 _COMPONENTS_FROM = 250  # states of an orbit, enough for its principal components
-
-State = Float[np.ndarray, "..."]
-Linearized = tuple[State, Callable[[State], State]]
-"""(next state, tangent map, which maps a small change of the state to that of the next state)."""
 
 
 class Settled(StrEnum):
@@ -74,51 +68,6 @@ class Dynamics:
 
     free_eigenvalues: Float[np.ndarray, "free_place n 2"]
     """The same with the output fed back, along the free orbit."""
-
-
-def largest_exponent(
-    orbit: Iterable[Linearized], *, row_axis: int, stride: int = 1
-) -> Float[np.ndarray, " row"]:
-    """Return the largest Lyapunov exponent of a map, per step.
-
-    A change of the state is pushed along the orbit by the tangent map, and brought back to length
-    1 after every 8 steps; the exponent is the mean logarithm of what it had grown by.
-
-    Args:
-        orbit: Of each step, the state after it and its tangent map; on the attractor already.
-        row_axis: The axis of a state that tells independent orbits apart.
-        stride: Steps that each of them takes together, a divisor of 8.
-
-    Returns:
-        Exponents: minus infinity where every change dies out at once, NaN where an orbit diverges.
-
-    Source:
-        Benettin, Galgani, Giorgilli and Strelcyn (1980), Meccanica 15, 9-20, as surveyed in Skokos
-        (2010), Lecture Notes in Physics 790, 63-135 (arXiv:0811.0882); for recurrent networks
-        Vogt, Puelma Touzel, Shlizerman and Lajoie (2020), arXiv:2006.14123.
-    """
-    change, state, steps, squares = np.empty(0), np.empty(0), 0, list[State]()
-    with np.errstate(all="ignore"):  # a diverging orbit ends in NaN
-        for steps, (state, push) in zip(count(stride, stride), orbit, strict=False):
-            if steps == stride:
-                # Any direction but one of measure zero will do; a fixed one is reproducible.
-                change = np.random.default_rng(0).normal(size=state.shape)
-                change /= np.sqrt(_square_lengths(change, row_axis))
-            change = push(change)
-            if steps % _NORMALIZED_EVERY == 0:
-                squares.append(_square_lengths(change, row_axis))
-                change = change / np.sqrt(np.maximum(squares[-1], _TINY))
-        squares.append(_square_lengths(change, row_axis))
-        exponents = np.log(squares).sum(axis=0).ravel() / (2 * steps)
-    finite = np.isfinite(np.moveaxis(state, row_axis, 0)).reshape(len(exponents), -1).all(axis=1)
-    return np.where(finite, exponents, np.nan)
-
-
-def _square_lengths(change: State, row_axis: int) -> State:
-    """Return the squared length of every row's change, along its axis."""
-    axes = list(range(change.ndim))
-    squares = np.einsum(change, axes, change, axes, [row_axis])
-    return squares.reshape([-1 if axis == row_axis else 1 for axis in axes])
 
 
 def exponent_resolution(steps: int) -> float:
@@ -228,13 +177,12 @@ def follow(
         to_signal: From scaled to the series' own units.
     """
     with np.errstate(all="ignore"):  # a diverging run ends in NaN, and is reported as such
-        for sample in range(warmup.shape[1]):
-            hidden = model.step(warmup[:, sample], hidden)
+        hidden = model.run(hidden, warmup.shape[1], warmup.swapaxes(0, 1)).states[-1]
         start = hidden[:, :, typical : typical + 1]
         samples = future[typical, :ORBIT_STEPS]
         inputs = future[:, :, model.network.outputs :]
-        driven = model.run(start, len(samples) - 1, samples[:, None])
-        free = model.run(start, len(samples) - 1, inputs[typical, : len(samples), None])
+        driven = model.run(start, len(samples) - 1, samples[:, None]).states
+        free = model.run(start, len(samples) - 1, inputs[typical, : len(samples), None]).states
         driven, free = (states.reshape(len(samples), -1) for states in (driven, free))
         chosen = evenly_spaced(len(warmup), RUNS)
         hidden = hidden[:, :, chosen]
@@ -246,20 +194,18 @@ def follow(
             inputs = np.empty((transient_steps + measured_steps, len(chosen), 0))
         for begin in range(0, transient_steps, _AT_ONCE):
             given = inputs[begin : min(begin + _AT_ONCE, transient_steps)]
-            hidden = model.run(hidden, len(given), given)[-1]
+            hidden = model.run(hidden, len(given), given).states[-1]
         outputs = np.empty((measured_steps, len(chosen), model.network.outputs))
-        stride = math.gcd(measured_steps, _AT_ONCE, _NORMALIZED_EVERY)  # fewer calls per step
 
-        def orbit(state: State) -> Iterator[Linearized]:
+        def orbits(state: Hidden) -> Iterator[Orbit]:
             for begin in range(0, measured_steps, _AT_ONCE):
                 given = inputs[transient_steps:][begin : min(begin + _AT_ONCE, measured_steps)]
-                states = model.run(state, len(given), given)
-                outputs[begin : begin + len(given)] = model.output(states[:-1])
-                tangents = model.free_tangents(states[:-1], given, stride=stride)
-                yield from zip(states[stride::stride], tangents, strict=True)
-                state = states[-1]
+                orbit = model.run(state, len(given), given)
+                outputs[begin : begin + len(given)] = model.output(orbit.states[:-1])
+                yield orbit
+                state = orbit.states[-1]
 
-        exponents = largest_exponent(orbit(hidden), row_axis=2, stride=stride)
+        exponents = largest_exponents(model, orbits(hidden), runs=len(chosen))
         components, explained = principal_components(driven)
         center = driven.mean(axis=0)
         return Dynamics(
@@ -271,6 +217,41 @@ def follow(
             driven_eigenvalues=_eigenvalues(model, driven, samples),
             free_eigenvalues=_eigenvalues(model, free, samples[:, model.network.outputs :]),
         )
+
+
+def largest_exponents(
+    model: StateMap, orbits: Iterable[Orbit], *, runs: int
+) -> Float[np.ndarray, " run"]:
+    """Return the largest Lyapunov exponent of a network's runs, per step.
+
+    A change of the hidden state is pushed along the orbit by the tangent map, and brought back to
+    length 1 after every 8 steps; the exponent is the mean logarithm of what it had grown by.
+
+    Args:
+        model: The network.
+        orbits: Of all runs, on the attractor already, in parts that follow each other.
+        runs: Their number.
+
+    Returns:
+        Exponents: minus infinity where every change dies out at once, NaN where an orbit diverges.
+
+    Source:
+        Benettin, Galgani, Giorgilli and Strelcyn (1980), Meccanica 15, 9-20, as surveyed in Skokos
+        (2010), Lecture Notes in Physics 790, 63-135 (arXiv:0811.0882); for recurrent networks
+        Vogt, Puelma Touzel, Shlizerman and Lajoie (2020), arXiv:2006.14123.
+    """
+    # Any direction but one of measure zero will do; a fixed one is reproducible.
+    change = np.random.default_rng(0).normal(size=model.network.zero_hidden(runs).shape)
+    change /= np.sqrt(np.square(change).sum(axis=(0, 1, 3), keepdims=True))
+    growth, steps, is_finite = np.zeros(runs), 0, np.ones(runs, bool)
+    for orbit in orbits:
+        last, taken = orbit.states[-1], len(orbit.states) - 1
+        times = taken // math.gcd(taken, _NORMALIZED_EVERY)
+        change, squares = model.grow(orbit, change, times=times)
+        with np.errstate(divide="ignore", invalid="ignore"):  # died out, or diverged
+            growth = growth + np.log(squares).sum(axis=0) / 2
+        steps, is_finite = steps + taken, np.isfinite(last).all(axis=(0, 1, 3))
+    return np.where(is_finite, growth / steps, np.nan)
 
 
 def principal_components(

@@ -15,13 +15,13 @@ import numpy as np
 from sinernn.arrays import Float, Int
 from sinernn.config import Config, load_config
 from sinernn.data.series import Series, locate
+from sinernn.engines.fused.linearization import StateMap
 from sinernn.errors import UsageError
 from sinernn.evaluation.dynamics import ORBIT_STEPS, principal_components
 from sinernn.evaluation.metrics import evenly_spaced, rmse
 from sinernn.exporters.formulas import slot_sums
 from sinernn.forecasting import hidden_before, place_origins
 from sinernn.model.cells import CELLS
-from sinernn.model.linearization import StateMap
 from sinernn.model.network import Network, Params
 from sinernn.preparation import require_data, training_std, training_unit
 from sinernn.runs import Run
@@ -218,7 +218,8 @@ def _orbit(
     """
     given = samples[: warmup + ORBIT_STEPS, None]
     with np.errstate(all="ignore"):
-        states = model.run(start, len(given), given)[warmup:].reshape(len(given) - warmup + 1, -1)
+        states = model.run(start, len(given), given).states[warmup:]
+        states = states.reshape(len(states), -1)
         components, explained = principal_components(states)
     if not explained.any():
         return None

@@ -15,6 +15,8 @@ from sinernn.engines.fused.jit import helper
 from sinernn.engines.fused.matrices import matrix
 from sinernn.engines.fused.slices import mirror, state, weights, zeros
 
+TINY = 1e-300  # squared length of a change that has died out
+
 
 @helper
 def fill_window(sizes, samples, starts, buffers):
@@ -163,3 +165,55 @@ def run(shape, sizes, samples, forced, places, params, hidden, buffers, outputs)
             move_states(shape, sizes, buffers.states, held, step, buffers.states, held, 0)
             step = 0
     move_states(shape, sizes, buffers.states, held, step, hidden, 1, 0)
+
+
+def push_changes(weights, slopes, change, squares, sums):
+    """Replace small changes of the hidden state by those after some steps, to first order.
+
+    Plain loops over few arrays: one kernel, soon compiled, supports all cells and widths.
+
+    Shapes:
+        weights: [L, H + H, slots * H] in the order of slots: of h of the layer below (of the first
+            layer: of the last's before the step, whose outputs are fed back), then of the layer's
+            own h; the first H rows are left out if there is one layer.
+        slopes: [steps, L, B, h or c, slots + 2, H] derivatives of h and c after a step with respect
+            to every slot, the previous h (without the recurrent weights' part) and the previous c.
+        change: [L, R, (h or c) * H] changed; in row r the slopes are those of row r % B.
+        squares: [n, R] written: n times, at even intervals, each row's change is brought to length
+            1, from this squared length; n = 0 for never.
+        sums: [R, slots * H] working memory.
+    """
+    steps, layers, batch, states, values, units = slopes.shape
+    slots, below, (times, rows) = values - 2, weights.shape[1] - units, squares.shape
+    every = steps // max(times, 1)
+    for t in range(steps):
+        for layer in range(layers):
+            for r in range(rows):
+                for column in range(slots * units):
+                    sums[r, column] = 0.0
+            for u in range(below + units):
+                for r in range(rows):
+                    # Layer -1 is the last.
+                    h = change[layer, r, u - below] if u >= below else change[layer - 1, r, u]
+                    for column in range(slots * units):
+                        sums[r, column] += h * weights[layer, u, column]
+            for r in range(rows):
+                for u in range(units):
+                    h, c = change[layer, r, u], change[layer, r, (states - 1) * units + u]
+                    for kind in range(states):
+                        slope = slopes[t, layer, r % batch, kind]
+                        total = slope[slots, u] * h + slope[slots + 1, u] * c
+                        for slot in range(slots):
+                            total += slope[slot, u] * sums[r, slot * units + u]
+                        change[layer, r, kind * units + u] = total
+        if times > 0 and (t + 1) % every == 0:
+            for r in range(rows):
+                square = 0.0
+                for layer in range(layers):
+                    for u in range(states * units):
+                        square += change[layer, r, u] ** 2
+                squares[t // every, r] = square
+                factor = 1.0 / math.sqrt(max(square, TINY))
+                for layer in range(layers):
+                    for u in range(states * units):
+                        change[layer, r, u] *= factor

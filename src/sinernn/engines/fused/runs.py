@@ -8,6 +8,7 @@ from sinernn.arrays import Float
 from sinernn.engines.fused.buffers import Buffers, Sizes, aligned_zeros, plain
 from sinernn.engines.fused.layout import Flat, Layout
 from sinernn.engines.fused.native import Kernel
+from sinernn.model.network import Hidden
 
 run = Kernel("sinernn.engines.fused.kernels", "run")
 
@@ -87,18 +88,37 @@ class Recorder:
         self.params, self._layout = params, layout
 
     def run(
-        self, samples: Float[np.ndarray, "B given D"], forced: int
+        self,
+        samples: Float[np.ndarray, "B given D"],
+        forced: int,
+        hidden: Hidden | None = None,
     ) -> Float[np.ndarray, "B steps O"]:
-        """Run at most `batch` sequences from the zero state; see `free_run`.
+        """Run at most `batch` sequences from a hidden state, or from zero; see `free_run`.
 
         Afterwards, `buffers` contain window, states and slots, and `sizes` has the actual batch.
         """
-        self.sizes = self.sizes._replace(batch=len(samples))
-        hidden = self._layout.pad_hidden(self._layout.network.zero_hidden(len(samples)))
+        network, rows = self._layout.network, len(samples)
+        self.sizes = self.sizes._replace(batch=rows)
+        padded = self._layout.pad_hidden(network.zero_hidden(rows) if hidden is None else hidden)
         memory, steps = (self.sizes, self.buffers), self.sizes.steps
-        arguments = _arguments(self._layout, self.params, samples, forced, steps, hidden, memory)
+        arguments = _arguments(self._layout, self.params, samples, forced, steps, padded, memory)
         run(*arguments)
         return arguments[-1].transpose(1, 0, 2)
+
+    def orbit(
+        self,
+    ) -> tuple[Float[np.ndarray, "states S L B H"], Float[np.ndarray, "steps slots L B H"]]:
+        """Return the initial state and that after each step of the last run, and the slots.
+
+        Of a run of as many sequences as there is memory for.
+        """
+        shape, network = self._layout.shape, self._layout.network
+        layers, steps, rows = network.num_layers, self.sizes.steps, self.sizes.batch
+        states = self.buffers.states.reshape(-1, layers, steps + 1, rows, shape.hidden)
+        count = shape.slots // shape.hidden
+        slots = self.buffers.slots.reshape(layers, steps, rows, count, shape.hidden)
+        states, slots = (values[..., : network.hidden_size] for values in (states, slots))
+        return np.moveaxis(states, 2, 0), slots.transpose(1, 3, 0, 2, 4)
 
 
 def _one_step(layout: Layout, batch: int) -> tuple[Sizes, Buffers]:
