@@ -15,6 +15,7 @@ import numpy as np
 
 from sinernn.cores import usable_cores
 from sinernn.engines import KernelCall, Objective
+from sinernn.engines.fused.shape import Shape
 from sinernn.model.network import Network
 
 LONGEST_WAIT = 300  # seconds; a process that takes longer is assumed to hang
@@ -26,16 +27,18 @@ def missing(calls: Iterable[KernelCall]) -> list[KernelCall]:
 
 
 def compile_kernels(network: Network, calls: Sequence[KernelCall]) -> None:
-    """Compile kernels: the first and the last here, the others in a second process.
+    """Compile kernels: the first and the short ones here, the others in a second process.
 
     Args:
         network: The network that the kernels compute.
         calls: The `missing` kernels. The first is that of the updates, if it is missing: with the
-            last, a short one, it takes as long as the others together.
+            short ones, which support all networks, it takes as long as the others together.
     """
-    first, *others, last = (calls[0], *calls) if len(calls) == 1 else calls
+    here, others = list(calls[:1]), list[KernelCall]()
+    for call in calls[1:]:
+        (others if any(isinstance(part, Shape) for part in call[1]) else here).append(call)
     with _compiled_elsewhere(network, [kernel.name for kernel, _ in others]):
-        for kernel, arguments in (first, last):
+        for kernel, arguments in here:
             kernel.prepare(*arguments)
     for kernel, arguments in others:  # loads them; compiles if the second process did not
         kernel.prepare(*arguments)

@@ -141,12 +141,13 @@ def test_no_kernel_is_compiled_twice(monkeypatch: pytest.MonkeyPatch):
     """Two processes share the kernels, although refinement runs networks as the updates do."""
     here: list[str] = []
     elsewhere: list[str] = []
+    short = ["substitute", "push_changes"]
 
     @contextmanager
     def compiled_elsewhere(_: Network, names: list[str]) -> Generator[None]:
         yield
         elsewhere.extend(names)
-        assert here == ["advance", "push_changes"]
+        assert here == ["advance", *short]
 
     class Recorded(Kernel):
         def prepare(self, *arguments: Any) -> Any:
@@ -159,8 +160,8 @@ def test_no_kernel_is_compiled_twice(monkeypatch: pytest.MonkeyPatch):
     ]
     monkeypatch.setattr(compilation, "_compiled_elsewhere", compiled_elsewhere)
     compilation.compile_kernels(network, calls)
-    assert {*elsewhere} == {"run", "differentiate", "substitute"}
-    assert here == ["advance", "push_changes", *elsewhere]  # loaded afterwards
+    assert {*elsewhere} == {"run", "differentiate"}
+    assert here == ["advance", *short, *elsewhere]  # loaded afterwards
 
 
 def test_second_compiler_and_working_folder(here: Path):

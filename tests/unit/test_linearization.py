@@ -103,7 +103,7 @@ def test_change_along_a_run(cell: str, num_layers: int, inputs: int):
     model = random_network(cell, num_layers, inputs=inputs)
     given = np.random.default_rng(1).normal(size=(4, 2, inputs))
     orbit = model.run(random_hidden(model), 4, given)
-    start = np.random.default_rng(2).normal(size=orbit.states[0].shape)
+    start = np.random.default_rng(2).normal(size=model.network.zero_hidden(2).shape)
     change, halfway = start, start
     for step in range(4):
         one = model.run(orbit.states[step], 1, given[step, None])
