@@ -49,6 +49,14 @@ def test_the_best_of_refinement_is_evaluated(here: Path):
     np.testing.assert_array_equal(flat, best.state.refine.best_theta)
 
 
+def test_a_network_of_thousands_of_weights(here: Path):
+    """Steps with fewer residuals than weights lower their loss."""
+    run = experiment.train(refined(ONE_STAGE, "model.hidden_size=48"), figures=False).run
+    losses = run.read_metrics("refine")["loss"][1:]
+    assert run.read_facts().parameters == 2497
+    assert losses[-1] < losses[0] < run.read_metrics()["loss"][-1]
+
+
 def test_automatic_stages_in_the_config_of_a_run(here: Path, sinernn):
     """It contains the stages that `config show` prints, and the progress counts them."""
     shown = sinernn("config", "show", TINY, "refine.stages=auto").out
@@ -419,8 +427,8 @@ def test_progress_bar_of_refinement():
     [
         (["model.num_layers=2"],
          "model.num_layers=2: refine supports one layer, got 2; use 1, or set refine=null"),
-        (["model.hidden_size=43"],
-         "model.hidden_size=43: the network has 2022 parameters, and refine supports at most 2000, since its "
+        (["model.hidden_size=99"],
+         "model.hidden_size=99: the network has 10198 parameters, and refine supports at most 10000, since its "
          "time and memory grow with their square; decrease it, or set refine=null"),
         (["dtype=float32"],
          "dtype=float32: refine needs the precision of float64; use it, or set refine=null"),

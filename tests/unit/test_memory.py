@@ -40,3 +40,16 @@ def test_settings_that_memory_names():
 def test_more_of_anything_takes_more_memory(before: str, after: str):
     less, more = (sum(memory_gb(override).values()) for override in (before, after))
     assert less < more <= 5 * less
+
+
+def test_memory_of_a_step_with_few_residuals():
+    """It grows with residuals times parameters, not with the square of the parameters."""
+    wide = "model.hidden_size=96"
+    gigabytes = [
+        memory_gb(wide, f"refine.stages=[{{loop: open, horizon: 10, sequences: {count}}}]")
+        for count in (20, 40)
+    ]
+    few, twice = (each["refine.stages"] for each in gigabytes)
+    parameters = 96 * (96 + 4) + 1  # one channel
+    assert twice == pytest.approx(2 * few, rel=0.1)
+    assert few < 8 * parameters**2 / 1e9

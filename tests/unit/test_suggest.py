@@ -187,6 +187,22 @@ def test_horizons_of_a_chaotic_series():
     assert all(after.horizon <= 2 * one.horizon for one, after in itertools.pairwise(closed))
 
 
+@pytest.mark.parametrize("kind", ["regular", "irregular", "noisy"])
+def test_stages_of_large_networks(kind: str):
+    """Only noise needs more residuals for more weights beyond 2000."""
+    medium, large = (
+        suit_stages(
+            KINDS[kind],
+            Network("rnn_tanh", 1, hidden_size=hidden_size, num_layers=1, dtype="float64"),
+            [100_000],
+            warmup=50,
+            horizon=1000,
+        )
+        for hidden_size in (44, 88)
+    )
+    assert (medium == large) == (kind != "noisy")
+
+
 def test_a_known_exponent_limits_the_horizon():
     """That of the equations, where the series has them."""
     lorenz = Lorenz(kind="lorenz", length=3000)

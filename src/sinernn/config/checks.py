@@ -14,7 +14,8 @@ from sinernn.errors import command_line
 from sinernn.refine.stages import Refine
 from sinernn.schema import Conflict
 
-MAX_REFINED_PARAMETERS = 2000  # time and memory of an iteration grow with their square
+MAX_REFINED_PARAMETERS = 10_000
+"""An iteration takes some seconds if residuals are fewer; its memory grows with their square."""
 
 
 def check(config: Config, *, training: bool = True) -> None:

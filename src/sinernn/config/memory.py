@@ -70,5 +70,7 @@ def estimate_reading_gb(file: File) -> float:
 
 def _jacobian_bytes(network: Network, stage: Stage) -> int:
     residuals = stage.sequences * -(-stage.horizon // stage.stride) * network.outputs
-    parameters = network.parameter_count
-    return 8 * parameters * (residuals + 3 * parameters)  # and three matrices of P by P
+    parameters, size = network.parameter_count, min(residuals, network.parameter_count)
+    copies = 2 if residuals < parameters else 1
+    # The Jacobian, the smaller matrix, and in two threads its damped copy and two for the factor.
+    return 8 * (copies * parameters * residuals + 7 * size**2)

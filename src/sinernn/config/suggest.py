@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import Any
 
-from sinernn.config.checks import MAX_REFINED_PARAMETERS
 from sinernn.data.series import Extent
 from sinernn.data.survey import Survey
 from sinernn.data.windows import count_origins, split_by_time, whole_windows
@@ -15,6 +14,7 @@ FEWEST = 40
 
 SHORT = 600  # samples of the longest segment below which validation and test take more of it
 _STEPS = 6000  # take a second; refinement does the rest
+_MOST_WEIGHTS = 2000  # more take minutes to refine
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ _HORIZONS = {
 def _hidden_size(values: int, channels: int, kind: str) -> int:
     """Return how many units so many values in the training part can determine."""
     most = 28 if kind == "irregular" else 16
-    weights = min(values / 2, MAX_REFINED_PARAMETERS) - channels
+    weights = min(values / 2, _MOST_WEIGHTS) - channels
     of_unit = 2 * channels + 2  # besides its weights from other units
     fits = (sqrt(of_unit**2 + 4 * max(weights, 0)) - of_unit) / 2
     return max(2, min(most, int(fits)))

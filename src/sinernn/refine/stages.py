@@ -74,6 +74,10 @@ orbit attract nearby trajectories, which errors on the orbit do not show; the ot
 """
 
 
+_FIXED_WEIGHTS = 2000
+"""Weights for which enough residuals are counted, unless noise must be averaged out. More would
+fix those of a larger network, but lower its error less in the same time (experiments.md)."""
+
 _LYAPUNOV_TIMES = 1.2
 """Horizon of the last stage for a chaotic series: further ones did not help (experiments.md)."""
 
@@ -103,7 +107,10 @@ def suit_stages(
     longest = max(lengths)
     warmup = min(warmup, longest // 2)
     period = survey.cycle
-    size = network.parameter_count / network.outputs  # residuals of an output that fix the weights
+    weights = network.parameter_count
+    if survey.kind != "noisy":
+        weights = min(weights, _FIXED_WEIGHTS)
+    size = weights / network.outputs  # residuals of an output that fix the weights
 
     def stage(horizon: int, counted: float, *, sequences: int, **settings: Any) -> Stage:
         """Count so many steps of all sequences, which start at different places."""
