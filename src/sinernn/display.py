@@ -5,7 +5,7 @@ import textwrap
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -59,11 +59,6 @@ class Table:
     def rows(self) -> list[tuple[str, ...]]:
         """Cells by row."""
         return list(zip(*self.columns.values(), strict=True))
-
-    def first(self, count: int) -> "Table":
-        """Return the table with its first rows only."""
-        columns = {heading: column[:count] for heading, column in self.columns.items()}
-        return replace(self, columns=columns)
 
     def __str__(self) -> str:
         """Return the table as text: nothing is wrapped or cut."""

@@ -13,7 +13,7 @@ KeyPath = tuple[str | int, ...]
 """Keys and list positions from the top of a config down to a value."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where something is written: a file's line and column (from 1), or an override."""
 

@@ -25,7 +25,7 @@ from sinernn.errors import (
 )
 from sinernn.runs import Run
 from sinernn.runs.facts import RESULT
-from sinernn.sweeps import executor
+from sinernn.sweeps import executor, table
 from sinernn.sweeps.driver import resume_sweep, sweep
 from sinernn.sweeps.executor import LocalExecutor
 from sinernn.sweeps.table import SweepTable
@@ -188,6 +188,15 @@ def test_tables_name_the_folder_of_a_trial(here: Path, capsys: pytest.CaptureFix
     for row, point in zip(table, read_csv(table.path / "points.csv"), strict=True):
         assert row["run"] == f"{point['point']}-0"
         assert f"{point['point']}: hidden_size={row['model.hidden_size']}" in printed
+
+
+def test_table_shows_the_best_points(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """And counts the others; the files have all."""
+    monkeypatch.setattr(table, "SHOWN", 1)
+    shown = str(quick("model.hidden_size=3,2"))
+    assert "hidden_size=2" in shown
+    assert "hidden_size=3" not in shown
+    assert "1 more point: see" in shown
 
 
 def test_damaged_result(here: Path):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sinernn.sweeps import results
 from sinernn.sweeps.points import Point
 from sinernn.sweeps.results import bootstrap_median, paired_p_value, summarize
 
@@ -67,3 +68,11 @@ def test_best_of_what_is_maximized():
     assert [point.is_best for point in points] == [False, True]
     assert (points[0].median, points[0].worst, points[0].low) == (11.0, 10.0, 10.0)
     assert points[1].worst is None
+
+
+def test_interval_does_not_depend_on_the_parts(monkeypatch: pytest.MonkeyPatch):
+    """Medians of resamples that are drawn a few at a time are those of all at once."""
+    losses = np.random.default_rng(0).normal(size=7)
+    at_once = bootstrap_median(losses)
+    monkeypatch.setattr(results, "DRAWN_AT_ONCE", 3 * len(losses) + 1)
+    assert bootstrap_median(losses) == at_once

@@ -20,7 +20,7 @@ MAX_VALUE = 40  # characters of a setting in a name
 NOT_IN_NAMES = r"[\s\[\]{}'\"]"  # a list is as clear without its brackets
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Override:
     """One setting changed on the command line."""
 

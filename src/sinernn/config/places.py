@@ -7,7 +7,7 @@ from typing import Any, cast
 from sinernn.errors import KeyPath, Place
 
 
-@dataclass
+@dataclass(slots=True)
 class Places:
     """Where the keys and values of a config were written; anything missing here is a default."""
 

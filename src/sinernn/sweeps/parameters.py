@@ -27,7 +27,7 @@ class Range(Section):
     """log: every decade is as likely."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Choice:
     """One value of a parameter: the settings that it changes, and their text."""
 
@@ -104,7 +104,7 @@ def read_parameters(
             choices = tuple(_choice(each, folder=Path()) for each in overrides)
             found.append(Parameter(path, place, choices))
     for index, each in enumerate(found):
-        listed: dict[frozenset[tuple[KeyPath, str]], str] = {}
+        listed: dict[tuple[tuple[KeyPath, str], ...], str] = {}
         for choice in each.choices:
             text, same = choice.text, listed.get(_meaning(choice))
             if same is not None:
@@ -128,7 +128,7 @@ def read_parameters(
     return tuple(found)
 
 
-def _meaning(choice: Choice) -> frozenset[tuple[KeyPath, str]]:
+def _meaning(choice: Choice) -> tuple[tuple[KeyPath, str], ...]:
     """Return the same for choices of equal settings, as `8` and `8.0`, in any order."""
 
     def plain(value: Any) -> Any:
@@ -136,7 +136,8 @@ def _meaning(choice: Choice) -> frozenset[tuple[KeyPath, str]]:
             return [plain(item) for item in cast("list[Any]", value)]
         return int(value) if isinstance(value, float) and value.is_integer() else value
 
-    return frozenset((each.path, text_of(plain(each.value))) for each in choice.overrides)
+    settings = [(each.path, text_of(plain(each.value))) for each in choice.overrides]
+    return tuple(sorted(settings, key=str))  # keys that are wrong may be numbers
 
 
 def _overlap(path: KeyPath, other: KeyPath) -> bool:
@@ -198,13 +199,12 @@ def _bounds(value: Any, places: Places, path: KeyPath) -> Range:
 
 def _choice(override: Override, *, folder: Path) -> Choice:
     """Return a value of a parameter; a mapping merges into its section."""
-    leaves = tuple(_leaves(override.path, override.value, override.places))
     located: list[Override] = []
-    for leaf in leaves:
+    for leaf in _leaves(override):
         value = leaf.value
         if leaf.path == ("signal", "path") and isinstance(value, str) and value:
-            value = os.path.abspath(folder / value)  # noqa: PTH100
-        located.append(Override(leaf.path, value, leaf.places))
+            leaf = replace(leaf, value=os.path.abspath(folder / value))  # noqa: PTH100
+        located.append(leaf)
     if not isinstance(override.value, dict):
         return Choice(tuple(located), text_of(override.value))
     depth = len(override.path)
@@ -214,14 +214,14 @@ def _choice(override: Override, *, folder: Path) -> Choice:
     return Choice(tuple(located), ", ".join(texts), is_mapping=True)
 
 
-def _leaves(path: KeyPath, value: Any, places: Places) -> Iterator[Override]:
+def _leaves(override: Override) -> Iterator[Override]:
     """Yield the settings of a value, each with its places."""
-    if isinstance(value, dict):
-        for key, inner in cast("dict[str, Any]", value).items():
-            yield from _leaves((*path, key), inner, places)
+    if not isinstance(override.value, dict):
+        yield override
         return
-    own = _rerooted(places, path, path)
-    yield Override(path, value, own)
+    for key, inner in cast("dict[str, Any]", override.value).items():
+        path = (*override.path, key)
+        yield from _leaves(Override(path, inner, _rerooted(override.places, path, path)))
 
 
 def text_of(value: Any) -> str:

@@ -18,6 +18,9 @@ from sinernn.schema import JsonModel
 from sinernn.sweeps.points import Point
 
 RESAMPLES = 2000
+DRAWN_AT_ONCE = 100_000
+"""Values that are resampled together: a megabyte of each array, however many seeds there are."""
+
 CONFIDENCE = 0.95
 FEWEST_PAIRS = 6
 """Seeds with which a p-value can be below 0.05: the least is 2 to the power of 1 - n."""
@@ -62,7 +65,7 @@ def reported(scores: Scores) -> dict[str, float | None]:
     return dict(zip(SCORES, values, strict=True))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PointResult:
     """Results of a point over its seeds; a run without a score counts as the worst."""
 
@@ -101,11 +104,13 @@ def bootstrap_median(losses: Float[np.ndarray, " seed"]) -> tuple[float, float]:
         Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13: the percentile
         interval.
     """
-    random = stream(0, Purpose.RESAMPLING, len(losses))
-    drawn = random.integers(len(losses), size=(RESAMPLES, len(losses)))
-    ordered = np.sort(losses[drawn], axis=1)
-    middle = ordered.shape[1]
-    medians = np.sort((ordered[:, (middle - 1) // 2] + ordered[:, middle // 2]) / 2)
+    random, count = stream(0, Purpose.RESAMPLING, len(losses)), len(losses)
+    medians, at_once = np.empty(RESAMPLES), max(1, DRAWN_AT_ONCE // count)
+    for first in range(0, RESAMPLES, at_once):
+        part = medians[first : first + at_once]
+        ordered = np.sort(losses[random.integers(count, size=(len(part), count))], axis=1)
+        part[:] = (ordered[:, (count - 1) // 2] + ordered[:, count // 2]) / 2
+    medians.sort()
     tail = int(RESAMPLES * (1 - CONFIDENCE) / 2)
     return float(medians[tail]), float(medians[-1 - tail])
 
@@ -202,8 +207,10 @@ def median(losses: Float[np.ndarray, " seed"]) -> float:
 
 def csv_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
     """Return a CSV file; None is an empty cell, floats are exact."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    content = io.BytesIO()  # its value is no copy
+    with io.TextIOWrapper(content, "utf-8", newline="") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+        text.flush()
+        return content.getvalue()

@@ -1,5 +1,6 @@
 """The table of a sweep's results, by run and by point."""
 
+import heapq
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -69,8 +70,13 @@ class SweepTable(Sequence[dict[str, Any]]):
         return self._row(self._points[at], self._seeds[row])
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for at, row in np.argwhere(self._ended):
-            yield self._row(self._points[int(at)], self._seeds[int(row)])
+        return self._rows(self._ended)
+
+    def _rows(self, chosen: Bool[np.ndarray, "point seed"]) -> Iterator[dict[str, Any]]:
+        for at in np.flatnonzero(chosen.any(axis=1)):
+            point = self._points[int(at)]
+            for row in np.flatnonzero(chosen[at]):
+                yield self._row(point, self._seeds[int(row)])
 
     def _row(self, point: Point, seed: int) -> dict[str, Any]:
         name = point.run_name(seed)
@@ -101,9 +107,14 @@ class SweepTable(Sequence[dict[str, Any]]):
         """Name of the sweep."""
         return self._points.sweep.settings.name
 
-    def by_point(self) -> Table:
-        """Return the results of the points as a table, the best first."""
-        points = sorted(self.points(), key=lambda point: self.loss(point.median))
+    def by_point(self, most: int | None = None) -> Table:
+        """Return the results of the points as a table, the best first.
+
+        Args:
+            most: Points to return; default: all.
+        """
+        most = len(self._points) if most is None else most
+        points = heapq.nsmallest(most, self.points(), key=lambda each: self.loss(each.median))
         names = [f"{each.name}: {each.label}" if self.has_trials else each.label for each in points]
         columns = {
             "point": [printable(name, 60) for name in names],
@@ -118,10 +129,9 @@ class SweepTable(Sequence[dict[str, Any]]):
 
     def describe(self) -> Iterator[str | Table]:
         """Yield the best points as a table, and how many more there are."""
-        table = self.by_point()
-        yield table.first(SHOWN)
-        if len(table.rows) > SHOWN:
-            yield f"{len(table.rows) - SHOWN} more points: see {self.path / 'points.csv'}"
+        yield self.by_point(SHOWN)
+        if (more := int(self._ended.any(axis=1).sum()) - SHOWN) > 0:
+            yield f"{counted(more, 'more point')}: see {self.path / 'points.csv'}"
 
     def __str__(self) -> str:
         """Return the folder, and the table that `sweep` prints."""
@@ -136,9 +146,8 @@ class SweepTable(Sequence[dict[str, Any]]):
         return as_html([str(self.path), *self.describe(), *figures])
 
     def failures(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of runs that failed or diverged."""
-        for at, row in np.argwhere(self._has_failed):
-            yield self._row(self._points[int(at)], self._seeds[int(row)])
+        """Return the rows of runs that failed or diverged."""
+        return self._rows(self._has_failed)
 
     @property
     def has_trials(self) -> bool:
@@ -258,10 +267,7 @@ class SweepTable(Sequence[dict[str, Any]]):
 
     def write(self) -> None:
         """Write results.csv, a row for each run, and points.csv, a row for each point."""
-        folder, parameters = (
-            Run(self.path),
-            self._points.keys,
-        )
+        folder, parameters = Run(self.path), self._points.keys
         header = ["run", *parameters, "seed", "status", self.metric.label, *SCORES, "reason"]
         folder.write("results.csv", csv_table(header, (list(row.values()) for row in self)))
         names = ("n", "failed", "median", "worst", "low", "high", "p_value", "is_best")
