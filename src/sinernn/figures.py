@@ -9,7 +9,8 @@ from sinernn.evaluation.predictions import Prediction
 from sinernn.plot_run import comparison_figure_of, forecast_figure_of, run_figure
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
-from sinernn.sweeps.driver import find_sweep, read_sweep_table
+from sinernn.sweeps.driver import read_sweep_table
+from sinernn.sweeps.folders import find_sweep
 from sinernn.sweeps.table import SweepTable
 
 if TYPE_CHECKING:

@@ -260,6 +260,20 @@ def test_half_of_the_points_diverge(sinernn: Callable[..., Outcome], monkeypatch
     assert [row["status"] for row in read_csv(folder / "results.csv")] == ["finished", "diverged"]
 
 
+def test_sweep_stops_at_a_failure(sinernn: Callable[..., Outcome], monkeypatch):
+    """With --no-keep-going; `resume` trains the others."""
+    monkeypatch.setattr("sinernn.cli.sweeping.LocalExecutor", lambda path, jobs: InProcess(path))
+    words = [*FEW[:1], FEW[5], *DIVERGING, "training.learning_rate=10,1e-3", "--no-figures"]
+    stopped = sinernn("sweep", TINY, *words, "--no-keep-going")
+    assert stopped.code == 1
+    (folder,) = Path("runs").iterdir()
+    assert [row["status"] for row in read_csv(folder / "results.csv")] == ["diverged"]
+    said = "stopped, since a run failed or diverged; 1 of 2 runs are done; continue with: "
+    assert f"{said}sinernn resume {folder}" in stopped.err
+    assert sinernn("resume", folder, "--no-keep-going", "--no-figures").code == 1
+    assert [row["status"] for row in read_csv(folder / "results.csv")] == ["diverged", "finished"]
+
+
 def test_failed_runs_are_tried_again(here: Path):
     table = quick("seeds=3", executor=Failing)
     assert [row["status"] for row in table] == ["finished", "failed", "finished"]
@@ -398,7 +412,6 @@ def test_where_a_sweep_cannot_be_trained(
 def test_resume_of_a_run_has_no_workers(sinernn: Callable[..., Outcome]):
     run_path = quick().path / "tiny-0"
     ended = sinernn("resume", run_path, "--jobs", 2)
-    message = (
-        "is a run, and not a sweep's folder; --jobs, --executor and --ray-address are for sweeps"
-    )
+    options = "--jobs, --executor, --ray-address and --no-keep-going are for sweeps"
+    message = f"is a run, and not a sweep's folder; {options}"
     assert (ended.code, ended.err) == (2, f"{run_path}: {message}\n")

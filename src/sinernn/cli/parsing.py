@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -40,6 +40,22 @@ Overrides = Annotated[
 RunsDir = Annotated[Path, typer.Option(help="Folder of the run directories.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Figures = Annotated[bool, typer.Option(help="Draw the overview figure at the end.")]
+Jobs = Annotated[int | None, typer.Option(help="Runs at once; default: one for each core.", min=1)]
+ExecutorName = Annotated[
+    Literal["local", "ray"], typer.Option("--executor", help="Train here, or on a Ray cluster.")
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(help="HOST:PORT of a Ray cluster's head; default: that which this machine is in."),
+]
+
+KeepGoing = Annotated[
+    bool,
+    typer.Option(
+        "--keep-going/--no-keep-going", help="Train the others after a run failed or diverged."
+    ),
+]
+
 Track = Annotated[
     list[str] | None,
     typer.Option(

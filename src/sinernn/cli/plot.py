@@ -81,7 +81,8 @@ def plot_command(
         return
     from sinernn import plot_run
     from sinernn.runs.directory import open_run
-    from sinernn.sweeps.driver import find_sweep, read_sweep_table
+    from sinernn.sweeps.driver import read_sweep_table
+    from sinernn.sweeps.folders import find_sweep
 
     size: dict[str, Any] = {"width": width, "height": height, "dpi": dpi}
     if (sweep := find_sweep(run, runs_dir)) is not None:

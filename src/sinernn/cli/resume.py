@@ -5,14 +5,18 @@ from pathlib import Path
 
 from sinernn.cli.parsing import (
     AsJson,
+    ExecutorName,
     Figures,
+    Jobs,
+    KeepGoing,
     Overrides,
     Quiet,
+    RayAddress,
     RunOrSweepArgument,
     RunsDir,
     Track,
 )
-from sinernn.cli.sweep import ExecutorName, Jobs, RayAddress, run_sweep
+from sinernn.cli.sweep import run_sweep
 
 
 def resume_command(
@@ -24,6 +28,7 @@ def resume_command(
     jobs: Jobs = None,
     executor: ExecutorName = "local",
     ray_address: RayAddress = None,
+    keep_going: KeepGoing = True,
     track: Track = None,
     as_json: AsJson = False,
 ) -> None:
@@ -36,7 +41,8 @@ def resume_command(
     from sinernn.cli.terminal import print_summary
     from sinernn.errors import UsageError
     from sinernn.runs.directory import open_run
-    from sinernn.sweeps.driver import find_sweep, resume_sweep
+    from sinernn.sweeps.driver import resume_sweep
+    from sinernn.sweeps.folders import find_sweep
     from sinernn.trackers import tracking
     from sinernn.user_settings import chosen_trackers
 
@@ -48,13 +54,14 @@ def resume_command(
             jobs=jobs,
             executor=executor,
             ray_address=ray_address,
+            keep_going=keep_going,
             quiet=quiet,
             as_json=as_json,
         )
         return
     opened = open_run(run, runs_dir=runs_dir)
-    if jobs is not None or executor != "local" or ray_address is not None:
-        message = "--jobs, --executor and --ray-address are for sweeps"
+    if jobs is not None or executor != "local" or ray_address is not None or not keep_going:
+        message = "--jobs, --executor, --ray-address and --no-keep-going are for sweeps"
         raise UsageError(f"{opened.path}: is a run, and not a sweep's folder; {message}")
     with tracking(trackers) as trackings:
         summary = experiment.resume(

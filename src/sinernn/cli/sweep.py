@@ -3,24 +3,26 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sinernn.cli.completion import complete_config, complete_name
-from sinernn.cli.parsing import AsJson, Figures, Overrides, Quiet, RunsDir, Track
+from sinernn.cli.parsing import (
+    AsJson,
+    ExecutorName,
+    Figures,
+    Jobs,
+    KeepGoing,
+    Overrides,
+    Quiet,
+    RayAddress,
+    RunsDir,
+    Track,
+)
 
 if TYPE_CHECKING:
     from sinernn.sweeps.table import SweepTable
-
-Jobs = Annotated[int | None, typer.Option(help="Runs at once; default: one for each core.", min=1)]
-ExecutorName = Annotated[
-    Literal["local", "ray"], typer.Option("--executor", help="Train here, or on a Ray cluster.")
-]
-RayAddress = Annotated[
-    str | None,
-    typer.Option(help="HOST:PORT of a Ray cluster's head; default: that which this machine is in."),
-]
 
 
 def sweep_command(
@@ -48,6 +50,7 @@ def sweep_command(
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Leave out points that cannot be trained.")
     ] = False,
+    keep_going: KeepGoing = True,
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,
     figures: Figures = True,
@@ -73,6 +76,7 @@ def sweep_command(
         jobs=jobs,
         executor=executor,
         ray_address=ray_address,
+        keep_going=keep_going,
         quiet=quiet,
         as_json=as_json,
     )
@@ -85,6 +89,7 @@ def run_sweep(
     jobs: int | None,
     executor: str,
     ray_address: str | None,
+    keep_going: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -94,7 +99,12 @@ def run_sweep(
 
     with sweep_tracking(trackers) as trackings:
         with chosen_executor(executor, ray_address, jobs) as make_executor:
-            table = start(progress=not quiet, observers=trackings, executor=make_executor)
+            table = start(
+                progress=not quiet,
+                observers=trackings,
+                executor=make_executor,
+                keep_going=keep_going,
+            )
         print_sweep(table, as_json=as_json)
     if table.failed:
         raise typer.Exit(1)

@@ -14,7 +14,7 @@ from sinernn.reports.runs_page import page_of_runs, page_of_sweep
 from sinernn.runs import Run
 from sinernn.runs.files import check_output, require_replaceable, write_atomically
 from sinernn.runs.listing import REPORT, find_folders, find_runs
-from sinernn.sweeps.driver import find_sweep
+from sinernn.sweeps.folders import find_sweep
 
 
 def report(

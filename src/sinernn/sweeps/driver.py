@@ -7,7 +7,6 @@ and renamed when it is complete, so a kill at any instant costs what was in flig
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -32,7 +31,7 @@ from sinernn.runs.directory import create_run
 from sinernn.runs.files import to_json
 from sinernn.runs.listing import SWEEP
 from sinernn.sweeps.executor import Executor, LocalExecutor
-from sinernn.sweeps.folders import publish, read_result, remove_hidden, trim
+from sinernn.sweeps.folders import find_sweep, publish, read_result, remove_hidden, trim
 from sinernn.sweeps.observing import SweepObserver, SweepState
 from sinernn.sweeps.parameters import Choice
 from sinernn.sweeps.points import Point, Points
@@ -64,6 +63,7 @@ def sweep(
     progress: bool | None = None,
     observers: Sequence[SweepObserver] = (),
     executor: Callable[[Path], Executor] | None = None,
+    keep_going: bool = True,
 ) -> SweepTable:
     """Train every combination of some settings, or draws of them, with several seeds each.
 
@@ -77,6 +77,7 @@ def sweep(
         progress: Whether to show progress; default: in notebooks alone.
         observers: Receive the events.
         executor: Makes what trains the runs of the sweep in a folder; default: processes here.
+        keep_going: Whether to train the others after a run has diverged or failed.
 
     Returns:
         The results. A run that diverged or failed is one of them, and no error.
@@ -96,16 +97,12 @@ def sweep(
     points = Points(file)
     invalid = points.find_invalid()
     files = file.files() | {"sweep.json": to_json(provenance.environment().model_dump()).encode()}
-    made = create_run(
-        Path(runs_dir),
-        f"sweep-{file.settings.name}",
-        now=datetime.now(UTC),
-        files=files,
-        publish_latest=False,
-    )
+    name, now = f"sweep-{file.settings.name}", datetime.now(UTC)
+    made = create_run(Path(runs_dir), name, now=now, files=files, publish_latest=False)
     train = executor or partial(LocalExecutor, jobs=jobs)
     with sweep_progress(observers, progress) as observed, StopSignals() as stop, made.held():
-        return _Driver(made.path, points, invalid, observed, train).run(stop, figures=figures)
+        driver = _Driver(made.path, points, invalid, observed, train, keep_going=keep_going)
+        return driver.run(stop, figures=figures)
 
 
 def resume_sweep(
@@ -117,6 +114,7 @@ def resume_sweep(
     progress: bool | None = None,
     observers: Sequence[SweepObserver] = (),
     executor: Callable[[Path], Executor] | None = None,
+    keep_going: bool = True,
 ) -> SweepTable:
     """Train what a sweep lacks: it ends like one that nothing has stopped.
 
@@ -131,6 +129,7 @@ def resume_sweep(
         progress: See `sweep`.
         observers: See `sweep`.
         executor: See `sweep`.
+        keep_going: See `sweep`.
 
     Raises:
         SinernnError: As in `sweep`; and if an override would make it a different sweep.
@@ -153,11 +152,10 @@ def resume_sweep(
         if overrides:
             for name, content in file.files().items():
                 folder.write(name, content)
-        driver = _Driver(folder.path, points, invalid, observed, train)
+        driver = _Driver(folder.path, points, invalid, observed, train, keep_going=keep_going)
         then = provenance.Environment.model_validate(folder.read_json("sweep.json"))
         for name, (was, now) in provenance.differences(then, provenance.environment()).items():
-            remark = f"{name} was {was} and is {now}: the results may differ"
-            driver.observers.notify(SweepObserver.remark, remark)
+            driver.remark(f"{name} was {was} and is {now}: the results may differ")
         return driver.run(stop, figures=figures)
 
 
@@ -167,19 +165,10 @@ def read_sweep_table(path: Path | str) -> SweepTable:
     Raises:
         SinernnError: A file of it is damaged.
     """
-    points = Points(read_sweep(Path(path) / SWEEP))
-    driver = _Driver(Path(path), points, set(), Observers([]), LocalExecutor)
+    points, nobody = Points(read_sweep(Path(path) / SWEEP)), Observers[SweepObserver]([])
+    driver = _Driver(Path(path), points, set(), nobody, LocalExecutor)
     driver.read_all()
     return driver.table()
-
-
-def find_sweep(path: Path | str, runs_dir: Path | str = "runs") -> Path | None:
-    """Return the folder of a sweep, given it or its name in `runs_dir`; None if it is none."""
-    for each in (Path(path), Path(runs_dir) / path):
-        with suppress(OSError):  # an impossible file name
-            if (each / SWEEP).is_file() and (each / BASE).is_file():
-                return each
-    return None
 
 
 class _Driver:
@@ -192,24 +181,23 @@ class _Driver:
         invalid: set[int],
         observers: Observers[SweepObserver],
         executor: Callable[[Path], Executor],
+        *,
+        keep_going: bool = True,
     ) -> None:
         self.path, self.points, self.invalid = path, points, invalid
-        self.observers = observers
-        self.seeds = points.sweep.seeds
-        self._executor = executor
+        self.observers, self.seeds, self._executor = observers, points.sweep.seeds, executor
         shape = len(points), len(self.seeds)
         self.losses = np.full(shape, np.inf)
         self.ended, self.has_failed = np.zeros(shape, bool), np.zeros(shape, bool)
         self.state = SweepState(total=0, done=0, failed=0)
-        self._has_trained = False
+        self._has_trained, self._keep_going, self._gives_up = False, keep_going, False
 
     def run(self, stop: StopSignals, *, figures: bool) -> SweepTable:
         """Train what is missing, and write the results."""
         remove_hidden(self.path)
         if self.invalid:
-            count = f"{len(self.invalid)} of {len(self.points)} points"
-            remark = f"{count} are left out: their settings contradict each other"
-            self.observers.notify(SweepObserver.remark, remark)
+            count = f"{len(self.invalid)} of {len(self.points)} points are left out"
+            self.remark(f"{count}: their settings contradict each other")
         self.state.total = (len(self.points) - len(self.invalid)) * len(self.seeds)
         is_started = False
         try:
@@ -221,9 +209,10 @@ class _Driver:
                         self.observers.notify(SweepObserver.start, self.path, self.state)
                     is_started = True
                     self._train(batch, executor)
+                    if self._gives_up:
+                        break
         except Stopped:
-            done = f"interrupted; {self.state.done} of {self.state.total} runs are done"
-            message = f"{done}; continue with: {command_line('resume', self.path)}"
+            message = f"interrupted; {self._progress}"
             raise InterruptedRunError(message, signal_number=stop.signal_number or 0) from None
         finally:
             remove_hidden(self.path)
@@ -231,6 +220,8 @@ class _Driver:
             from sinernn.sweeps import tpe
 
             tpe.write_journal(self.path, self.points.sweep.parameters, self._told())
+        if self._gives_up:
+            self.remark(f"stopped, since a run failed or diverged; {self._progress}")
         table = self.table()
         table.write()
         if self._has_trained:
@@ -239,6 +230,16 @@ class _Driver:
             table.draw()
         self.observers.notify(SweepObserver.finish)
         return table
+
+    def remark(self, text: str) -> None:
+        """Tell the observers something."""
+        self.observers.notify(SweepObserver.remark, text)
+
+    @property
+    def _progress(self) -> str:
+        """Return in words what is done, and how to continue."""
+        again = command_line("resume", self.path)
+        return f"{self.state.done} of {self.state.total} runs are done; continue with: {again}"
 
     def _batches(self) -> Iterator[Batch]:
         """Yield runs that may be trained together; which they are follows from those before."""
@@ -297,6 +298,8 @@ class _Driver:
 
         def tasks() -> Iterator[Task]:
             for point, row in self._runs(batch):
+                if self._gives_up:
+                    return
                 if not self.ended[point.index, row]:
                     seed = self.seeds[row]
                     training[point.run_name(seed)] = point, row
@@ -313,6 +316,7 @@ class _Driver:
         with ThreadPoolExecutor(AHEAD) as disk:
             for trained in executor.train(tasks()):
                 self._has_trained = True
+                self._gives_up |= not self._keep_going and trained.result.status != "finished"
                 point, row = training.pop(trained.task.run)
                 is_kept, displaced = self._note(point, row, trained.result)
                 published = disk.submit(publish, trained, self.path, is_kept)
@@ -393,5 +397,4 @@ class _Driver:
             return keep == "all", None
         if not np.isfinite(losses[row]) or np.argmin(losses) != row:
             return False, None
-        displaced = None if before is None else point.run_name(self.seeds[before])
-        return True, displaced
+        return True, None if before is None else point.run_name(self.seeds[before])

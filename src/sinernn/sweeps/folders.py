@@ -1,9 +1,9 @@
-"""The run directories in a sweep's folder: publish one, read its result, make it smaller."""
+"""A sweep's folder and its run directories: find it; publish one, read its result, trim it."""
 
 import re
 import shutil
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sinernn.errors import RunFileError, command_line
@@ -17,14 +17,25 @@ from sinernn.runs.files import (
     sync_directory,
     validated,
 )
+from sinernn.runs.listing import SWEEP
 from sinernn.sweeps.executor import Trained
 from sinernn.sweeps.results import RunResult
+from sinernn.sweeps.settings import BASE
 
 HIDDEN = re.compile(r"\..+\.[0-9a-f]{8}")
 """Name of the folder in which a worker trains a run."""
 
 KEPT = frozenset({"config.yaml", "run.json", "evaluation.json", RESULT})
 """Files of a run that does not keep its network."""
+
+
+def find_sweep(path: Path | str, runs_dir: Path | str = "runs") -> Path | None:
+    """Return the folder of a sweep, given it or its name in `runs_dir`; None if it is none."""
+    for each in (Path(path), Path(runs_dir) / path):
+        with suppress(OSError):  # an impossible file name
+            if (each / SWEEP).is_file() and (each / BASE).is_file():
+                return each
+    return None
 
 
 def publish(trained: Trained, path: Path, is_kept: bool) -> None:

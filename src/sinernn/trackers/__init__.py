@@ -13,7 +13,7 @@ from sinernn.errors import SinernnError, UsageError, command_line, nearest
 from sinernn.observers import Observer
 from sinernn.runs import Run
 from sinernn.runs.directory import open_run
-from sinernn.sweeps.driver import find_sweep
+from sinernn.sweeps.folders import find_sweep
 from sinernn.sweeps.observing import SweepObserver
 from sinernn.trackers.background import (
     PATIENCE,

@@ -15,7 +15,7 @@ from sinernn.refine.records import MetricsRow
 from sinernn.runs import Run
 from sinernn.runs.facts import RunFacts
 from sinernn.runs.listing import REPORT
-from sinernn.sweeps.driver import find_sweep
+from sinernn.sweeps.folders import find_sweep
 from sinernn.sweeps.results import reported
 
 
