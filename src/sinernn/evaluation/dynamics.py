@@ -27,7 +27,7 @@ _STILL = 1e-6  # of the standard deviation: a smaller oscillation counts as a fi
 _HARMONICS = 20
 _LINES = 10  # of a quasi-periodic orbit: frequencies, harmonics and combinations
 _BINS = 4  # of the spectrum that a line fills behind a Hann window
-_AT_ONCE = 200  # steps run and linearized: few calls, and little memory
+_AT_ONCE = 2**16  # numbers of the hidden state: few calls for a small network, and little memory
 _COMPONENTS_FROM = 250  # states of an orbit, enough for its principal components
 
 
@@ -177,7 +177,7 @@ def follow(
         to_signal: From scaled to the series' own units.
     """
     with np.errstate(all="ignore"):  # a diverging run ends in NaN, and is reported as such
-        hidden = model.run(hidden, warmup.shape[1], warmup.swapaxes(0, 1)).states[-1]
+        hidden = _last_state(model, hidden, warmup.swapaxes(0, 1))
         start = hidden[:, :, typical : typical + 1]
         samples = future[typical, :ORBIT_STEPS]
         inputs = future[:, :, model.network.outputs :]
@@ -192,31 +192,45 @@ def follow(
             measured_steps = min(measured_steps, len(inputs) - transient_steps)
         else:
             inputs = np.empty((transient_steps + measured_steps, len(chosen), 0))
-        for begin in range(0, transient_steps, _AT_ONCE):
-            given = inputs[begin : min(begin + _AT_ONCE, transient_steps)]
-            hidden = model.run(hidden, len(given), given).states[-1]
-        outputs = np.empty((measured_steps, len(chosen), model.network.outputs))
+        hidden = _last_state(model, hidden, inputs[:transient_steps])
+        inputs = inputs[transient_steps : transient_steps + measured_steps]
+        outputs = list[Float[np.ndarray, "steps run channel"]]()
 
-        def orbits(state: Hidden) -> Iterator[Orbit]:
-            for begin in range(0, measured_steps, _AT_ONCE):
-                given = inputs[transient_steps:][begin : min(begin + _AT_ONCE, measured_steps)]
-                orbit = model.run(state, len(given), given)
-                outputs[begin : begin + len(given)] = model.output(orbit.states[:-1])
+        def measured() -> Iterator[Orbit]:
+            for orbit in _orbits(model, hidden, inputs):
+                outputs.append(model.output(orbit.states[:-1]))
                 yield orbit
-                state = orbit.states[-1]
 
-        exponents = largest_exponents(model, orbits(hidden), runs=len(chosen))
+        exponents = largest_exponents(model, measured(), runs=len(chosen))
         components, explained = principal_components(driven)
         center = driven.mean(axis=0)
         return Dynamics(
             exponents=exponents,
-            outputs=to_signal(outputs.swapaxes(0, 1)),
+            outputs=to_signal(np.concatenate(outputs).swapaxes(0, 1)),
             driven=(driven - center) @ components,
             free=(free - center) @ components,
             explained=explained,
             driven_eigenvalues=_eigenvalues(model, driven, samples),
             free_eigenvalues=_eigenvalues(model, free, samples[:, model.network.outputs :]),
         )
+
+
+def _orbits(
+    model: StateMap, hidden: Hidden, inputs: Float[np.ndarray, "steps B _"]
+) -> Iterator[Orbit]:
+    """Run a network in parts that follow each other."""
+    steps = _NORMALIZED_EVERY * max(1, _AT_ONCE // (_NORMALIZED_EVERY * hidden.size))
+    for begin in range(0, len(inputs), steps):
+        given = inputs[begin : begin + steps]
+        orbit = model.run(hidden, len(given), given)
+        yield orbit
+        hidden = orbit.states[-1]
+
+
+def _last_state(model: StateMap, hidden: Hidden, inputs: Float[np.ndarray, "steps B _"]) -> Hidden:
+    for orbit in _orbits(model, hidden, inputs):
+        hidden = orbit.states[-1]
+    return hidden
 
 
 def largest_exponents(
