@@ -125,6 +125,7 @@ class Kernel:
 
 
 _result = (ctypes.c_void_p * 2)()  # shared: every kernel writes the same result, None
+_first_byte = ctypes.c_char.from_buffer
 _WHERE = ctypes.addressof(_result), ctypes.addressof(_result) + ctypes.sizeof(ctypes.c_void_p)
 
 
@@ -140,7 +141,8 @@ def _append(arguments: tuple[Any, ...], words: list[Any], kinds: list[Any]) -> N
         if isinstance(argument, np.ndarray):
             if not argument.flags.carray:
                 raise ValueError("a kernel takes only contiguous, aligned and writeable arrays")
-            data = argument.__array_interface__["data"][0]
+            # A sixth of the time of `argument.ctypes.data`.
+            data = ctypes.addressof(_first_byte(argument)) if argument.size else 0
             words += None, None, argument.size, argument.itemsize, data
             words += argument.shape
             words += argument.strides
