@@ -722,11 +722,8 @@ def test_noise_makes_it_a_fair_contest(here: Path):
     assert "exact" not in scores.skill.words
 
 
-def test_numpy_free_run_is_the_engines(here: Path):
-    """Scores do not depend on what the hidden state was followed with.
-
-    The free run that numpy follows in float64 is the one that the engine made.
-    """
+def test_followed_free_run_is_the_engines(here: Path):
+    """A free run whose hidden state is followed step by step is the one that was evaluated."""
     run = experiment.train(tiny("dtype=float64", "evaluation.horizon=50"), figures=False).run
     evidence = Evidence.from_arrays(run.read_arrays("evaluation.safetensors"))
     checkpoint = run.best_checkpoint()[1]

@@ -115,3 +115,13 @@ def test_change_along_a_run(cell: str, num_layers: int, inputs: int):
     np.testing.assert_allclose(squares[0], np.square(halfway).sum(axis=(0, 1, 3)), rtol=1e-12)
     growth = np.sqrt(squares.prod(axis=0))[:, None]
     np.testing.assert_allclose(growth * unit, change, atol=1e-14)
+
+
+def test_changes_that_do_not_fit():
+    """They are refused: the kernel checks no bounds."""
+    model = random_network("gru", 1)
+    orbit = model.run(random_hidden(model), 4)
+    with pytest.raises(ValueError, match=r"changes \(1, 1, 3, 3\) are not those of states"):
+        model.push(orbit, np.ones((1, 1, 3, 3)))
+    with pytest.raises(ValueError, match="4 steps cannot be divided by 3"):
+        model.grow(orbit, np.ones((1, 1, 2, 3)), times=3)

@@ -27,7 +27,7 @@ _STILL = 1e-6  # of the standard deviation: a smaller oscillation counts as a fi
 _HARMONICS = 20
 _LINES = 10  # of a quasi-periodic orbit: frequencies, harmonics and combinations
 _BINS = 4  # of the spectrum that a line fills behind a Hann window
-_AT_ONCE = 2**16  # numbers of the hidden state: few calls for a small network, and little memory
+_AT_ONCE = 2**14  # numbers of the hidden state in a part: few calls, and arrays that stay in cache
 _COMPONENTS_FROM = 250  # states of an orbit, enough for its principal components
 
 

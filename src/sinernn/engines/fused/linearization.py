@@ -104,8 +104,17 @@ class StateMap:
 
         Returns:
             The changes of the last state, and their squared lengths before every normalization.
+
+        Raises:
+            ValueError: The changes are not of such a state, or the steps cannot be divided so.
         """
         states, layers, rows, units = change.shape
+        steps, expected = len(orbit.slots), orbit.states.shape[1:]
+        # Kernels check no bounds.
+        if rows % expected[2] or (states, layers, expected[2], units) != expected:
+            raise ValueError(f"changes {change.shape} are not those of states {expected}")
+        if times and steps % times:
+            raise ValueError(f"{steps} steps cannot be divided by {times}")
         pushed = change.transpose(1, 2, 0, 3).copy().reshape(layers, rows, -1)
         squares = np.empty((times, rows))
         sums = np.empty((rows, self.cell.slots * units))
