@@ -79,4 +79,5 @@ def aligned_zeros(size: int, dtype: str) -> np.ndarray:
 
 def plain(array: np.ndarray, dtype: Any) -> np.ndarray:
     """Return the array in the form that kernels require, copied if necessary."""
-    return np.require(array, dtype, ["C", "ALIGNED", "WRITEABLE", "ENSUREARRAY"])
+    array = np.ascontiguousarray(array, dtype)
+    return array if array.flags.carray else array.copy()
