@@ -5,14 +5,14 @@ import json
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
 
 import sinernn as library
-from commands import COMMAND, Outcome, next_commands, run
+from commands import COMMAND, Outcome, next_commands, run, wait_until
 from examples import TINY
 from sinernn.cli.sweeping import print_sweep
 from sinernn.config import load_config
@@ -27,8 +27,10 @@ from sinernn.runs import Run
 from sinernn.runs.facts import RESULT
 from sinernn.sweeps import executor, table
 from sinernn.sweeps.driver import resume_sweep, sweep
-from sinernn.sweeps.executor import LocalExecutor
+from sinernn.sweeps.executor import LocalExecutor, Trained
+from sinernn.sweeps.results import RunResult
 from sinernn.sweeps.table import SweepTable
+from sinernn.sweeps.worker import Task
 from sweeping import FEW, Failing, InProcess, Quick, Stopping, contents
 
 DIVERGING = ("signal.amplitude=1e6", "windows.normalize=false", "model.cell=rnn_relu",
@@ -348,6 +350,24 @@ def test_run_that_ends_every_worker_has_failed(here: Path, monkeypatch: pytest.M
     assert [row["reason"] for row in table] == [
         "ended 3 worker processes: killed by signal 6: out of luck"
     ] * 2
+
+
+def test_workers_wait_for_a_slow_disk(here: Path, monkeypatch: pytest.MonkeyPatch):
+    """However many runs have ended, few are held: one is taken, one waits, one is held back."""
+    monkeypatch.setattr(executor, "MOST_WAITING", 1)
+    train = lambda _self, _worker, task: Trained(task, RunResult(), here)  # noqa: E731
+    monkeypatch.setattr(LocalExecutor, "_train", train)
+    begun: list[str] = []
+
+    def tasks() -> Iterator[Task]:
+        for number in range(9):
+            begun.append(str(number))
+            yield Task(str(number), "", {}, {})
+
+    with LocalExecutor(here, jobs=1) as local:
+        next(local.train(tasks()))
+        wait_until(lambda: len(begun) == 3)
+    assert len(begun) == 3
 
 
 def test_plot_draws_a_sweep_again(sinernn: Callable[..., Outcome]):

@@ -7,7 +7,6 @@ import re
 import secrets
 import stat
 from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from hashlib import sha256
 from importlib.metadata import version
@@ -45,25 +44,15 @@ def unflushed() -> Generator[None]:
 def flush_tree(folder: Path) -> None:
     """Flush all files in a folder to the disk, and its subfolders.
 
-    Several at once: a journaling file system then writes them together.
-
     Raises:
         RunFileError: A file cannot be flushed.
     """
-    paths = [folder, *folder.rglob("*")]
-    with (
-        reporting_errors(folder, "cannot be flushed to the disk"),
-        ThreadPoolExecutor(len(paths)) as threads,
-    ):
-        for _ in threads.map(_flush, paths):
-            pass
-
-
-def _flush(path: Path) -> None:
-    if path.is_dir():
-        sync_directory(path)
-        return
-    _sync(path, os.O_RDWR)
+    with reporting_errors(folder, "cannot be flushed to the disk"):
+        for path in (folder, *folder.rglob("*")):
+            if path.is_dir():
+                sync_directory(path)
+            else:
+                _sync(path, os.O_RDWR)
 
 
 def _sync(path: Path, flags: int) -> None:

@@ -27,6 +27,9 @@ WORKER = (sys.executable, "-P", "-m", "sinernn.sweeps.worker")
 TRIES = 3
 """A run that ends so many workers has failed: the next would run out of memory, too."""
 
+MOST_WAITING = 16
+"""Runs that have ended and are not taken yet: where the disk is slow, workers wait for it."""
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -85,7 +88,7 @@ class LocalExecutor:
         self._folder = folder
         self.jobs = jobs or usable_cores()
         self._workers: list[_Worker] = []
-        self._ended: queue.SimpleQueue[Trained | BaseException | None] = queue.SimpleQueue()
+        self._ended: queue.Queue[Trained | BaseException | None] = queue.Queue(MOST_WAITING)
         self._is_stopping = False
         self._threads: list[threading.Thread] = []
 
@@ -134,10 +137,17 @@ class LocalExecutor:
                 if task is None:
                     break
                 if trained := self._train(worker, task):
-                    self._ended.put(trained)
+                    self._put(trained)
         except BaseException as error:  # raised again by the thread that waits
-            self._ended.put(error)
-        self._ended.put(None)
+            self._put(error)
+        self._put(None)
+
+    def _put(self, ended: Trained | BaseException | None) -> None:
+        """Pass something on to the thread that waits, if any still does."""
+        while not self._is_stopping:
+            with suppress(queue.Full):
+                self._ended.put(ended, timeout=0.1)
+                return
 
     def _train(self, worker: "_Worker", task: Task) -> Trained | None:
         """Let a worker train a task, more than once if it is killed; None if all are to stop."""
