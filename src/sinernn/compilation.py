@@ -85,14 +85,13 @@ def main() -> None:
 def all_calls(network: Network) -> list[KernelCall]:
     """Return calls of every kernel that a run of a network can need."""
     from sinernn.engines.fused.engine import FusedEngine
-    from sinernn.engines.fused.linearization import StateMap
+    from sinernn.engines.fused.linearization import orbit_kernels
     from sinernn.refine.problem import kernel_calls
 
     objective = Objective(np.zeros((2, network.channels), network.dtype), 1, 0, None)
     engine = FusedEngine(network, network.initial_state(0, batch_size=1), objective)
     refinement = kernel_calls(network) if network.dtype == "float64" else []
-    evaluation = StateMap(network, engine.params).kernel_calls()
-    return engine.kernel_calls() + refinement + evaluation
+    return engine.kernel_calls() + refinement + orbit_kernels(network)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from sinernn.config import Config, check, load_config
 from sinernn.config.overrides import add_to_name
 from sinernn.data.series import Series
 from sinernn.engines import Engine
-from sinernn.engines.fused.linearization import StateMap
+from sinernn.engines.fused.linearization import StateMap, orbit_kernels
 from sinernn.errors import ConfigError, RunFileError, UsageError
 from sinernn.evaluation.baselines import History, forecast_baselines
 from sinernn.evaluation.dynamics import follow
@@ -136,9 +136,8 @@ def compute_evaluation(
             f"{_channels(network.outputs, network.inputs)}; choose a signal with as many"
         )
     origins, rows = place_origins(config, series, config.evaluation.part)
-    model = StateMap(network, checkpoint.state.params)
-    engine = ready_engine(config, checkpoint, on_compile, model.kernel_calls())
-    evidence = _gather_evidence(config, engine, model, series, rows, checkpoint)
+    engine = ready_engine(config, checkpoint, on_compile, orbit_kernels(network))
+    evidence = _gather_evidence(config, engine, series, rows, checkpoint)
     own, own_series = config, series
     if overrides or data:
         own = load_config(run.config_path)
@@ -174,12 +173,7 @@ def compute_evaluation(
 
 
 def _gather_evidence(
-    config: Config,
-    engine: Engine,
-    model: StateMap,
-    series: Series,
-    rows: Rows,
-    checkpoint: Checkpoint,
+    config: Config, engine: Engine, series: Series, rows: Rows, checkpoint: Checkpoint
 ) -> Evidence:
     """Run the network in open and closed loop, run the baselines, and follow the hidden state."""
     settings, scale, state = config.evaluation, checkpoint.scale, checkpoint.state
@@ -201,7 +195,7 @@ def _gather_evidence(
             )
         ),
         dynamics=follow(
-            model,
+            StateMap(checkpoint.network, state.params),
             warmup=scale.apply(warmup),
             future=scale.apply(future),
             hidden=hidden_before(settings.initial_state, state, len(warmup)),

@@ -26,7 +26,7 @@ from sinernn.config import Config, load_config, to_yaml
 from sinernn.data.files import File
 from sinernn.data.frames import temporary_npz, to_columns, to_npz
 from sinernn.engines import Engine, EngineChoice
-from sinernn.engines.fused.linearization import StateMap
+from sinernn.engines.fused.linearization import orbit_kernels
 from sinernn.errors import InterruptedRunError, UsageError, command_line
 from sinernn.interrupts import Stopped, StopSignals
 from sinernn.observers import Observer, Observers, Summary
@@ -360,7 +360,7 @@ def _compile(experiment: Experiment, engine: Engine, observers: Observers[Observ
         from sinernn.refine.problem import kernel_calls
 
         calls += kernel_calls(experiment.network)
-    calls += StateMap(experiment.network, engine.params).kernel_calls()  # of the evaluation
+    calls += orbit_kernels(experiment.network)  # of the evaluation
     if missing := compilation.missing(calls):
         observers.notify(Observer.compiling)
         compilation.compile_kernels(experiment.network, missing)

@@ -4,7 +4,9 @@ Engines compute outputs; this module gives access to hidden states, and shows ho
 them evolve.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -46,9 +48,8 @@ class StateMap:
     def __init__(self, network: Network, params: Params) -> None:
         self.network, self.cell = network, CELLS[network.cell]
         self.params = {name: value.astype(np.float64) for name, value in params.items()}
-        self._layout = Layout(replace(network, dtype="float64"))
+        self._layout = _layout(network)
         self._packed = self._layout.pack(self.params)
-        self._push = {free: push_changes.bind(self._weights(free)) for free in (True, False)}
 
     def step(self, inputs: Inputs | None, hidden: Hidden) -> Hidden:
         """Return the hidden state after a step that reads `inputs`."""
@@ -138,10 +139,10 @@ class StateMap:
         pushed = pushed.reshape(states, layers, size, rows, units)
         return pushed.transpose(3, 0, 1, 4, 2).reshape(rows, size, size)
 
-    def kernel_calls(self) -> list[KernelCall]:
-        """Return calls of the kernels that are used; see `Engine.kernel_calls`."""
-        arrays = (np.empty((0,) * dimensions) for dimensions in (3, 6, 3, 2, 2))
-        return [empty_run(self._layout), (push_changes, tuple(arrays))]
+    @cached_property
+    def _push(self) -> dict[bool, Callable[..., None]]:
+        """The kernel for free runs, and for those that samples drive."""
+        return {is_free: push_changes.bind(self._weights(is_free)) for is_free in (True, False)}
 
     def _slopes(self, orbit: Orbit) -> Float[np.ndarray, "steps L B S values H"]:
         """Return the derivatives of h and c after each step by every slot, h and c."""
@@ -175,3 +176,13 @@ class StateMap:
         if layers == 1:
             full = full[:, :units] + full[:, units:]
         return full.reshape(layers, -1, cell.slots * units)
+
+
+def orbit_kernels(network: Network) -> list[KernelCall]:
+    """Return calls of the kernels of a `StateMap`; see `Engine.kernel_calls`."""
+    arrays = (np.empty((0,) * dimensions) for dimensions in (3, 6, 3, 2, 2))
+    return [empty_run(_layout(network)), (push_changes, tuple(arrays))]
+
+
+def _layout(network: Network) -> Layout:
+    return Layout(replace(network, dtype="float64"))
