@@ -125,7 +125,7 @@ class Kernel:
 
 
 _result = (ctypes.c_void_p * 2)()  # shared: every kernel writes the same result, None
-_first_byte = ctypes.c_char.from_buffer
+_first_byte: Any = ctypes.c_char.from_buffer  # numpy does not declare that arrays are buffers
 _WHERE = ctypes.addressof(_result), ctypes.addressof(_result) + ctypes.sizeof(ctypes.c_void_p)
 
 
