@@ -112,15 +112,16 @@ def levenberg_marquardt_step(theta: Theta, damping: float, problem: LeastSquares
     normal = NormalEquations.of(jacobian, errors.size)
     if normal is None:
         return Step(theta, loss, damping, None)
-    gradient, scale = normal.jacobian @ errors, normal.scale
+    right, scale = normal.project(errors), normal.scale
     tries = _factors(normal, _rising(damping))
     for damping, factor in tries:
         if factor is not None:
-            velocity = -normal.solve(factor, errors)
-            gain, length = -float(gradient @ velocity), _length(velocity, scale)
+            velocity = -normal.solve(factor, right)
+            slope = velocity @ normal.jacobian
+            gain, length = -float(errors @ slope), _length(velocity, scale)
             if not (gain > _ROUNDING * loss and length > _ROUNDING * _length(theta, scale)):
                 break  # also if either is NaN
-            step = _accelerate(theta, velocity, errors, normal, factor, problem)
+            step = _accelerate(theta, velocity, errors, slope, normal, factor, problem)
             if step is not None:
                 trial = problem.residuals(theta + step)
                 trial_loss = float(trial @ trial)
@@ -162,6 +163,7 @@ def _accelerate(
     theta: Theta,
     velocity: Theta,
     errors: Float[np.ndarray, " N"],
+    slope: Float[np.ndarray, " N"],
     normal: "NormalEquations",
     factor: Float[np.ndarray, "M M"],
     problem: LeastSquares,
@@ -172,12 +174,11 @@ def _accelerate(
     more run of the network, which is cheap compared with the Jacobian.
     """
     probed = problem.residuals(theta + _PROBE * velocity)
-    slope = velocity @ normal.jacobian
     with np.errstate(over="ignore", invalid="ignore"):
         curvature = (2 / _PROBE) * ((probed - errors) / _PROBE - slope)
     if not np.isfinite(curvature).all():
         return None
-    half_acceleration = -0.5 * normal.solve(factor, curvature)
+    half_acceleration = -0.5 * normal.solve(factor, normal.project(curvature))
     bound = _MAX_ACCELERATION * _length(velocity, normal.scale)
     if 2 * _length(half_acceleration, normal.scale) > bound:
         return None
@@ -192,10 +193,10 @@ def _length(step: Theta, scale: Theta) -> float:
 class NormalEquations:
     """Solve for the step x that minimises |J^T x - v|^2 + damping |x|^2.
 
-    J is the transposed Jacobian, and |x|^2 weights every parameter with its scale. With D, the
-    scales as a diagonal matrix, x is both (J J^T + damping D)^-1 J v and
+    J is the transposed Jacobian, and |x|^2 weights every parameter with its scale. With the scales
+    on the diagonal of D, x is both (J J^T + damping D)^-1 J v and
     D^-1 J (J^T D^-1 J + damping I)^-1 v: the smaller of these matrices is factorised, P by P or,
-    with fewer residuals than parameters, N by N.
+    with fewer residuals than parameters, N by N. M is its size.
     """
 
     jacobian: Float[np.ndarray, "P N"]
@@ -232,11 +233,14 @@ class NormalEquations:
         """Return the Cholesky factor of the damped matrix; None if not positive definite."""
         return factorise(self.matrix, damping if self._is_dual else damping * self.scale)
 
-    def solve(self, factor: Float[np.ndarray, "M M"], right: Float[np.ndarray, " N"]) -> Theta:
-        """Return x for v = `right` and the damping of a factor."""
-        if self._is_dual:
-            return self.jacobian @ solve(factor, right) / self.scale
-        return solve(factor, self.jacobian @ right)
+    def project(self, residuals: Float[np.ndarray, " N"]) -> Float[np.ndarray, " M"]:
+        """Return the right side of the equations for v = `residuals`, whatever the damping."""
+        return residuals if self._is_dual else self.jacobian @ residuals
+
+    def solve(self, factor: Float[np.ndarray, "M M"], right: Float[np.ndarray, " M"]) -> Theta:
+        """Return x for the right side and the damping of a factor."""
+        solution = solve(factor, right)
+        return self.jacobian @ solution / self.scale if self._is_dual else solution
 
 
 def gram_matrix(rows: Float[np.ndarray, "M columns"]) -> Float[np.ndarray, "M M"]:
