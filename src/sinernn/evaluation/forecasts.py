@@ -10,7 +10,7 @@ import numpy as np
 from sinernn.arrays import Float
 from sinernn.errors import printable
 from sinernn.evaluation.dynamics import Dynamics
-from sinernn.evaluation.metrics import error_unit, rmse
+from sinernn.evaluation.metrics import HorizonError, error_unit, errors_by_horizon, rmse
 
 OPEN_LOOP_KEPT = 2000  # samples that a figure could show; the scores are computed from all
 
@@ -54,6 +54,11 @@ class Forecasts:
     def errors(self) -> Float[np.ndarray, "origin steps"]:
         """Distance to the truth at every step, in `unit`: root mean square over the channels."""
         return self.errors_of(self.prediction)
+
+    @cached_property
+    def table(self) -> list[HorizonError]:
+        """Errors over a ladder of horizons, in `unit`."""
+        return errors_by_horizon(self.errors)
 
     def errors_of(
         self, prediction: Float[np.ndarray, "origin steps channel"]
@@ -139,10 +144,11 @@ class Evidence:
         return rmse(self.std / self.unit)
 
     @cached_property
-    def baseline_errors(self) -> dict[str, Float[np.ndarray, "origin steps"]]:
-        """Distance of every baseline's forecasts to the truth at every step, in `unit`."""
+    def baseline_tables(self) -> dict[str, list[HorizonError]]:
+        """Errors of every baseline's forecasts over a ladder of horizons, in `unit`."""
         return {
-            name: self.closed_loop.errors_of(forecast) for name, forecast in self.baselines.items()
+            name: errors_by_horizon(self.closed_loop.errors_of(forecast))
+            for name, forecast in self.baselines.items()
         }
 
     def of_channel(self, channel: int) -> "Evidence":

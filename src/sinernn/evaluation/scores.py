@@ -26,7 +26,6 @@ from sinernn.evaluation.hints import Setting, find_hints
 from sinernn.evaluation.metrics import (
     HorizonError,
     MeasuredError,
-    errors_by_horizon,
     finite,
     nrmse_by_step,
     r_squared,
@@ -53,14 +52,14 @@ def score_open_loop(evidence: Evidence) -> parts.OneStepScore:
 
 def score_closed_loop(evidence: Evidence) -> list[parts.HorizonScore]:
     """RMSE over a ladder of horizons, of the median and worst origin; null if it diverged."""
-    return _ladder(errors_by_horizon(evidence.closed_loop.errors))
+    return _ladder(evidence.closed_loop.table)
 
 
 def score_baselines(evidence: Evidence) -> list[parts.BaselineScore]:
     """RMSE of every baseline over the same horizons."""
     return [
         parts.BaselineScore(name=name, closed_loop_rmse=_ladder(table))
-        for name, table in _baseline_tables(evidence).items()
+        for name, table in evidence.baseline_tables.items()
     ]
 
 
@@ -246,8 +245,8 @@ def _score_climate(
 def score_skill(evidence: Evidence) -> parts.Skill:
     """Whether the network beats the baselines, in words."""
     return compare_with_baselines(
-        errors_by_horizon(evidence.closed_loop.errors),
-        _baseline_tables(evidence),
+        evidence.closed_loop.table,
+        evidence.baseline_tables,
         std=evidence.spread
         or rmse(evidence.closed_loop.truth / evidence.unit),  # a constant's scale is its size
     )
@@ -293,13 +292,9 @@ def score_channels(evidence: Evidence, extent: Extent) -> list[parts.ChannelScor
 
 def advise(evidence: Evidence, setting: Setting) -> list[parts.Hint]:
     """Return settings to try, if the free run is poor."""
-    error = errors_by_horizon(evidence.closed_loop.errors)[-1].median
+    error = evidence.closed_loop.table[-1].median
     relative = error / evidence.spread if evidence.spread else float("inf") if error else 0.0
     return find_hints(setting, relative_error=relative)
-
-
-def _baseline_tables(evidence: Evidence) -> dict[str, list[HorizonError]]:
-    return {name: errors_by_horizon(errors) for name, errors in evidence.baseline_errors.items()}
 
 
 def _ladder(table: list[HorizonError]) -> list[parts.HorizonScore]:

@@ -8,8 +8,6 @@ the sequence.
 import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -17,7 +15,7 @@ import numpy as np
 from sinernn.arrays import Float
 from sinernn.engines import KernelCall
 from sinernn.engines.fused.buffers import aligned_zeros
-from sinernn.engines.fused.layout import Layout
+from sinernn.engines.fused.layout import layout_of
 from sinernn.engines.fused.native import Kernel
 from sinernn.engines.fused.runs import Recorder
 from sinernn.model.cells import CELLS, Cell
@@ -92,12 +90,6 @@ def zeros(*shape: int) -> np.ndarray:
 def in_lanes(count: int) -> int:
     """Round a number of columns up to a multiple of LANES."""
     return (count + LANES - 1) // LANES * LANES
-
-
-@lru_cache
-def layout_of(network: Network) -> Layout:
-    """Return the kernels' layout of a network in float64."""
-    return Layout(replace(network, dtype="float64"))
 
 
 class Sweep:

@@ -10,9 +10,10 @@ from sinernn.cores import share
 from sinernn.data.series import locate
 from sinernn.engines import KernelCall, free_run_samples
 from sinernn.engines.fused import runs
+from sinernn.engines.fused.layout import layout_of
 from sinernn.model.network import Network, Params, Theta
 from sinernn.randomness import Purpose, stream
-from sinernn.refine.jacobian import Memory, Sweep, layout_of
+from sinernn.refine.jacobian import Memory, Sweep
 from sinernn.refine.solver import substitute
 from sinernn.refine.stages import Stage
 

@@ -1,6 +1,7 @@
 """Convert between torch's parameters and the flat arrays of the kernels."""
 
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -104,3 +105,9 @@ class Layout:
         parts["readout.weight"] = [(block[:, :units], slice(None))]
         parts["readout.bias"] = [(flat[bias_at:][:outputs], slice(None))]
         return parts
+
+
+@lru_cache
+def layout_of(network: Network) -> Layout:
+    """Return the layout of a network in float64, whatever its dtype."""
+    return Layout(replace(network, dtype="float64"))

@@ -5,14 +5,14 @@ them evolve.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from sinernn.arrays import Float
 from sinernn.engines import KernelCall
-from sinernn.engines.fused.layout import Layout
+from sinernn.engines.fused.layout import layout_of
 from sinernn.engines.fused.native import Kernel
 from sinernn.engines.fused.runs import Recorder, empty_run
 from sinernn.model.cells import CELLS
@@ -48,7 +48,7 @@ class StateMap:
     def __init__(self, network: Network, params: Params) -> None:
         self.network, self.cell = network, CELLS[network.cell]
         self.params = {name: value.astype(np.float64) for name, value in params.items()}
-        self._layout = _layout(network)
+        self._layout = layout_of(network)
         self._packed = self._layout.pack(self.params)
 
     def step(self, inputs: Inputs | None, hidden: Hidden) -> Hidden:
@@ -181,8 +181,4 @@ class StateMap:
 def orbit_kernels(network: Network) -> list[KernelCall]:
     """Return calls of the kernels of a `StateMap`; see `Engine.kernel_calls`."""
     arrays = (np.empty((0,) * dimensions) for dimensions in (3, 6, 3, 2, 2))
-    return [empty_run(_layout(network)), (push_changes, tuple(arrays))]
-
-
-def _layout(network: Network) -> Layout:
-    return Layout(replace(network, dtype="float64"))
+    return [empty_run(layout_of(network)), (push_changes, tuple(arrays))]
