@@ -201,9 +201,10 @@ def test_table_shows_the_best_points(here: Path, monkeypatch: pytest.MonkeyPatch
     assert "1 more point: see" in shown
 
 
-def test_damaged_result(here: Path):
+@pytest.mark.parametrize("content", ["{", '{"status": "lost"}'])
+def test_damaged_result(here: Path, content: str):
     path = quick("seeds=1").path
-    (path / "tiny-0" / RESULT).write_text("{")
+    (path / "tiny-0" / RESULT).write_text(content)
     message = r"tiny-0/result.json: is damaged: .*or remove .*tiny-0 and train it again with: .*res"
     with pytest.raises(RunFileError, match=message):
         resumed(path)
@@ -212,18 +213,28 @@ def test_damaged_result(here: Path):
 
 
 def test_resume_of_what_is_no_sweep(here: Path):
-    with pytest.raises(RunNotFoundError, match=r"^x: is no folder of a sweep, with sweep.yaml and"):
+    with pytest.raises(RunNotFoundError, match=r"^x: is not the folder of a sweep, with sweep.yaml"):
         resumed(Path("x"))
 
 
-def test_run_of_another_point_is_reported(here: Path):
-    """As where another version draws other points."""
-    path = quick("model.hidden_size=2,3").path
+@pytest.mark.parametrize("other", ["hidden_size=3-0", "hidden_size=2-1"])
+def test_another_run_in_a_folder_is_reported(here: Path, other: str):
+    """Of another point, as where another version draws others, or of another seed."""
+    path = quick("model.hidden_size=2,3", "seeds=2").path
     shutil.rmtree(path / "hidden_size=2-0")
-    shutil.copytree(path / "hidden_size=3-0", path / "hidden_size=2-0")
-    with pytest.raises(
-        RunFileError, match="was trained with hidden_size=3, not with hidden_size=2"
-    ):
+    shutil.copytree(path / other, path / "hidden_size=2-0")
+    point, seed = other.split("-")
+    message = f"was trained with {point} and seed {seed}, not hidden_size=2 and seed 0; remove it"
+    with pytest.raises(RunFileError, match=message):
+        resumed(path)
+
+
+def test_file_in_the_place_of_a_run(here: Path):
+    """It is reported before a run is trained for nothing."""
+    path = quick("seeds=2").path
+    shutil.rmtree(path / "tiny-0")
+    (path / "tiny-0").write_text("")
+    with pytest.raises(RunFileError, match=r"tiny-0: is not a folder, but a run needs this name"):
         resumed(path)
 
 

@@ -167,11 +167,11 @@ def test_all_invalid_points_are_reported(here: Path):
         ("metric: {name: open_loop_rmse, horizon: 9}",
          "s.yaml:2:41: metric.horizon: has no effect on open_loop_rmse, one step ahead; remove it"),
         ("trails: 3", "s.yaml:2:1: trails: unknown key; did you mean trials?"),
-        ("seeds: twenty", "s.yaml:2:8: seeds: must be a number of seeds, or a list of different ones, none below 0, got "
-         "'twenty'"),
+        ("seeds: twenty", "s.yaml:2:8: seeds: must be a number of seeds, 1 to 1000000, or a list of different seeds "
+         "from 0, got 'twenty'"),
         *((f"seeds: {wrong}",
-           "s.yaml:2:8: seeds: must be a number of seeds, or a list of different ones, none below 0, "
-           f"got {shown}")
+           "s.yaml:2:8: seeds: must be a number of seeds, 1 to 1000000, or a list of different seeds "
+           f"from 0, got {shown}")
           for wrong, shown in {"0": "0", "[1, -1]": "a list", "[1, 1]": "a list", "[]": "a list"}.items()),
     ],
 )  # fmt: skip
@@ -205,6 +205,8 @@ def test_base_that_is_no_config(here: Path, base: str, message: str):
          "model={hidden_size: 2}: conflicts with model.hidden_size=6; keep one"),
         (("training.steps=3", "training.steps=4"),
          "training.steps=4: conflicts with training.steps=3; keep one"),
+        (("base=other.yaml",),
+         "base=other.yaml: is set in a sweep's file only; to vary another config, name it instead"),
         (("metric.horizon=3,4",),
          "metric.horizon=3,4: must be a whole number or null, got '3,4'"),
     ],

@@ -140,7 +140,7 @@ def resume_sweep(
         2
     """
     if (found := find_sweep(path)) is None:
-        raise RunNotFoundError(f"{path}: is no folder of a sweep, with {SWEEP} and {BASE}")
+        raise RunNotFoundError(f"{path}: is not the folder of a sweep, with {SWEEP} and {BASE}")
     folder, train = Run(found), executor or partial(LocalExecutor, jobs=jobs)
     with sweep_progress(observers, progress) as observed, StopSignals() as stop, folder.held():
         before = read_sweep(folder.path / SWEEP)
@@ -341,8 +341,9 @@ class _Driver:
             result = read_result(self.path / name)
             if result is None or result.status == "failed":
                 continue
-            if result.point != point.label:
-                found = f"was trained with {result.point}, not with {point.label}"
+            if (result.point, result.seed) != (point.label, self.seeds[row]):
+                expected = f"{point.label} and seed {self.seeds[row]}"
+                found = f"was trained with {result.point} and seed {result.seed}, not {expected}"
                 raise RunFileError(f"{self.path / name}: {found}; remove it to train it again")
             is_kept, displaced = self._note(point, row, result)
             for each in (None if is_kept else name, displaced):

@@ -1,5 +1,6 @@
 """A sweep's folder and its run directories: find it; publish one, read its result, trim it."""
 
+import os
 import re
 import shutil
 from collections.abc import Generator
@@ -66,6 +67,8 @@ def read_result(path: Path) -> RunResult | None:
         RunFileError: It cannot be read, is damaged, or from a future version.
     """
     if not (path / RESULT).exists():
+        if os.path.lexists(path) and not path.is_dir():
+            raise RunFileError(f"{path}: is not a folder, but a run needs this name; remove it")
         return None
     with _way_out_of_damage(path):
         content = Run(path).read_json(RESULT)

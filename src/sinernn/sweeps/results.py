@@ -40,8 +40,7 @@ class RunResult(JsonModel):
     """What its point differs in from others."""
 
     seed: Count = 0
-    status: str = "failed"
-    """`finished`, `diverged` or `failed`."""
+    status: Literal["finished", "diverged", "failed"] = "failed"
 
     metric: float | None = None
     """The sweep's metric; None if it is infinite, or the run has none."""

@@ -45,7 +45,7 @@ def _check_seeds(value: Any) -> Any:
     is_seeds = all(type(seed) is int and 0 <= seed < 2**63 for seed in seeds)
     if seeds and is_seeds and len(set(seeds)) == len(seeds):
         return seeds
-    message = "must be a number of seeds, or a list of different ones, none below 0"
+    message = f"must be a number of seeds, 1 to {MAX_SEEDS}, or a list of different seeds from 0"
     raise PydanticCustomError("seeds", message)
 
 
@@ -190,6 +190,9 @@ def read_sweep(
         with collect_problems(problems):
             if key.strip() == "seeds" and len(values) > 1:
                 own.append(f"seeds=[{value}]")
+            elif key.strip() == "base":
+                message = "is set in a sweep's file only; to vary another config, name it instead"
+                raise ConfigError([Problem(Place(text), ("base",), message)])
             elif key.strip().split(".")[0] in Sweep.model_fields:
                 own.append(text)
             elif len(values) > 1 or is_range(text):
