@@ -213,7 +213,9 @@ def test_damaged_result(here: Path, content: str):
 
 
 def test_resume_of_what_is_no_sweep(here: Path):
-    with pytest.raises(RunNotFoundError, match=r"^x: is not the folder of a sweep, with sweep.yaml"):
+    with pytest.raises(
+        RunNotFoundError, match=r"^x: is not the folder of a sweep, with sweep.yaml"
+    ):
         resumed(Path("x"))
 
 
