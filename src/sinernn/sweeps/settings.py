@@ -45,11 +45,8 @@ def _check_seeds(value: Any) -> Any:
     is_seeds = all(type(seed) is int and 0 <= seed < 2**63 for seed in seeds)
     if seeds and is_seeds and len(set(seeds)) == len(seeds):
         return seeds
-    raise PydanticCustomError(
-        "seeds",
-        "must be a number of seeds, 1 to {most}, or a list of different seeds from 0",
-        {"most": MAX_SEEDS},
-    )
+    message = "must be a number of seeds, 1 to {most}, or a list of different seeds from 0"
+    raise PydanticCustomError("seeds", message, {"most": MAX_SEEDS})
 
 
 class Metric(Section):
