@@ -214,7 +214,7 @@ def test_unused_kernels_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def _other_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache.llvm, "get_host_cpu_name", lambda: "another")
+    monkeypatch.setattr("llvmlite.binding.get_host_cpu_name", lambda: "another")
 
 
 def _other_release(monkeypatch: pytest.MonkeyPatch) -> None:

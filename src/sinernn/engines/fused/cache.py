@@ -20,7 +20,6 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import llvmlite.binding as llvm
 from platformdirs import user_cache_path
 
 from sinernn.model import functions
@@ -105,6 +104,8 @@ def _remove_unused(folder: Path) -> None:
 @cache
 def _environment() -> str:
     """Return the environment of the machine code: versions, numba's settings, processor."""
+    import llvmlite.binding as llvm  # 40 MB: not for commands that only draw
+
     settings = sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_"))
     with suppress(OSError):  # numba also reads this file
         settings.append(("file", Path(".numba_config.yaml").read_text(encoding="utf-8")))

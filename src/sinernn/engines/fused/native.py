@@ -17,7 +17,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from sinernn.engines.fused.cache import C_LIBRARY, KernelFile, MachineCode
@@ -160,6 +159,8 @@ def _append(arguments: tuple[Any, ...], words: list[Any], kinds: list[Any]) -> N
 
 def _load(code: MachineCode) -> int:
     """Load machine code into memory permanently; return its address."""
+    import llvmlite.binding as llvm  # late: see `cache`
+
     for name in code.externals:
         function = ctypes.cast(getattr(C_LIBRARY, name), ctypes.c_void_p)
         llvm.add_symbol(name, function.value)
@@ -170,8 +171,10 @@ def _load(code: MachineCode) -> int:
 
 
 @cache
-def _engine() -> llvm.ExecutionEngine:
+def _engine() -> Any:
     """Return the execution engine for all machine code of the process."""
+    import llvmlite.binding as llvm
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(jit=True)
