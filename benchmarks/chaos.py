@@ -116,7 +116,7 @@ def peer(protocol: Protocol, task: Task, method: str, seeds: int) -> Iterator[Re
     rows = series[origins[:, None] + np.arange(-washout, ahead)]
     networks = echo_state_network(
         [series[:begin]], (rows[:, :washout], rows[:, washout:]), range(seeds), washout=washout,
-        settings=NOISE_FREE_SETTINGS, refitted=[series],
+        settings=NOISE_FREE_SETTINGS, bias=0.2, input_connectivity=1.0, refitted=[series],
     )  # fmt: skip
     for seed, (forecaster, seconds) in enumerate(networks):
         with np.errstate(all="ignore"):  # of a diverging forecast

@@ -123,7 +123,7 @@ def mandal(_: Path | None) -> Iterator[Protocol]:
             "deep random features with skip connections, 32 x 1024": 12.00,
         },
         higher_is_better=True,
-        peers=("next generation reservoir", "echo state network"),
+        peers=("next generation reservoir, ridge 1", "echo state network"),
         peer_tasks=[task],
     )
 
