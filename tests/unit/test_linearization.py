@@ -59,6 +59,20 @@ def test_a_free_run_needs_its_inputs():
         model.free_step(random_hidden(model))
 
 
+@pytest.mark.parametrize(
+    ("layers", "given", "message"),
+    [
+        (1, 4, r"a hidden state has the shape \(1, 3, 2, 3\), got \(1, 1, 2, 3\)"),
+        (3, 1, r"4 steps of 2 rows need as many inputs, got \(1, 2\)"),
+    ],
+)
+def test_what_a_run_cannot_start_from(layers: int, given: int, message: str):
+    """It is refused: the kernel would read and write other memory, or repeat an input."""
+    model = random_network("gru", 3, inputs=1)
+    with pytest.raises(ValueError, match=message):
+        model.run(np.zeros((1, layers, 2, 3)), 4, np.zeros((given, 2, 1)))
+
+
 @with_inputs
 @pytest.mark.parametrize("is_free", [True, False])
 @pytest.mark.parametrize(("cell", "num_layers"), SHAPES)

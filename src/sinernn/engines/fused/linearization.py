@@ -70,9 +70,13 @@ class StateMap:
         """Return the hidden states of a run of so many steps; for the inputs see `Inputs`.
 
         Raises:
-            ValueError: The inputs are neither those of a free run nor samples.
+            ValueError: The hidden state is not of this network; or the inputs are neither those of
+                a free run nor samples, or not of all steps and rows.
         """
         network, rows = self.network, hidden.shape[2]
+        # Kernels check no bounds.
+        if hidden.shape != (expected := network.zero_hidden(rows).shape):
+            raise ValueError(f"a hidden state has the shape {expected}, got {hidden.shape}")
         found = 0 if inputs is None else inputs.shape[-1]
         if found not in (network.inputs, network.channels):
             raise ValueError(
@@ -82,6 +86,8 @@ class StateMap:
         is_free = found == network.inputs
         samples = np.zeros((rows, steps, network.channels))
         if inputs is not None:
+            if (given := inputs[:steps].shape[:2]) != (steps, rows):
+                raise ValueError(f"{steps} steps of {rows} rows need as many inputs, got {given}")
             samples[:, :, network.channels - found :] = inputs[:steps].swapaxes(0, 1)
         if is_free:  # its first sample are the outputs in the initial state
             samples[:, :1, : network.outputs] = self.output(hidden)[:, None]
