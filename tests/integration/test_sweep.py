@@ -289,6 +289,14 @@ def test_sweep_stops_at_a_failure(sinernn: Callable[..., Outcome], monkeypatch):
     assert [row["status"] for row in read_csv(folder / "results.csv")] == ["diverged", "finished"]
 
 
+def test_failure_of_the_last_run_stops_nothing(here: Path, capsys: pytest.CaptureFixture[str]):
+    """All have been trained."""
+    quick("seeds=2", executor=Failing, keep_going=False, progress=True)
+    printed = capsys.readouterr().err
+    assert "2 done, 1 failed, 0 to go" in printed
+    assert "stopped" not in printed
+
+
 def test_failed_runs_are_tried_again(here: Path):
     table = quick("seeds=3", executor=Failing)
     assert [row["status"] for row in table] == ["finished", "failed", "finished"]

@@ -220,7 +220,7 @@ class _Driver:
             from sinernn.sweeps import tpe
 
             tpe.write_journal(self.path, self.points.sweep.parameters, self._told())
-        if self._gives_up:
+        if self._gives_up and self.state.done < self.state.total:
             self.remark(f"stopped, since a run failed or diverged; {self._progress}")
         table = self.table()
         table.write()
