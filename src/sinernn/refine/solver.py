@@ -146,9 +146,10 @@ def _factors(
     """Yield every damping and the factor of the damped matrix.
 
     That of the next try is computed beside the first in a second thread: it is needed in half of
-    the iterations, and the thread has nothing else to do.
+    the iterations, and the thread has nothing else to do. scipy would let one wait for the other.
     """
-    while ahead := list(islice(dampings, min(usable_cores(), 2))):
+    threads = min(usable_cores(), 2) if len(normal.matrix) < _LARGE else 1
+    while ahead := list(islice(dampings, threads)):
         factors = dict[float, Float[np.ndarray, "M M"] | None]()
 
         @np.errstate(over="ignore", invalid="ignore")  # of a thread are its own
