@@ -279,7 +279,7 @@ def test_sweep_stops_at_a_failure(sinernn: Callable[..., Outcome], monkeypatch):
     """With --no-keep-going; `resume` trains the others."""
     monkeypatch.setattr("sinernn.cli.sweeping.LocalExecutor", lambda path, jobs: InProcess(path))
     words = [*FEW[:1], FEW[5], *DIVERGING, "training.learning_rate=10,1e-3", "--no-figures"]
-    stopped = sinernn("sweep", TINY, *words, "--no-keep-going")
+    stopped = sinernn("sweep", TINY, *words, "--no-keep-going", "--quiet")
     assert stopped.code == 1
     (folder,) = Path("runs").iterdir()
     assert [row["status"] for row in read_csv(folder / "results.csv")] == ["diverged"]

@@ -94,14 +94,14 @@ def run_sweep(
     as_json: bool,
 ) -> None:
     """Run a new or an interrupted sweep with progress and trackers, and print its results."""
-    from sinernn.cli.sweeping import chosen_executor, print_sweep
+    from sinernn.cli.sweeping import Remarks, chosen_executor, print_sweep
     from sinernn.trackers import sweep_tracking
 
     with sweep_tracking(trackers) as trackings:
         with chosen_executor(executor, ray_address, jobs) as make_executor:
             table = start(
                 progress=not quiet,
-                observers=trackings,
+                observers=[*trackings, Remarks()] if quiet else trackings,
                 executor=make_executor,
                 keep_going=keep_going,
             )

@@ -10,7 +10,16 @@ from sinernn.cli.output import print_json, print_line, print_parts, print_prose
 from sinernn.errors import UsageError, command_line
 from sinernn.evaluation.metrics import counted
 from sinernn.sweeps.executor import Executor, LocalExecutor
+from sinernn.sweeps.observing import SweepObserver
 from sinernn.sweeps.table import SHOWN, SweepTable
+
+
+class Remarks(SweepObserver):
+    """Prints the remarks of a sweep that shows no progress."""
+
+    def remark(self, text: str) -> None:
+        """Print a remark to stderr."""
+        print_prose(text, err=True)
 
 
 @contextmanager
