@@ -1,6 +1,5 @@
 """The live view of a page, in a real browser: what its controls do, and how it looks where."""
 
-import re
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +69,13 @@ def predictions(page: Opened, *, until: int | None = None) -> list[float]:
 
 def press(page: Opened, name: str) -> None:
     page.page.get_by_role("button", name=name, exact=True).click()
+
+
+def says(page: Opened, text: str) -> None:
+    """Wait until the status begins with a text: it is written with the next frame."""
+    page.page.wait_for_function(
+        "(text) => document.querySelector('[role=status]').innerText.startsWith(text)", arg=text
+    )
 
 
 def slide(page: Opened, name: str, place: int) -> None:
@@ -376,9 +382,7 @@ def test_long_run_ends(paused: Opened):
     """At its end it stops, and can begin again."""
     predictions(paused)
     press(paused, "Step")
-    assert (
-        paused.page.get_by_role("status").inner_text().startswith("The run has ended at step 1000.")
-    )
+    says(paused, "The run has ended at step 1000.")
     press(paused, "Run again")
     assert state(paused)["isRunning"]
 
@@ -392,10 +396,7 @@ def test_labels(paused: Opened):
         "() => [...document.querySelectorAll('canvas')].every((e) => e.closest('[role=img]').ariaLabel)"
     )
     press(paused, "Step")
-    assert re.match(
-        r"Paused: the network reads samples of the series, 19 samples before it is let go\.",
-        paused.page.get_by_role("status").inner_text(),
-    )
+    says(paused, "Paused: the network reads samples of the series, 19 samples before it is let go.")
 
 
 def test_keyboard(paused: Opened):
