@@ -26,7 +26,7 @@ from sinernn.refine.problem import flatten
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SHARES = {"default": 1, "noisy": 0.25, "two_tones": 0.25, "mackey_glass": 0.1, "lorenz": 0.1}
-"""How many of the iterations of each stage are run: at least one."""
+"""Shares of the iterations of each stage; those until a draw or a measurement are run anyway."""
 
 
 def shortened(config: Config, share: float) -> Config:

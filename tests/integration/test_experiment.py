@@ -734,7 +734,7 @@ def test_followed_free_run_is_the_engines(here: Path):
     for step in range(forecasts.steps):
         expected = checkpoint.scale.invert(model.output(hidden))
         np.testing.assert_allclose(forecasts.prediction[:, step], expected, atol=1e-12)
-        hidden = model.free_step(hidden)
+        hidden = model.step(None, hidden)
 
 
 def test_a_short_and_odd_run_has_scores_too(here: Path):

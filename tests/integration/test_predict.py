@@ -30,7 +30,7 @@ def free_run(run: Run, samples: np.ndarray, steps: int) -> np.ndarray:
         hidden = network.step(sample[None], hidden)
     for _ in range(steps):
         outputs.append(network.output(hidden)[0])
-        hidden = network.free_step(hidden)
+        hidden = network.step(None, hidden)
     return checkpoint.scale.invert(np.array(outputs))
 
 

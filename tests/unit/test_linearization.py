@@ -48,7 +48,7 @@ def test_free_steps_are_the_engines_closed_loop(cell: str, num_layers: int, inpu
     hidden = model.step(warmup[:, 0], random_hidden(model))
     for step in range(20):
         np.testing.assert_allclose(model.output(hidden), expected[:, step], atol=1e-12)
-        hidden = model.free_step(hidden, given[:, step])
+        hidden = model.step(given[:, step], hidden)
 
 
 def test_a_free_run_needs_its_inputs():
@@ -56,7 +56,7 @@ def test_a_free_run_needs_its_inputs():
     with pytest.raises(
         ValueError, match="a step reads 3 channels, or 1 inputs in a free run, got 0"
     ):
-        model.free_step(random_hidden(model))
+        model.step(None, random_hidden(model))
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_tangent_map(cell: str, num_layers: int):
     hidden = random_hidden(model)
     direction = np.random.default_rng(2).normal(size=hidden.shape)
     step = 1e-6  # central differences err by step**2, rounding by 1e-16 / step
-    difference = model.free_step(hidden + step * direction) - model.free_step(
-        hidden - step * direction
+    difference = model.step(None, hidden + step * direction) - model.step(
+        None, hidden - step * direction
     )
     pushed = model.push(model.run(hidden, 1), direction)
     np.testing.assert_allclose(pushed, difference / (2 * step), atol=1e-8)

@@ -199,15 +199,13 @@ class _Driver:
             count = f"{len(self.invalid)} of {len(self.points)} points are left out"
             self.remark(f"{count}: their settings contradict each other")
         self.state.total = (len(self.points) - len(self.invalid)) * len(self.seeds)
-        is_started = False
         try:
             with stop.obeyed_at_once(), self._executor(self.path) as executor:
-                for batch in self._batches():
+                for number, batch in enumerate(self._batches()):
                     self.read_ended(batch)
                     self._require_data(batch)
-                    if not is_started:
+                    if number == 0:
                         self.observers.notify(SweepObserver.start, self.path, self.state)
-                    is_started = True
                     self._train(batch, executor)
                     if self._gives_up:
                         break

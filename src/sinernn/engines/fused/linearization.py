@@ -52,17 +52,13 @@ class StateMap:
         self._packed = self._layout.pack(self.params)
 
     def step(self, inputs: Inputs | None, hidden: Hidden) -> Hidden:
-        """Return the hidden state after a step that reads `inputs`."""
+        """Return the hidden state after a step that reads `inputs`; see `Inputs` for a free one."""
         return self.run(hidden, 1, None if inputs is None else inputs[None]).states[1]
 
     def output(self, hidden: Float[np.ndarray, "... S L B H"]) -> Float[np.ndarray, "... B O"]:
         """Return the network's prediction in a state: the next outputs, in scaled units."""
         readout, bias = self.params["readout.weight"], self.params["readout.bias"]
         return hidden[..., 0, -1, :, :] @ readout.T + bias
-
-    def free_step(self, hidden: Hidden, inputs: Inputs | None = None) -> Hidden:
-        """Return the hidden state after the network has read its own outputs, and inputs if any."""
-        return self.step(inputs, hidden)
 
     def run(
         self, hidden: Hidden, steps: int, inputs: Float[np.ndarray, "steps B _"] | None = None
