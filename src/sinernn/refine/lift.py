@@ -13,6 +13,7 @@ continues it exactly.
 import numpy as np
 
 from sinernn.arrays import Float
+from sinernn.engines.fused.linearization import StateMap
 from sinernn.model.network import Network, Params, Theta
 from sinernn.refine.problem import flatten, unflatten
 
@@ -37,7 +38,7 @@ def lifted(
         margin: In scaled units.
     """
     params = unflatten(theta, network)
-    lowest, highest = _range_of_units(params, samples, warmup=warmup)
+    lowest, highest = _range_of_units(params, network, samples, warmup=warmup)
     rise = np.maximum(margin - lowest, 0)
     params["rnn.bias_ih_l0"] += rise
     for weights, bias in (
@@ -50,19 +51,16 @@ def lifted(
 
 
 def _range_of_units(
-    params: Params, samples: Float[np.ndarray, "B length D"], *, warmup: int
+    params: Params, network: Network, samples: Float[np.ndarray, "B length D"], *, warmup: int
 ) -> tuple[Float[np.ndarray, " H"], Float[np.ndarray, " H"]]:
     """Return each unit's lowest and highest pre-activation, in open loop."""
-    w_ih, w_hh = params["rnn.weight_ih_l0"], params["rnn.weight_hh_l0"]
-    bias = params["rnn.bias_ih_l0"] + params["rnn.bias_hh_l0"]
-    hidden = len(bias)
-    lowest, highest = np.full(hidden, np.inf), np.full(hidden, -np.inf)
-    state = np.zeros((len(samples), hidden))
-    for t in range(samples.shape[1] - 1):
-        # Elementwise: matrix products would depend on the number of threads.
-        sums = bias + (samples[:, t, None] * w_ih).sum(2) + (state[:, None] * w_hh).sum(2)
-        state = np.maximum(sums, 0)
-        if t >= warmup - 1:
-            lowest = np.minimum(lowest, sums.min(axis=0))
-            highest = np.maximum(highest, sums.max(axis=0))
-    return lowest, highest
+    before, inputs = samples.shape[1] - 1, samples[:, :-1].swapaxes(0, 1)
+    orbit = StateMap(network, params).run(network.zero_hidden(len(samples)), before, inputs)
+    counted = slice(warmup - 1, before)
+    sums = (
+        params["rnn.bias_ih_l0"]
+        + params["rnn.bias_hh_l0"]
+        + inputs[counted] @ params["rnn.weight_ih_l0"].T
+        + orbit.states[counted, 0, 0] @ params["rnn.weight_hh_l0"].T
+    )
+    return sums.min(axis=(0, 1)), sums.max(axis=(0, 1))
