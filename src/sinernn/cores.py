@@ -58,15 +58,22 @@ def _pool(threads: int, process: int) -> "ThreadPoolExecutor":
     return ThreadPoolExecutor(threads)
 
 
+def can_fork() -> bool:
+    """Return whether this process may be forked.
+
+    Not one with several threads: a lock that another thread holds would stay locked in the fork.
+    Elsewhere than on Linux libraries may not support forks.
+    """
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
 def compute(items: Sequence[Item], work: Callable[[Item], bytes]) -> list[bytes]:
     """Return `work` of each item, a share of them computed in forks of this process.
 
-    It pays for work that holds the interpreter's lock. A process with several threads is not
-    forked: a lock that another thread holds would stay locked in the fork.
+    It pays for work that holds the interpreter's lock.
     """
     count = min(usable_cores(), len(items))
-    # Elsewhere than on Linux libraries may not support forks.
-    if count < 2 or sys.platform != "linux" or threading.active_count() > 1:
+    if count < 2 or not can_fork():
         return [work(item) for item in items]
     context = import_module("multiprocessing").get_context("fork")
     forks: list[tuple[Any, Any]] = []

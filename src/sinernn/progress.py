@@ -64,8 +64,6 @@ class Bars:
         self._updated = 0.0
 
     def __enter__(self: BarsT) -> BarsT:
-        if self._is_live:  # bars that are not started draw nothing
-            self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,6 +80,8 @@ class Bars:
         self, task: TaskID, text: str = "", done: int | None = None, *, total: int | None = None
     ) -> None:
         """Draw a bar with a text beside it."""
+        if self._is_live:
+            self._bars.start()  # once; it starts a thread, and processes are forked before
         self._bars.update(task, completed=done, total=total, text=text, visible=True)
         if not self.console.is_jupyter:
             return

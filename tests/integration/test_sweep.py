@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import sinernn as library
-from commands import COMMAND, Outcome, next_commands, run, wait_until
+from commands import COMMAND, Outcome, next_commands, run, run_python, wait_until
 from examples import TINY
 from sinernn.cli.sweeping import print_sweep
 from sinernn.config import load_config
@@ -367,10 +367,32 @@ def test_run_that_ends_every_worker_has_failed(here: Path, monkeypatch: pytest.M
     """With the reason, after three tries; the sweep goes on."""
     code = "import os, sys; sys.stdin.readline(); print('out of luck', file=sys.stderr); os.abort()"
     monkeypatch.setattr(executor, "WORKER", (sys.executable, "-c", code))
+    monkeypatch.setattr(executor, "can_fork", lambda: False)
     table = quick("seeds=2", executor=lambda path: LocalExecutor(path, jobs=1))
     assert [row["reason"] for row in table] == [
         "ended 3 worker processes: killed by signal 6: out of luck"
     ] * 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files of processes are found in /proc")
+def test_forked_workers_hold_no_file(here: Path):
+    """Of the driver: neither its lock nor pipes, which would outlive it; and end with it."""
+    code = (
+        "import multiprocessing, os, time\n"
+        "from pathlib import Path\n"
+        "from sinernn.sweeps.executor import LocalExecutor\n"
+        "lock = open('lock', 'w')\n"
+        "def held(pid):\n"
+        "    files = Path(f'/proc/{pid}/fd').iterdir()\n"
+        "    return {os.path.basename(os.path.realpath(file)) for file in files} - {'null'}\n"
+        "with LocalExecutor(Path(), jobs=2):\n"
+        "    workers = [each.pid for each in multiprocessing.active_children()]\n"
+        "    while any(len(held(pid)) > 3 for pid in workers): time.sleep(0.01)\n"
+        "    one, other = map(held, workers)\n"
+        "    print('lock' in one | other, one & other)\n"
+        "print(len(multiprocessing.active_children()))"
+    )
+    assert run_python(code) == "False set()\n0\n"
 
 
 def test_workers_wait_for_a_slow_disk(here: Path, monkeypatch: pytest.MonkeyPatch):

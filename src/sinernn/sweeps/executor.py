@@ -9,18 +9,19 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from sinernn.config import load_config
-from sinernn.cores import usable_cores
+from sinernn.cores import can_fork, usable_cores
 from sinernn.errors import RunFileError, printable
 from sinernn.runs.files import unflushed
 from sinernn.sweeps.results import RunResult
-from sinernn.sweeps.worker import Task, write_result
+from sinernn.sweeps.worker import Task, serve_in_fork, write_result
 
 # -P: never import from the working folder, which may contain untrusted files.
 WORKER = (sys.executable, "-P", "-m", "sinernn.sweeps.worker")
@@ -94,6 +95,10 @@ class LocalExecutor:
 
     def __enter__(self) -> "LocalExecutor":
         self._workers = [_Worker(max(1, usable_cores() // self.jobs)) for _ in range(self.jobs)]
+        # Forks have everything loaded, which takes others as long as several runs.
+        if can_fork() and "torch" not in sys.modules:  # whose threads hang in a fork
+            for worker in self._workers:
+                worker.fork()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -164,63 +169,93 @@ class LocalExecutor:
         return given_up(task, self._folder, f"ended {TRIES} worker processes: {reason}")
 
 
+class _Fork:
+    """A fork of this process that serves; has what is used of `subprocess.Popen`."""
+
+    def __init__(self, requests: int, answers: int, errors: int) -> None:
+        fork = import_module("multiprocessing").get_context("fork").Process
+        self._process = fork(target=serve_in_fork, args=(requests, answers, errors), daemon=True)
+        self._process.start()
+        self._waiting = threading.Lock()  # only one thread is told how a process ended
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self) -> int:
+        with self._waiting:
+            self._process.join()
+            return self._process.exitcode
+
+    def kill(self) -> None:
+        self._process.kill()
+
+
+def _command(requests: int, answers: int, errors: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        WORKER,
+        stdin=requests, stdout=answers, stderr=errors,
+        start_new_session=True,  # Ctrl-C reaches only this process, which then ends it
+        env=os.environ | {"PYDANTIC_DISABLE_PLUGINS": "__all__"},
+    )  # fmt: skip
+
+
 class _Worker:
     """A process that trains, which is started when it is needed, and again if it was killed."""
 
     def __init__(self, cores: int) -> None:
         self._cores = cores
-        self._process: subprocess.Popen[bytes] | None = None
-        self._errors: Any = None
+        self._process: subprocess.Popen[bytes] | _Fork | None = None
+        self._files: list[Any] = []  # requests, answers, errors
         self._is_stopped = False
         self._lock = threading.Lock()  # no process is started after `stop`
 
+    def fork(self) -> None:
+        """Start the process now as a fork of this one; if that fails, it is started as others."""
+        with suppress(RunFileError):
+            self._start(_Fork)
+
     def ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
         """Return the answer to a request; None if the process ended first."""
-        process = self._started()
-        if process is None or process.stdin is None or process.stdout is None:
-            return None
-        with suppress(OSError):  # of a pipe whose reader is dead
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-        line = process.stdout.readline()
-        return json.loads(line) if line.endswith(b"\n") else None
-
-    def _started(self) -> "subprocess.Popen[bytes] | None":
         with self._lock:
             if self._is_stopped:
                 return None
             if self._process is None or self._process.poll() is not None:
-                self.close()
-                self._start()
-            return self._process
+                self._start(_command)
+        self._write(request)
+        line = self._files[1].readline()
+        return json.loads(line) if line.endswith(b"\n") else None
 
-    def _start(self) -> None:
+    def _start(self, start: Callable[[int, int, int], "subprocess.Popen[bytes] | _Fork"]) -> None:
         """Start a process, which keeps what it prints for `epitaph`.
 
         Raises:
             RunFileError: None can be started.
         """
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self.close()
+        (requests, written), (read, answers) = os.pipe(), os.pipe()
+        errors: Any = tempfile.TemporaryFile()  # noqa: SIM115
+        self._files = [os.fdopen(written, "wb"), os.fdopen(read, "rb"), errors]
         try:
-            self._process = subprocess.Popen(
-                WORKER,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
-                start_new_session=True,  # Ctrl-C reaches only this process, which then ends it
-                env=os.environ | {"PYDANTIC_DISABLE_PLUGINS": "__all__"},
-            )  # fmt: skip
+            self._process = start(requests, answers, errors.fileno())
         except OSError as error:
             raise RunFileError(f"{sys.executable}: cannot be started: {error.strerror}") from error
-        if self._process.stdin:
-            with suppress(OSError):
-                self._process.stdin.write(json.dumps({"cores": self._cores}).encode() + b"\n")
+        finally:
+            os.close(requests)
+            os.close(answers)
+        self._write({"cores": self._cores})
+
+    def _write(self, request: dict[str, Any]) -> None:
+        with suppress(OSError):  # of a pipe whose reader is dead
+            self._files[0].write(json.dumps(request).encode() + b"\n")
+            self._files[0].flush()
 
     def epitaph(self) -> str:
         """Return in words how the process ended."""
         if self._process is None:
             return "none could be started"
         code = self._process.wait()
-        self._errors.seek(0, os.SEEK_SET)
-        lines = self._errors.read()[-4000:].decode(errors="replace").strip().splitlines()
+        self._files[2].seek(0, os.SEEK_SET)
+        lines = self._files[2].read()[-4000:].decode(errors="replace").strip().splitlines()
         said = f": {printable(lines[-1], 300)}" if lines else ""
         if code == -9:
             return f"killed by signal 9, as the system does when memory runs out{said}"
@@ -236,8 +271,6 @@ class _Worker:
 
     def close(self) -> None:
         """Close the files of a process that has ended."""
-        if self._process is not None:
-            files: tuple[Any, ...] = (self._process.stdin, self._process.stdout, self._errors)
-            for file in files:
-                with suppress(OSError):  # of a pipe whose reader is dead
-                    file.close()
+        for file in self._files:
+            with suppress(OSError):  # of a pipe whose reader is dead
+                file.close()

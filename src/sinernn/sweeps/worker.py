@@ -7,11 +7,11 @@ the input ends, as when the driver is killed, it ends at once.
 import json
 import os
 import queue
-import sys
+import signal
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -130,24 +130,41 @@ def measure(run: Run, config: Config, metric: Metric) -> float | None:
     return float(np.sort(steps)[(len(steps) - 1) // 2])
 
 
+def serve_in_fork(requests: int, answers: int, errors: int) -> None:
+    """Serve in a fork of the driver, with these files as the standard ones."""
+    os.setsid()  # Ctrl-C reaches only the driver
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    for standard, file in enumerate((requests, answers, errors)):
+        os.dup2(file, standard)
+    # The driver's lock and its pipes would stay open after its death. Their numbers stay in use:
+    # the objects that they belong to here may still close them.
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for file in {int(each.name) for each in Path("/proc/self/fd").iterdir()} - {0, 1, 2}:
+        os.dup2(nothing, file)
+    serve()
+
+
 def serve() -> None:
     """Train the tasks on standard input."""
+    requests = os.fdopen(os.dup(0))
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a library prints is no answer
-    settings = json.loads(sys.stdin.readline())
+    settings = json.loads(requests.readline())
     cores.use_at_most(settings["cores"])
     provenance.keep_repository()
     tasks: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(tasks,), daemon=True).start()
+    threading.Thread(target=_read, args=(requests, tasks), daemon=True).start()
     while True:
         request = json.loads(tasks.get())
         result = train_task(Task(**request["task"]), Path(request["folder"]))
         print(json.dumps(result.model_dump()), file=answers)
 
 
-def _read(tasks: "queue.SimpleQueue[str]") -> None:
+def _read(requests: TextIO, tasks: "queue.SimpleQueue[str]") -> None:
     """Pass on lines; without a driver nobody waits for what is trained."""
-    for line in sys.stdin:
+    for line in requests:
         tasks.put(line)
     os._exit(0)
 
