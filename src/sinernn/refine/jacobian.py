@@ -15,9 +15,9 @@ import numpy as np
 from sinernn.arrays import Float
 from sinernn.engines import KernelCall
 from sinernn.engines.fused.buffers import aligned_zeros
-from sinernn.engines.fused.layout import layout_of
+from sinernn.engines.fused.layout import Flat, layout_of
 from sinernn.engines.fused.native import Kernel
-from sinernn.engines.fused.runs import Recorder
+from sinernn.engines.fused.runs import Runner
 from sinernn.model.cells import CELLS, Cell
 from sinernn.model.network import Network, Theta
 
@@ -92,19 +92,28 @@ def in_lanes(count: int) -> int:
     return (count + LANES - 1) // LANES * LANES
 
 
-class Sweep:
-    """Runs and differentiates groups of sequences; all groups use the same memory."""
+class Differentiator:
+    """Runs and differentiates groups of sequences of the same shape."""
 
-    def __init__(self, network: Network, steps: int, residuals: int, group: int) -> None:
-        """Allocate memory for so many steps and residuals of a sequence, and sequences at once."""
+    def __init__(
+        self, network: Network, shape: tuple[int, int, int], forced: int, residuals: int
+    ) -> None:
+        """Allocate memory.
+
+        Args:
+            network: The network.
+            shape: Of the samples [B, steps, D] of a group.
+            forced: Number of steps fed with true samples; later ones read the outputs back.
+            residuals: Number of residuals of a sequence.
+        """
         layout, cell = layout_of(network), CELLS[network.cell]
-        theta = np.zeros(network.parameter_count)
-        self._layout, self._weights = layout, Weights.of(theta, network)
-        self._recorder = Recorder(layout, layout.pack_flat(theta), steps, group)
+        steps, theta = shape[1], np.zeros(network.parameter_count)
+        self._weights = Weights.of(theta, network)
+        self._runner = Runner(layout, shape, forced, steps, records=True)
         slopes = aligned_zeros(steps * layout.shape.slopes, "float64")
         self._fixed = (
             layout.shape,
-            self._recorder.buffers,
+            self._runner.buffers,
             slopes,
             slopes.reshape(steps, 2, cell.slots + 2, -1),
             self._weights,
@@ -112,30 +121,32 @@ class Sweep:
             feeds_sums(cell),
             Adjoints.of(network, residuals),
             zeros(theta.size, in_lanes(residuals)),
+            self._runner.sizes,
+            forced,
         )
         self._differentiate = differentiate.bind(*self._fixed)
 
-    def use(self, theta: Theta) -> None:
-        """Set the parameters of the next runs."""
-        for weights, values in zip(
-            self._weights, Weights.of(theta, self._layout.network), strict=True
-        ):
-            weights[:] = values
-        self._recorder.params = self._layout.pack_flat(theta)
-
     def run(
-        self, samples: Float[np.ndarray, "B given D"], forced: int
+        self, packed: Flat, weights: Weights, samples: Float[np.ndarray, "B steps D"]
     ) -> Float[np.ndarray, "B steps O"]:
-        """Run a group of sequences; after `forced` samples, outputs are read back."""
-        return self._recorder.run(samples, forced)
+        """Run a group, and return its outputs, which the next run overwrites.
+
+        Args:
+            packed: The parameters, as `Layout.pack_flat` returns them.
+            weights: The parts of them that adjoints are propagated through.
+            samples: The sequences.
+        """
+        for mine, given in zip(self._weights, weights, strict=True):
+            mine[:] = given
+        return self._runner.run(packed, samples)
 
     def differentiate(self, *varying: Any) -> None:
-        """Differentiate the last run; for the arguments after `sizes` see the kernel."""
-        self._differentiate(self._recorder.sizes, *varying)
+        """Differentiate the last run; for the arguments after `forced` see the kernel."""
+        self._differentiate(*varying)
 
     def kernel_call(self, *varying: Any) -> KernelCall:
         """Return the kernel of `differentiate`, and its arguments."""
-        return differentiate, (*self._fixed, self._recorder.sizes, *varying)
+        return differentiate, (*self._fixed, *varying)
 
 
 class Memory:
@@ -155,7 +166,7 @@ class Memory:
 
     @contextmanager
     def borrow(self, kind: Callable[..., Tool], *sizes: Any) -> Generator[Tool]:
-        """Lend a `Sweep` or `Runner` of these sizes, which no other thread uses meanwhile."""
+        """Lend a tool of these sizes that no other thread uses meanwhile."""
         free = self._free.setdefault((kind, sizes), [])
         try:
             tool = free.pop()

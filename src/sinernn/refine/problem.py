@@ -13,7 +13,7 @@ from sinernn.engines.fused import runs
 from sinernn.engines.fused.layout import layout_of
 from sinernn.model.network import Network, Params, Theta
 from sinernn.randomness import Purpose, stream
-from sinernn.refine.jacobian import Memory, Sweep
+from sinernn.refine.jacobian import Differentiator, Memory, Weights
 from sinernn.refine.solver import substitute
 from sinernn.refine.stages import Stage
 
@@ -56,15 +56,18 @@ class Problem:
         outputs = np.empty((sequences, steps, network.outputs))
         jacobian = self.memory.jacobian(theta.size, sequences * count)
 
+        packed, weights = layout_of(network).pack_flat(theta), Weights.of(theta, network)
+
         @np.errstate(over="ignore", invalid="ignore")  # of a diverging run
         def differentiate_groups(begins: Iterator[int]) -> None:
-            with self.memory.borrow(Sweep, network, steps, count, size) as sweep:
-                sweep.use(theta)
-                for begin in begins:
-                    group = slice(begin, begin + size)
-                    outputs[group] = sweep.run(self.samples[group, :-1], self._forced)
-                    settings = self._forced, self._first, self.stage.stride, self._weight
-                    sweep.differentiate(*settings, jacobian, begin * count)
+            for begin in begins:
+                group = slice(begin, begin + size)
+                samples = self.samples[group, :-1]
+                sizes = network, samples.shape, self._forced, count
+                with self.memory.borrow(Differentiator, *sizes) as tool:
+                    outputs[group] = tool.run(packed, weights, samples)
+                    settings = self._first, self.stage.stride, self._weight
+                    tool.differentiate(*settings, jacobian, begin * count)
 
         # Each group writes its own columns, so the bits are the same for any number of threads.
         share(range(0, sequences, size), differentiate_groups)
@@ -209,9 +212,9 @@ def with_noise(
 
 def kernel_calls(network: Network) -> list[KernelCall]:
     """Return calls of all kernels that refinement of a network uses; see `Engine.kernel_calls`."""
-    sweep, jacobian = Sweep(network, 1, 1, 1), Memory().jacobian(network.parameter_count, 1)
+    tool = Differentiator(network, (1, 1, network.channels), 1, 1)
     return [
-        sweep.kernel_call(1, 0, 1, 1.0, jacobian, 0),
+        tool.kernel_call(0, 1, 1.0, Memory().jacobian(network.parameter_count, 1), 0),
         runs.empty_run(layout_of(network)),
         (substitute, (np.eye(1), np.zeros(1))),
     ]

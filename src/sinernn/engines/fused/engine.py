@@ -17,7 +17,7 @@ from sinernn.engines import (
 from sinernn.engines.fused.buffers import Buffers, Sizes, Trained, aligned_zeros, plain
 from sinernn.engines.fused.layout import Layout
 from sinernn.engines.fused.native import Kernel
-from sinernn.engines.fused.runs import empty_run, free_run
+from sinernn.engines.fused.runs import Runner, empty_run
 from sinernn.model.network import Hidden, Network, Params, TrainState
 
 advance = Kernel("sinernn.engines.fused.kernels", "advance")
@@ -128,8 +128,8 @@ class FusedEngine:
         rows, length, _ = samples.shape
         _require_shape("samples", samples, (rows, length, self._network.channels))
         _require_shape("hidden", hidden, self._network.zero_hidden(rows).shape)
-        padded = self._layout.pad_hidden(hidden)
-        return free_run(self._layout, self._trained.params, samples, forced, steps, padded)
+        runner = Runner(self._layout, samples.shape, forced, steps)
+        return np.ascontiguousarray(runner.run(self._trained.params, samples, hidden))
 
     def _plan(
         self,

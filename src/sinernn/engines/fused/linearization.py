@@ -14,7 +14,7 @@ from sinernn.arrays import Float
 from sinernn.engines import KernelCall
 from sinernn.engines.fused.layout import layout_of
 from sinernn.engines.fused.native import Kernel
-from sinernn.engines.fused.runs import Recorder, empty_run
+from sinernn.engines.fused.runs import Runner, empty_run
 from sinernn.model.cells import CELLS
 from sinernn.model.network import Hidden, Network, Params
 
@@ -87,9 +87,10 @@ class StateMap:
             samples[:, :, network.channels - found :] = inputs[:steps].swapaxes(0, 1)
         if is_free:  # its first sample are the outputs in the initial state
             samples[:, :1, : network.outputs] = self.output(hidden)[:, None]
-        recorder = Recorder(self._layout, self._packed, steps, rows)
-        recorder.run(samples, 1 if is_free else steps, hidden)
-        return Orbit(*recorder.orbit(), is_free)
+        forced = 1 if is_free else steps
+        runner = Runner(self._layout, samples.shape, forced, steps, records=True)
+        runner.run(self._packed, samples, hidden)
+        return Orbit(*runner.orbit(), is_free)
 
     def push(self, orbit: Orbit, change: Change) -> Change:
         """Return the changes of an orbit's last state that follow from changes of its first."""
