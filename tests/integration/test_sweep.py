@@ -28,6 +28,7 @@ from sinernn.runs.facts import RESULT
 from sinernn.sweeps import executor, table
 from sinernn.sweeps.driver import resume_sweep, sweep
 from sinernn.sweeps.executor import LocalExecutor, Trained
+from sinernn.sweeps.observing import SweepObserver
 from sinernn.sweeps.results import RunResult
 from sinernn.sweeps.table import SweepTable
 from sinernn.sweeps.worker import Task
@@ -333,6 +334,30 @@ def test_sweep_of_a_file(here: Path):
         file.write("0.5\n")
     with pytest.raises(UsageError, match=r"wave.csv: has changed since .*/s-0 was trained on it"):
         resumed(table.path, "seeds=2")
+
+
+@pytest.mark.parametrize("content", [None, '{"versions": 3}'])
+def test_lost_environment_is_written_again(
+    here: Path, sinernn: Callable[..., Outcome], content: str | None
+):
+    """A page names the command that does it, which also trains what the sweep lacks."""
+    path = quick("seeds=1").path
+    file = path / "sweep.json"
+    before = file.read_text()
+    file.write_text(content) if content else file.unlink()
+
+    refused = sinernn("report", path)
+    assert (refused.code, f"written again by: sinernn resume {path}" in refused.err) == (1, True)
+    remarks: list[str] = []
+
+    class Keeping(SweepObserver):
+        def remark(self, text: str) -> None:
+            remarks.append(text)
+
+    assert len(resumed(path, "seeds=2", observers=[Keeping()])) == 2
+    assert remarks == ["sweep.json is written again; whether versions differ is not known"]
+    assert file.read_text() == before
+    assert sinernn("report", path).code == 0
 
 
 def test_interrupted_sweep_names_the_command(here: Path):

@@ -13,15 +13,14 @@ from sinernn.display import Table
 from sinernn.errors import UsageError, command_line, printable
 from sinernn.evaluation.metrics import counted
 from sinernn.plot_run import comparison_figure_of
-from sinernn.provenance import Environment
 from sinernn.reports.figures import Figures
 from sinernn.reports.page import render_page
 from sinernn.reports.run_page import environment_facts, text_lines
 from sinernn.reports.views import LiveViews
 from sinernn.runs import Run
-from sinernn.runs.files import validated
 from sinernn.runs.listing import COLUMN_TEXTS, SWEEP, RunRow, read_row
 from sinernn.sweeps.driver import read_sweep_table
+from sinernn.sweeps.folders import read_environment
 from sinernn.sweeps.settings import BASE
 
 MOST_ROWS = 2000
@@ -81,7 +80,6 @@ def page_of_sweep(path: Path, runs: Sequence[Run]) -> bytes:
             f"The {table.metric.words} over the settings that vary.",
             table.figure(title=False),
         )
-    environment = validated(path / "sweep.json", Environment, Run(path).read_json("sweep.json"))
     return _render(
         sorted((read_row(run) for run in runs), key=_error),
         figures=figures,
@@ -93,7 +91,7 @@ def page_of_sweep(path: Path, runs: Sequence[Run]) -> bytes:
             f"{command_line('resume', path)}  # trains what it lacks",
             command_line("compare", path),
         ],
-        environment=environment_facts(environment),
+        environment=environment_facts(read_environment(path)),
     )
 
 

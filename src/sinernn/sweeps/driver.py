@@ -30,8 +30,8 @@ from sinernn.runs import Run
 from sinernn.runs.directory import create_run
 from sinernn.runs.files import to_json
 from sinernn.runs.listing import SWEEP
+from sinernn.sweeps import folders
 from sinernn.sweeps.executor import Executor, LocalExecutor
-from sinernn.sweeps.folders import find_sweep, publish, read_result, remove_hidden, trim
 from sinernn.sweeps.observing import SweepObserver, SweepState
 from sinernn.sweeps.parameters import Choice
 from sinernn.sweeps.points import Point, Points
@@ -96,7 +96,9 @@ def sweep(
     file = read_sweep(source, overrides)
     points = Points(file)
     invalid = points.find_invalid()
-    files = file.files() | {"sweep.json": to_json(provenance.environment().model_dump()).encode()}
+    files = file.files() | {
+        folders.ENVIRONMENT: to_json(provenance.environment().model_dump()).encode()
+    }
     name, now = f"sweep-{file.settings.name}", datetime.now(UTC)
     made = create_run(Path(runs_dir), name, now=now, files=files, publish_latest=False)
     train = executor or partial(LocalExecutor, jobs=jobs)
@@ -139,7 +141,7 @@ def resume_sweep(
         >>> len(sinernn.resume_sweep(table.path, ["seeds=2"]))
         2
     """
-    if (found := find_sweep(path)) is None:
+    if (found := folders.find_sweep(path)) is None:
         raise RunNotFoundError(f"{path}: is not the folder of a sweep, with {SWEEP} and {BASE}")
     folder, train = Run(found), executor or partial(LocalExecutor, jobs=jobs)
     with sweep_progress(observers, progress) as observed, StopSignals() as stop, folder.held():
@@ -153,9 +155,8 @@ def resume_sweep(
             for name, content in file.files().items():
                 folder.write(name, content)
         driver = _Driver(folder.path, points, invalid, observed, train, keep_going=keep_going)
-        then = provenance.Environment.model_validate(folder.read_json("sweep.json"))
-        for name, (was, now) in provenance.differences(then, provenance.environment()).items():
-            driver.remark(f"{name} was {was} and is {now}: the results may differ")
+        for change in folders.environment_changes(found):
+            driver.remark(change)
         return driver.run(stop, figures=figures)
 
 
@@ -194,7 +195,7 @@ class _Driver:
 
     def run(self, stop: StopSignals, *, figures: bool) -> SweepTable:
         """Train what is missing, and write the results."""
-        remove_hidden(self.path)
+        folders.remove_hidden(self.path)
         if self.invalid:
             count = f"{len(self.invalid)} of {len(self.points)} points are left out"
             self.remark(f"{count}: their settings contradict each other")
@@ -213,7 +214,7 @@ class _Driver:
             message = f"interrupted; {self._progress}"
             raise InterruptedRunError(message, signal_number=stop.signal_number or 0) from None
         finally:
-            remove_hidden(self.path)
+            folders.remove_hidden(self.path)
         if self.points.sweep.settings.method == "tpe":
             from sinernn.sweeps import tpe
 
@@ -309,7 +310,7 @@ class _Driver:
             published.result()
             self.observers.notify(SweepObserver.published, Run(self.path / name))
             if displaced is not None:  # it was published before
-                trim(self.path / displaced)
+                folders.trim(self.path / displaced)
 
         with ThreadPoolExecutor(AHEAD) as disk:
             for trained in executor.train(tasks()):
@@ -317,7 +318,7 @@ class _Driver:
                 self._gives_up |= not self._keep_going and trained.result.status != "finished"
                 point, row = training.pop(trained.task.run)
                 is_kept, displaced = self._note(point, row, trained.result)
-                published = disk.submit(publish, trained, self.path, is_kept)
+                published = disk.submit(folders.publish, trained, self.path, is_kept)
                 pending.append((published, trained.task.run, displaced))
                 while len(pending) > AHEAD or (pending and pending[0][0].done()):
                     finish()
@@ -336,7 +337,7 @@ class _Driver:
         """Read what the runs of a batch have left, and finish what a kill has left half done."""
         for point, row in self._runs(batch):
             name = point.run_name(self.seeds[row])
-            result = read_result(self.path / name)
+            result = folders.read_result(self.path / name)
             if result is None or result.status == "failed":
                 continue
             if (result.point, result.seed) != (point.label, self.seeds[row]):
@@ -346,7 +347,7 @@ class _Driver:
             is_kept, displaced = self._note(point, row, result)
             for each in (None if is_kept else name, displaced):
                 if each is not None:
-                    trim(self.path / each)
+                    folders.trim(self.path / each)
 
     def _require_data(self, batch: Batch) -> None:
         """Check that runs which have ended were trained on the data of those to come.

@@ -3,11 +3,12 @@
 import os
 import re
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sinernn.errors import RunFileError, command_line
+from sinernn.provenance import Environment, differences, environment
 from sinernn.runs import Run
 from sinernn.runs.facts import RESULT
 from sinernn.runs.files import (
@@ -23,6 +24,8 @@ from sinernn.sweeps.executor import Trained
 from sinernn.sweeps.results import RunResult
 from sinernn.sweeps.settings import BASE
 
+ENVIRONMENT = "sweep.json"
+
 HIDDEN = re.compile(r"\..+\.[0-9a-f]{8}")
 """Name of the folder in which a worker trains a run."""
 
@@ -37,6 +40,35 @@ def find_sweep(path: Path | str, runs_dir: Path | str = "runs") -> Path | None:
             if (each / SWEEP).is_file() and (each / BASE).is_file():
                 return each
     return None
+
+
+def read_environment(path: Path) -> Environment:
+    """Return the environment in which a sweep began.
+
+    Raises:
+        RunFileError: Its file is missing or damaged.
+    """
+    try:
+        return validated(path / ENVIRONMENT, Environment, Run(path).read_json(ENVIRONMENT))
+    except RunFileError as error:
+        again = command_line("resume", path)
+        raise RunFileError(f"{error}; written again by: {again}") from error
+
+
+def environment_changes(path: Path) -> Iterator[str]:
+    """Yield in words what differs from the environment in which a sweep began.
+
+    If that is not known any more, the present one is written down.
+    """
+    now = environment()
+    try:
+        then = read_environment(path)
+    except RunFileError:
+        Run(path).write_json(ENVIRONMENT, now.model_dump())
+        yield f"{ENVIRONMENT} is written again; whether versions differ is not known"
+        return
+    for name, (before, after) in differences(then, now).items():
+        yield f"{name} was {before} and is {after}: the results may differ"
 
 
 def publish(trained: Trained, path: Path, is_kept: bool) -> None:
