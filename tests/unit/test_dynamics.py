@@ -230,7 +230,7 @@ def test_eigenvalues_at_rest():
     """They are those of the recurrent weights."""
     model = sine_network(0.21, radius=0.5)  # after a few steps the state is at rest
     found = follow_sine(model, steps=300, measured=10)
-    assert found.driven_eigenvalues.shape == (64, 2, 2)
+    assert found.driven_eigenvalues.shape == (32, 2, 2)
     last = found.free_eigenvalues[-1]
     expected = 0.5 * np.array([[np.cos(0.21), -np.sin(0.21)], [np.cos(0.21), np.sin(0.21)]])
     np.testing.assert_allclose(last[last[:, 1].argsort()], expected, atol=1e-12)

@@ -227,9 +227,9 @@ def random_planner(
                 for block in range(first_update // updates, (last - 1) // updates + 1)
             ]
         )
-        update = np.arange(first_update, first_update + n)[:, None]
-        resets = np.broadcast_to((update == 0) | (not carry_state), starts.shape)
-        return Plan(starts, resets.copy())
+        resets = np.full(starts.shape, not carry_state)
+        resets[:1] |= first_update == 0
+        return Plan(starts, resets)
 
     return plan
 

@@ -28,6 +28,7 @@ _HARMONICS = 20
 _LINES = 10  # of a quasi-periodic orbit: frequencies, harmonics and combinations
 _BINS = 4  # of the spectrum that a line fills behind a Hann window
 _AT_ONCE = 2**14  # numbers of the hidden state in a part: few calls, and arrays that stay in cache
+_PLACES = 32  # of an orbit, whose eigenvalues are drawn
 _COMPONENTS_FROM = 250  # states of an orbit, enough for its principal components
 
 
@@ -296,7 +297,7 @@ def _eigenvalues(
     finite = np.flatnonzero(np.isfinite(states).all(axis=1))
     size = states.shape[1]
     # The work grows with n cubed: a large state has fewer places, and a huge one none.
-    places = finite[evenly_spaced(len(finite), min(64, 5 * 10**7 // size**3))]
+    places = finite[evenly_spaced(len(finite), min(_PLACES, 5 * 10**7 // size**3))]
     if not len(places):
         return np.empty((0, size, 2))
     network = model.network

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -159,7 +159,7 @@ class LocalExecutor:
         reason = ""
         for _ in range(TRIES):
             folder = hidden_folder(self._folder, task)
-            answer = worker.ask({"task": asdict(task), "folder": str(folder)})
+            answer = worker.ask({"task": vars(task), "folder": str(folder)})
             if answer is not None:
                 return Trained(task, RunResult.model_validate(answer), folder)
             reason = worker.epitaph()
