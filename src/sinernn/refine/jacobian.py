@@ -15,7 +15,7 @@ import numpy as np
 from sinernn.arrays import Float
 from sinernn.engines import KernelCall
 from sinernn.engines.fused.buffers import aligned_zeros
-from sinernn.engines.fused.layout import Flat, layout_of
+from sinernn.engines.fused.layout import Flat, float64_layout_of
 from sinernn.engines.fused.native import Kernel
 from sinernn.engines.fused.runs import Runner
 from sinernn.model.cells import CELLS, Cell
@@ -106,7 +106,7 @@ class Differentiator:
             forced: Number of steps fed with true samples; later ones read the outputs back.
             residuals: Number of residuals of a sequence.
         """
-        layout, cell = layout_of(network), CELLS[network.cell]
+        layout, cell = float64_layout_of(network), CELLS[network.cell]
         steps, theta = shape[1], np.zeros(network.parameter_count)
         self._weights = Weights.of(theta, network)
         self._runner = Runner(layout, shape, forced, steps, records=True)

@@ -10,7 +10,7 @@ from sinernn.cores import share
 from sinernn.data.series import locate
 from sinernn.engines import KernelCall, free_run_samples
 from sinernn.engines.fused import runs
-from sinernn.engines.fused.layout import layout_of
+from sinernn.engines.fused.layout import float64_layout_of
 from sinernn.model.network import Network, Params, Theta
 from sinernn.randomness import Purpose, stream
 from sinernn.refine.jacobian import Differentiator, Memory, Weights
@@ -56,7 +56,7 @@ class Problem:
         outputs = np.empty((sequences, steps, network.outputs))
         jacobian = self.memory.jacobian(theta.size, sequences * count)
 
-        packed, weights = layout_of(network).pack_flat(theta), Weights.of(theta, network)
+        packed, weights = float64_layout_of(network).pack_flat(theta), Weights.of(theta, network)
 
         @np.errstate(over="ignore", invalid="ignore")  # of a diverging run
         def differentiate_groups(begins: Iterator[int]) -> None:
@@ -120,7 +120,7 @@ def _outputs(
     steps: int,
     memory: Memory,
 ) -> Float[np.ndarray, "B steps O"]:
-    layout, size = layout_of(network), group_size(len(samples))
+    layout, size = float64_layout_of(network), group_size(len(samples))
     params, outputs = layout.pack_flat(theta), np.empty((len(samples), steps, network.outputs))
 
     def run_parts(begins: Iterator[int]) -> None:
@@ -215,6 +215,6 @@ def kernel_calls(network: Network) -> list[KernelCall]:
     tool = Differentiator(network, (1, 1, network.channels), 1, 1)
     return [
         tool.kernel_call(0, 1, 1.0, Memory().jacobian(network.parameter_count, 1), 0),
-        runs.empty_run(layout_of(network)),
+        runs.empty_run(float64_layout_of(network)),
         (substitute, (np.eye(1), np.zeros(1))),
     ]

@@ -15,7 +15,7 @@ from sinernn.engines import (
     require_plan,
 )
 from sinernn.engines.fused.buffers import Buffers, Sizes, Trained, aligned_zeros, plain
-from sinernn.engines.fused.layout import Layout
+from sinernn.engines.fused.layout import layout_of
 from sinernn.engines.fused.native import Kernel
 from sinernn.engines.fused.runs import Runner, empty_run
 from sinernn.model.network import Hidden, Network, Params, TrainState
@@ -31,7 +31,7 @@ class FusedEngine:
     ) -> None:
         self._network, self._objective = network, objective
         self._batch = _require_state(network, state)
-        self._layout = Layout(network)
+        self._layout = layout_of(network)
         self._trained = Trained(
             params=self._layout.pack(state.params),
             gradient=aligned_zeros(self._layout.size, network.dtype),

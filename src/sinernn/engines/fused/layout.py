@@ -107,7 +107,12 @@ class Layout:
         return parts
 
 
-@lru_cache
+@lru_cache(maxsize=8)  # the index of a large network takes as much memory as its weights
 def layout_of(network: Network) -> Layout:
+    """Return the layout of a network, the same for all its engines."""
+    return Layout(network)
+
+
+def float64_layout_of(network: Network) -> Layout:
     """Return the layout of a network in float64, whatever its dtype."""
-    return Layout(replace(network, dtype="float64"))
+    return layout_of(replace(network, dtype="float64"))

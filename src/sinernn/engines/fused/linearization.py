@@ -12,7 +12,7 @@ import numpy as np
 
 from sinernn.arrays import Float
 from sinernn.engines import KernelCall
-from sinernn.engines.fused.layout import layout_of
+from sinernn.engines.fused.layout import float64_layout_of
 from sinernn.engines.fused.native import Kernel
 from sinernn.engines.fused.runs import Runner, empty_run
 from sinernn.model.cells import CELLS
@@ -48,7 +48,7 @@ class StateMap:
     def __init__(self, network: Network, params: Params) -> None:
         self.network, self.cell = network, CELLS[network.cell]
         self.params = {name: value.astype(np.float64) for name, value in params.items()}
-        self._layout = layout_of(network)
+        self._layout = float64_layout_of(network)
         self._packed = self._layout.pack(self.params)
 
     def step(self, inputs: Inputs | None, hidden: Hidden) -> Hidden:
@@ -184,4 +184,4 @@ class StateMap:
 def orbit_kernels(network: Network) -> list[KernelCall]:
     """Return calls of the kernels of a `StateMap`; see `Engine.kernel_calls`."""
     arrays = (np.empty((0,) * dimensions) for dimensions in (3, 6, 3, 2, 2))
-    return [empty_run(layout_of(network)), (push_changes, tuple(arrays))]
+    return [empty_run(float64_layout_of(network)), (push_changes, tuple(arrays))]

@@ -1,5 +1,6 @@
 """Run a network whose parameters are packed, from numpy arrays to numpy arrays."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,7 @@ class Runner:
         return run, self._arguments
 
 
+@lru_cache(maxsize=8)  # asked for whenever an engine is built
 def empty_run(layout: Layout) -> KernelCall:
     """Return the kernel that runs a network, and arguments for a run of no steps."""
     return Runner(layout, (0, 0, layout.network.channels), 0, 0).kernel_call()
