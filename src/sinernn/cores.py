@@ -61,10 +61,13 @@ def _pool(threads: int, process: int) -> "ThreadPoolExecutor":
 def can_fork() -> bool:
     """Return whether this process may be forked.
 
-    Not one with several threads: a lock that another thread holds would stay locked in the fork.
-    Elsewhere than on Linux libraries may not support forks.
+    Not one with several threads: a lock that another thread holds would stay locked in the fork;
+    and none of multiprocessing's daemons, which may have no children. Elsewhere than on Linux
+    libraries may not support forks.
     """
-    return sys.platform == "linux" and threading.active_count() == 1
+    if sys.platform != "linux" or threading.active_count() > 1:
+        return False
+    return not import_module("multiprocessing").current_process().daemon
 
 
 def compute(items: Sequence[Item], work: Callable[[Item], bytes]) -> list[bytes]:

@@ -6,6 +6,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Stopped(BaseException):
     """A stop signal in a block that obeys it at once; `except Exception` does not catch it."""
@@ -25,7 +27,7 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         is_main = threading.current_thread() is threading.main_thread()
-        numbers = (signal.SIGINT, signal.SIGTERM) if is_main else ()
+        numbers = STOP_SIGNALS if is_main else ()
         handlers = {number: signal.getsignal(number) for number in numbers}
         self._before = {n: old for n, old in handlers.items() if old is not signal.SIG_IGN}
         for number in self._before:

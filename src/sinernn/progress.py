@@ -81,7 +81,7 @@ class Bars:
     ) -> None:
         """Draw a bar with a text beside it."""
         if self._is_live:
-            self._bars.start()  # once; it starts a thread, and processes are forked before
+            self._bars.start()  # the first time; its thread would keep a sweep from forking
         self._bars.update(task, completed=done, total=total, text=text, visible=True)
         if not self.console.is_jupyter:
             return

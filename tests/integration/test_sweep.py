@@ -336,7 +336,7 @@ def test_sweep_of_a_file(here: Path):
         resumed(table.path, "seeds=2")
 
 
-@pytest.mark.parametrize("content", [None, '{"versions": 3}'])
+@pytest.mark.parametrize("content", [None, "{}", '{"versions": 3}'])
 def test_lost_environment_is_written_again(
     here: Path, sinernn: Callable[..., Outcome], content: str | None
 ):
@@ -410,7 +410,8 @@ def test_forked_workers_hold_no_file(here: Path):
         "def held(pid):\n"
         "    files = Path(f'/proc/{pid}/fd').iterdir()\n"
         "    return {os.path.basename(os.path.realpath(file)) for file in files} - {'null'}\n"
-        "with LocalExecutor(Path(), jobs=2):\n"
+        "with LocalExecutor(Path(), jobs=2) as local:\n"
+        "    local._fork(local._workers)\n"
         "    workers = [each.pid for each in multiprocessing.active_children()]\n"
         "    while any(len(held(pid)) > 3 for pid in workers): time.sleep(0.01)\n"
         "    one, other = map(held, workers)\n"
@@ -418,6 +419,25 @@ def test_forked_workers_hold_no_file(here: Path):
         "print(len(multiprocessing.active_children()))"
     )
     assert run_python(code) == "False set()\n0\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no forks elsewhere")
+def test_signal_while_workers_are_forked(here: Path):
+    """It stops the sweep, although Python ignores what is raised while it forks."""
+    code = (
+        "import multiprocessing, os, signal\n"
+        "from pathlib import Path\n"
+        "from sinernn.interrupts import Stopped, StopSignals\n"
+        "from sinernn.sweeps.executor import LocalExecutor\n"
+        "os.register_at_fork(before=lambda: signal.raise_signal(signal.SIGINT))\n"
+        "try:\n"
+        "    with StopSignals() as stop, stop.obeyed_at_once():\n"
+        "        with LocalExecutor(Path(), jobs=2) as local:\n"
+        "            local._fork(local._workers)\n"
+        "except Stopped:\n"
+        "    print('stopped', multiprocessing.active_children())"
+    )
+    assert run_python(code) == "stopped []\n"
 
 
 def test_workers_wait_for_a_slow_disk(here: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,5 +1,6 @@
 """Threads and forks that share work: every item once, whatever else the process does."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +81,20 @@ def test_share_in_a_fork():
         "    os._exit(7)"
     )
     assert run_python(code) == "7\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no forks elsewhere")
+def test_daemons_cannot_be_forked():
+    """Multiprocessing lets its daemons, as the workers of a pool, have no children."""
+    code = (
+        "from multiprocessing import get_context\n"
+        "from sinernn.cores import can_fork\n"
+        "print(can_fork(), flush=True)\n"
+        "daemon = get_context('fork').Process(target=lambda: print(can_fork()), daemon=True)\n"
+        "daemon.start()\n"
+        "daemon.join()"
+    )
+    assert run_python(code) == "True\nFalse\n"
 
 
 def run_with_one_thread(code: str, *arguments: object) -> list[str]:

@@ -15,7 +15,7 @@ import numpy as np
 from sinernn.arrays import Float
 from sinernn.engines.fused.linearization import StateMap
 from sinernn.model.network import Network, Params, Theta
-from sinernn.refine.problem import flatten, unflatten
+from sinernn.refine.problem import GROUP, flatten, unflatten
 
 
 def lifted(
@@ -54,13 +54,18 @@ def _range_of_units(
     params: Params, network: Network, samples: Float[np.ndarray, "B length D"], *, warmup: int
 ) -> tuple[Float[np.ndarray, " H"], Float[np.ndarray, " H"]]:
     """Return each unit's lowest and highest pre-activation, in open loop."""
-    before, inputs = samples.shape[1] - 1, samples[:, :-1].swapaxes(0, 1)
-    orbit = StateMap(network, params).run(network.zero_hidden(len(samples)), before, inputs)
-    counted = slice(warmup - 1, before)
-    sums = (
-        params["rnn.bias_ih_l0"]
-        + params["rnn.bias_hh_l0"]
-        + inputs[counted] @ params["rnn.weight_ih_l0"].T
-        + orbit.states[counted, 0, 0] @ params["rnn.weight_hh_l0"].T
-    )
-    return sums.min(axis=(0, 1)), sums.max(axis=(0, 1))
+    model, last = StateMap(network, params), samples.shape[1] - 1
+    lowest, highest = list[np.ndarray](), list[np.ndarray]()
+    for begin in range(0, len(samples), GROUP):  # of all, the states could fill the memory
+        inputs = samples[begin : begin + GROUP, :-1].swapaxes(0, 1)
+        orbit = model.run(network.zero_hidden(inputs.shape[1]), last, inputs)
+        counted = slice(warmup - 1, last)
+        sums = (
+            params["rnn.bias_ih_l0"]
+            + params["rnn.bias_hh_l0"]
+            + inputs[counted] @ params["rnn.weight_ih_l0"].T
+            + orbit.states[counted, 0, 0] @ params["rnn.weight_hh_l0"].T
+        )
+        lowest.append(sums.min(axis=(0, 1)))
+        highest.append(sums.max(axis=(0, 1)))
+    return np.min(lowest, axis=0), np.max(highest, axis=0)

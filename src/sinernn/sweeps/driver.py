@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sinernn import provenance
 from sinernn.config import Config
 from sinernn.data.files import File
 from sinernn.errors import (
@@ -28,7 +27,6 @@ from sinernn.interrupts import Stopped, StopSignals
 from sinernn.observers import Observers
 from sinernn.runs import Run
 from sinernn.runs.directory import create_run
-from sinernn.runs.files import to_json
 from sinernn.runs.listing import SWEEP
 from sinernn.sweeps import folders
 from sinernn.sweeps.executor import Executor, LocalExecutor
@@ -96,9 +94,7 @@ def sweep(
     file = read_sweep(source, overrides)
     points = Points(file)
     invalid = points.find_invalid()
-    files = file.files() | {
-        folders.ENVIRONMENT: to_json(provenance.environment().model_dump()).encode()
-    }
+    files = file.files() | folders.environment_file()
     name, now = f"sweep-{file.settings.name}", datetime.now(UTC)
     made = create_run(Path(runs_dir), name, now=now, files=files, publish_latest=False)
     train = executor or partial(LocalExecutor, jobs=jobs)
@@ -205,9 +201,7 @@ class _Driver:
                 for number, batch in enumerate(self._batches()):
                     self.read_ended(batch)
                     self._require_data(batch)
-                    if number == 0:
-                        self.observers.notify(SweepObserver.start, self.path, self.state)
-                    self._train(batch, executor)
+                    self._train(batch, executor, is_first=number == 0)
                     if self._gives_up:
                         break
         except Stopped:
@@ -289,7 +283,7 @@ class _Driver:
         """Return the results so far."""
         return SweepTable(self.path, self.points, self.losses, self.ended, self.has_failed)
 
-    def _train(self, batch: Batch, executor: Executor) -> None:
+    def _train(self, batch: Batch, executor: Executor, *, is_first: bool) -> None:
         """Train what is missing of a batch."""
         training: dict[str, tuple[Point, int]] = {}
         pending: deque[tuple[Future[None], str, str | None]] = deque()
@@ -313,7 +307,10 @@ class _Driver:
                 folders.trim(self.path / displaced)
 
         with ThreadPoolExecutor(AHEAD) as disk:
-            for trained in executor.train(tasks()):
+            running = executor.train(tasks())  # forks; after `start` a display may have a thread
+            if is_first:
+                self.observers.notify(SweepObserver.start, self.path, self.state)
+            for trained in running:
                 self._has_trained = True
                 self._gives_up |= not self._keep_going and trained.result.status != "finished"
                 point, row = training.pop(trained.task.run)

@@ -5,20 +5,23 @@ import os
 import queue
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from sinernn.config import load_config
 from sinernn.cores import can_fork, usable_cores
 from sinernn.errors import RunFileError, printable
+from sinernn.interrupts import STOP_SIGNALS
 from sinernn.runs.files import unflushed
 from sinernn.sweeps.results import RunResult
 from sinernn.sweeps.worker import Task, serve_in_fork, write_result
@@ -95,10 +98,6 @@ class LocalExecutor:
 
     def __enter__(self) -> "LocalExecutor":
         self._workers = [_Worker(max(1, usable_cores() // self.jobs)) for _ in range(self.jobs)]
-        # Forks have everything loaded, which takes others as long as several runs.
-        if can_fork() and "torch" not in sys.modules:  # whose threads hang in a fork
-            for worker in self._workers:
-                worker.fork()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -111,19 +110,40 @@ class LocalExecutor:
             worker.close()
 
     def train(self, tasks: Iterable[Task]) -> Iterator[Trained]:
-        """Yield runs as they end.
+        """Start as many processes as there are tasks for, and yield runs as they end.
 
         Raises:
             RunFileError: No process can be started, or a file cannot be written.
         """
-        source, lock = iter(tasks), threading.Lock()
-        self._threads = [
-            threading.Thread(target=self._serve, args=(worker, source, lock), daemon=True)
-            for worker in self._workers
-        ]
-        for thread in self._threads:
+        rest = iter(tasks)
+        first = list(islice(rest, self.jobs))
+        workers, source, lock = self._workers[: len(first)], chain(first, rest), threading.Lock()
+        self._fork(workers)
+        for worker in workers:
+            thread = threading.Thread(target=self._serve, args=(worker, source, lock), daemon=True)
             thread.start()
-        left = len(self._threads)
+            self._threads.append(thread)
+        return self._collect(len(workers))
+
+    @staticmethod
+    def _fork(workers: Sequence["_Worker"]) -> None:
+        """Fork the workers that have not begun, if this process may be forked.
+
+        A fork has everything loaded, which takes another process as long as several runs.
+        """
+        new = [worker for worker in workers if not worker.has_begun]
+        if not new or not can_fork() or "torch" in sys.modules:  # its threads hang in a fork
+            return
+        # Python ignores the exceptions of handlers that run while it forks.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        try:
+            for worker in new:
+                worker.fork()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _collect(self, left: int) -> Iterator[Trained]:
+        """Yield what so many threads put into the queue."""
         while left:
             match self._ended.get():
                 case None:
@@ -177,14 +197,17 @@ class _Fork:
         self._process = fork(target=serve_in_fork, args=(requests, answers, errors), daemon=True)
         self._process.start()
         self._waiting = threading.Lock()  # only one thread is told how a process ended
+        self._code: int | None = None
 
     def poll(self) -> int | None:
-        return self._process.exitcode
+        return self._process.exitcode if self._code is None else self._code
 
     def wait(self) -> int:
         with self._waiting:
             self._process.join()
-            return self._process.exitcode
+            # The system tells nobody if the process ignores SIGCHLD.
+            self._code = code = self._process.exitcode or 0
+            return code
 
     def kill(self) -> None:
         self._process.kill()
@@ -200,7 +223,7 @@ def _command(requests: int, answers: int, errors: int) -> "subprocess.Popen[byte
 
 
 class _Worker:
-    """A process that trains, which is started when it is needed, and again if it was killed."""
+    """A process that trains, which is started for its first task, and again if it was killed."""
 
     def __init__(self, cores: int) -> None:
         self._cores = cores
@@ -208,6 +231,11 @@ class _Worker:
         self._files: list[Any] = []  # requests, answers, errors
         self._is_stopped = False
         self._lock = threading.Lock()  # no process is started after `stop`
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its process was started."""
+        return self._process is not None
 
     def fork(self) -> None:
         """Start the process now as a fork of this one; if that fails, it is started as others."""
@@ -232,16 +260,18 @@ class _Worker:
             RunFileError: None can be started.
         """
         self.close()
-        (requests, written), (read, answers) = os.pipe(), os.pipe()
-        errors: Any = tempfile.TemporaryFile()  # noqa: SIM115
-        self._files = [os.fdopen(written, "wb"), os.fdopen(read, "rb"), errors]
         try:
-            self._process = start(requests, answers, errors.fileno())
+            with ExitStack() as theirs:
+                requests, written = map(os.fdopen, os.pipe(), ("rb", "wb"))
+                self._files = [written]
+                theirs.enter_context(requests)
+                read, answers = map(os.fdopen, os.pipe(), ("rb", "wb"))
+                self._files.append(read)
+                theirs.enter_context(answers)
+                self._files.append(tempfile.TemporaryFile())  # noqa: SIM115
+                self._process = start(requests.fileno(), answers.fileno(), self._files[2].fileno())
         except OSError as error:
             raise RunFileError(f"{sys.executable}: cannot be started: {error.strerror}") from error
-        finally:
-            os.close(requests)
-            os.close(answers)
         self._write({"cores": self._cores})
 
     def _write(self, request: dict[str, Any]) -> None:
@@ -274,3 +304,4 @@ class _Worker:
         for file in self._files:
             with suppress(OSError):  # of a pipe whose reader is dead
                 file.close()
+        self._files = []

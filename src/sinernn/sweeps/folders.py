@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from sinernn.runs import Run
 from sinernn.runs.facts import RESULT
 from sinernn.runs.files import (
     FORMAT,
+    damaged,
     flush_tree,
     reporting_errors,
     require_format,
     sync_directory,
+    to_json,
     validated,
 )
 from sinernn.runs.listing import SWEEP
@@ -49,26 +51,35 @@ def read_environment(path: Path) -> Environment:
         RunFileError: Its file is missing or damaged.
     """
     try:
-        return validated(path / ENVIRONMENT, Environment, Run(path).read_json(ENVIRONMENT))
+        found = validated(path / ENVIRONMENT, Environment, Run(path).read_json(ENVIRONMENT))
+        if not found.versions:
+            raise damaged(path / ENVIRONMENT, "versions are missing")
+        return found
     except RunFileError as error:
         again = command_line("resume", path)
         raise RunFileError(f"{error}; written again by: {again}") from error
 
 
-def environment_changes(path: Path) -> Iterator[str]:
-    """Yield in words what differs from the environment in which a sweep began.
+def environment_file() -> dict[str, bytes]:
+    """Return the file that says in which environment a sweep began: that of this process."""
+    return {ENVIRONMENT: to_json(environment().model_dump()).encode()}
+
+
+def environment_changes(path: Path) -> list[str]:
+    """Return in words what differs from the environment in which a sweep began.
 
     If that is not known any more, the present one is written down.
     """
-    now = environment()
     try:
         then = read_environment(path)
     except RunFileError:
-        Run(path).write_json(ENVIRONMENT, now.model_dump())
-        yield f"{ENVIRONMENT} is written again; whether versions differ is not known"
-        return
-    for name, (before, after) in differences(then, now).items():
-        yield f"{name} was {before} and is {after}: the results may differ"
+        for name, content in environment_file().items():
+            Run(path).write(name, content)
+        return [f"{ENVIRONMENT} is written again; whether versions differ is not known"]
+    return [
+        f"{name} was {before} and is {after}: the results may differ"
+        for name, (before, after) in differences(then, environment()).items()
+    ]
 
 
 def publish(trained: Trained, path: Path, is_kept: bool) -> None:

@@ -26,6 +26,7 @@ from sinernn.errors import (
 )
 from sinernn.evaluation.metrics import errors_by_horizon, finite, rmse, valid_steps
 from sinernn.forecasting import forecast, place_origins, ready_engine
+from sinernn.interrupts import STOP_SIGNALS
 from sinernn.preparation import training_std, training_unit
 from sinernn.runs import Run
 from sinernn.runs.facts import RESULT, RunFacts
@@ -133,9 +134,10 @@ def measure(run: Run, config: Config, metric: Metric) -> float | None:
 def serve_in_fork(requests: int, answers: int, errors: int) -> None:
     """Serve in a fork of the driver, with these files as the standard ones."""
     os.setsid()  # Ctrl-C reaches only the driver
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     for standard, file in enumerate((requests, answers, errors)):
         os.dup2(file, standard)
     # The driver's lock and its pipes would stay open after its death. Their numbers stay in use:
