@@ -6,7 +6,8 @@ import numpy as np
 
 from sinernn.arrays import Float
 
-_ITERATIONS = 20  # Gauss-Newton from a periodogram's peak converges in about 6
+_ITERATIONS = 20  # Gauss-Newton from a periodogram's peak converges in about 5
+_CONVERGED = 1e-12  # of the frequency: a smaller step is the last
 _STILL = 1e-9  # of the largest sample: an oscillation below it is rounding
 
 
@@ -58,17 +59,17 @@ def fit_sinusoid(samples: Float[np.ndarray, " n"]) -> Sinusoid | None:
     frequency = 2 * np.pi / padded * (1 + int(np.abs(np.fft.rfft(scaled, padded))[1:].argmax()))
     time = np.linspace(-(n - 1) / 2, (n - 1) / 2, n)  # phase and frequency decouple at its centre
     weights = np.array([0.0, 1.0, 0.0, 0.0])
-    fitted = np.zeros(n)
+    design = np.ones((4, n))  # cosine, sine, offset, derivative by frequency
     for _ in range(_ITERATIONS):
-        cosine, sine = np.cos(frequency * time), np.sin(frequency * time)
-        by_frequency = (weights[1] * cosine - weights[0] * sine) * time / n
-        design = np.stack([cosine, sine, np.ones(n), by_frequency], axis=1)
-        weights = least_squares(design, scaled)
-        fitted = design[:, :3] @ weights[:3]
+        angle = frequency * time
+        design[0], design[1] = np.cos(angle), np.sin(angle)
+        design[3] = (weights[1] * design[0] - weights[0] * design[1]) * (time / n)
+        weights = least_squares(design.T, scaled)
         step = float(weights[3]) / n
         frequency = min(max(frequency + step, np.pi / n), np.pi)  # half a period; Nyquist
-        if abs(step) < 1e-15 * frequency:
+        if abs(step) < _CONVERGED * frequency:
             break
+    fitted = weights[:3] @ design[:3]
     phase = np.arctan2(weights[0], weights[1]) + frequency * time[0]
     return Sinusoid(
         frequency=frequency,
