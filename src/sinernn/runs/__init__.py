@@ -296,7 +296,7 @@ class Run:
             lines = iter(lambda: file.readline(MAX_LINE), "")  # a longer line is read in pieces
             try:
                 for row in csv.DictReader(lines):
-                    if set(row) != names or None in row.values():
+                    if row.keys() != names or None in row.values():
                         raise damaged(path, "its columns are not those of metrics")
                     yield row
             except csv.Error as error:

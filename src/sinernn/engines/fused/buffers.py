@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sinernn.engines.fused.native import address
 from sinernn.engines.fused.shape import PADDED_BYTES, Shape
 
 
@@ -73,7 +74,7 @@ def aligned_zeros(size: int, dtype: str) -> np.ndarray:
     """Return zeros aligned to a cache line, so that no vector crosses two lines."""
     item_bytes = np.dtype(dtype).itemsize
     padded = np.zeros(size + PADDED_BYTES // item_bytes, dtype)
-    skip = -padded.ctypes.data % PADDED_BYTES // item_bytes
+    skip = -address(padded) % PADDED_BYTES // item_bytes
     return padded[skip : skip + size]
 
 

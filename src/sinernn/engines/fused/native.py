@@ -128,6 +128,11 @@ _first_byte: Any = ctypes.c_char.from_buffer  # numpy does not declare that arra
 _WHERE = ctypes.addressof(_result), ctypes.addressof(_result) + ctypes.sizeof(ctypes.c_void_p)
 
 
+def address(array: np.ndarray) -> int:
+    """Return where a writeable array of at least a value begins, faster than `array.ctypes`."""
+    return ctypes.addressof(_first_byte(array))
+
+
 def _take_apart(arguments: tuple[Any, ...]) -> tuple[list[Any], Kinds]:
     """Return the words that the machine code takes, and the kinds it must be compiled for."""
     words, kinds = list[Any](), list[Any]()
@@ -140,8 +145,7 @@ def _append(arguments: tuple[Any, ...], words: list[Any], kinds: list[Any]) -> N
         if isinstance(argument, np.ndarray):
             if not argument.flags.carray:
                 raise ValueError("a kernel takes only contiguous, aligned and writeable arrays")
-            # A sixth of the time of `argument.ctypes.data`.
-            data = ctypes.addressof(_first_byte(argument)) if argument.size else 0
+            data = address(argument) if argument.size else 0
             words += None, None, argument.size, argument.itemsize, data
             words += argument.shape
             words += argument.strides
