@@ -67,7 +67,7 @@ def plan_snapshots(config: Config, network: Network) -> SnapshotPlan:
 
 
 def _whole(numbers: np.ndarray) -> tuple[int, ...]:
-    return tuple(np.unique(numbers.round().astype(int)).tolist())
+    return tuple(sorted(set(numbers.round().astype(int).tolist())))
 
 
 def snapshots_until(run: Run, experiment: Experiment, state: TrainState) -> list[Snapshot]:
