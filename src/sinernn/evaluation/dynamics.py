@@ -178,7 +178,7 @@ def follow(
         to_signal: From scaled to the series' own units.
     """
     with np.errstate(all="ignore"):  # a diverging run ends in NaN, and is reported as such
-        hidden = _last_state(model, hidden, warmup.swapaxes(0, 1))
+        hidden = model.advance(hidden, warmup.shape[1], warmup.swapaxes(0, 1))
         start = hidden[:, :, typical : typical + 1]
         samples = future[typical, :ORBIT_STEPS]
         inputs = future[:, :, model.network.outputs :]
@@ -193,7 +193,7 @@ def follow(
             measured_steps = min(measured_steps, len(inputs) - transient_steps)
         else:
             inputs = np.empty((transient_steps + measured_steps, len(chosen), 0))
-        hidden = _last_state(model, hidden, inputs[:transient_steps])
+        hidden = model.advance(hidden, transient_steps, inputs[:transient_steps])
         inputs = inputs[transient_steps : transient_steps + measured_steps]
         outputs = list[Float[np.ndarray, "steps run channel"]]()
 
@@ -226,12 +226,6 @@ def _orbits(
         orbit = model.run(hidden, len(given), given)
         yield orbit
         hidden = orbit.states[-1]
-
-
-def _last_state(model: StateMap, hidden: Hidden, inputs: Float[np.ndarray, "steps B _"]) -> Hidden:
-    for orbit in _orbits(model, hidden, inputs):
-        hidden = orbit.states[-1]
-    return hidden
 
 
 def largest_exponents(

@@ -53,7 +53,7 @@ class StateMap:
 
     def step(self, inputs: Inputs | None, hidden: Hidden) -> Hidden:
         """Return the hidden state after a step that reads `inputs`; see `Inputs` for a free one."""
-        return self.run(hidden, 1, None if inputs is None else inputs[None]).states[1]
+        return self.advance(hidden, 1, None if inputs is None else inputs[None])
 
     def output(self, hidden: Float[np.ndarray, "... S L B H"]) -> Float[np.ndarray, "... B O"]:
         """Return the network's prediction in a state: the next outputs, in scaled units."""
@@ -69,6 +69,24 @@ class StateMap:
             ValueError: The hidden state is not of this network; or the inputs are neither those of
                 a free run nor samples, or not of all steps and rows.
         """
+        runner, is_free = self._run(hidden, steps, inputs, records=True)
+        return Orbit(*runner.orbit(), is_free)
+
+    def advance(
+        self, hidden: Hidden, steps: int, inputs: Float[np.ndarray, "steps B _"] | None = None
+    ) -> Hidden:
+        """Return the hidden state after a run of so many steps; see `run`."""
+        return self._run(hidden, steps, inputs, records=False)[0].hidden
+
+    def _run(
+        self,
+        hidden: Hidden,
+        steps: int,
+        inputs: Float[np.ndarray, "steps B _"] | None,
+        *,
+        records: bool,
+    ) -> tuple[Runner, bool]:
+        """Run the network, and return what ran it, and whether it read its own outputs."""
         network, rows = self.network, hidden.shape[2]
         # Kernels check no bounds.
         if hidden.shape != (expected := network.zero_hidden(rows).shape):
@@ -88,9 +106,9 @@ class StateMap:
         if is_free:  # its first sample are the outputs in the initial state
             samples[:, :1, : network.outputs] = self.output(hidden)[:, None]
         forced = 1 if is_free else steps
-        runner = Runner(self._layout, samples.shape, forced, steps, records=True)
+        runner = Runner(self._layout, samples.shape, forced, steps, records=records)
         runner.run(self._packed, samples, hidden)
-        return Orbit(*runner.orbit(), is_free)
+        return runner, is_free
 
     def push(self, orbit: Orbit, change: Change) -> Change:
         """Return the changes of an orbit's last state that follow from changes of its first."""

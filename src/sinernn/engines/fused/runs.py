@@ -68,6 +68,11 @@ class Runner:
         self._run()
         return self._outputs.transpose(1, 0, 2)
 
+    @property
+    def hidden(self) -> Hidden:
+        """A copy of the hidden state after the last run."""
+        return self._layout.unpad_hidden(self._hidden)
+
     def orbit(
         self,
     ) -> tuple[Float[np.ndarray, "states S L B H"], Float[np.ndarray, "steps slots L B H"]]:
