@@ -48,11 +48,10 @@ def flush_tree(folder: Path) -> None:
         RunFileError: A file cannot be flushed.
     """
     with reporting_errors(folder, "cannot be flushed to the disk"):
-        for path in (folder, *folder.rglob("*")):
-            if path.is_dir():
-                sync_directory(path)
-            else:
-                _sync(path, os.O_RDWR)
+        for path, _, names in os.walk(folder):  # rglob asks for the kind of each file again
+            for name in names:
+                _sync(Path(path, name), os.O_RDWR)
+            sync_directory(Path(path))
 
 
 def _sync(path: Path, flags: int) -> None:
