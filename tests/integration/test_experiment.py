@@ -201,7 +201,13 @@ def shortened(config: Config) -> Config:
     """The same with one iteration in every stage, on few sequences, and without long free runs."""
     if config.refine is None:
         return config
-    few = {"iterations": 1, "sequences": 4, "measure_every": None, "redraw_every": None}
+    few = {
+        "iterations": 1,
+        "sequences": 4,
+        "batches": 1,
+        "measure_every": None,
+        "redraw_every": None,
+    }
     stages = tuple(stage.model_copy(update=few) for stage in config.refine.stages)
     refine = config.refine.model_copy(update={"stages": stages, "climate_steps": None})
     return config.model_copy(update={"refine": refine})

@@ -460,18 +460,21 @@ def test_progress_bar_of_refinement():
          "refine.stages=[{horizon: 9, iterations: 4, redraw_every: 5, warmup_noise: 1}]: "
          "refine.stages.0.redraw_every: must be at most the stage's iterations (4), got 5; decrease it, or "
          "use null"),
+        (["refine.stages=[{horizon: 9, iterations: 4, batches: 5}]"],
+         "refine.stages=[{horizon: 9, iterations: 4, batches: 5}]: refine.stages.0.batches: must be at most "
+         "the stage's iterations (4), got 5; decrease it, or use 1"),
         (["refine.origins=12"],
          "refine.origins=12: must be at most 11, as many as fit into the validation part, got 12"),
         (["refine.climate_steps=499"],
          "refine.climate_steps=499: must be at least 500, got 499"),
         (["refine.stages=3"],
-         "refine.stages=3: must be a list of sections with keys such as loop, sequences, warmup, horizon, got "
+         "refine.stages=3: must be a list of sections with keys such as loop, sequences, batches, warmup, got "
          "3"),
         (["refine.stages=[{horizon: 0}]"],
          "refine.stages=[{horizon: 0}]: refine.stages.0.horizon: must be at least 1, got 0"),
         (["refine.stages=[{sequences: 1e5, horizon: 100, warmup: 50}]"],
-         "refine.stages=[{sequences: 1e5, horizon: 100, warmup: 50}]: the run needs about 2.6 GB of memory, "
-         "most of it for this, and the limit is 1 GB; decrease it, or set limits.memory_gb=3.2"),
+         "refine.stages=[{sequences: 1e5, horizon: 100, warmup: 50}]: the run needs about 2.9 GB of memory, "
+         "most of it for this, and the limit is 1 GB; decrease it, or set limits.memory_gb=3.5"),
     ],
 )  # fmt: skip
 def test_contradictions_of_refinement(overrides: list[str], message: str):

@@ -330,6 +330,6 @@ def test_stages_take_a_line_each():
     """Written out, a stage is one readable line, with its keys in the order of the schema."""
     config = load_config(CONFIGS[0].with_name("default.yaml"))
     text = to_yaml(config)
-    assert "    - {loop: closed, sequences: 24, warmup: 50, horizon: 50," in text
+    assert "    - {loop: closed, sequences: 24, batches: 1, warmup: 50, horizon: 50," in text
     assert max(map(len, text.splitlines())) < 200
     assert parse_yaml(text, source="").tree == config.model_dump(mode="json")

@@ -30,6 +30,10 @@ def test_settings_that_memory_names():
         ("training.checkpoint_every=100", "training.checkpoint_every=10"),
         ("training.snapshots=60", "training.snapshots=600"),
         ("evaluation.warmup=50", "evaluation.warmup=2000"),
+        (
+            "refine.stages=[{sequences: 2000, horizon: 9, stride: 9, iterations: 40}]",
+            "refine.stages=[{sequences: 2000, horizon: 9, stride: 9, iterations: 40, batches: 40}]",
+        ),
         ("refine.origins=8", "refine.origins=100"),
         ("refine.climate_steps=500", "refine.climate_steps=50000"),
         ("evaluation.horizon=2000", "evaluation.horizon=4000"),

@@ -417,7 +417,8 @@ def run(network: Network, state, stages=STAGES, seed: int = 7):
 def test_go_on_from_any_record(cell):
     """Going on from any record gives the same bits."""
     network = make_network(cell)
-    stages = (*STAGES, Stage(sequences=4, lift=1.0 if cell == "rnn_relu" else 0.0, iterations=2))
+    lift = 1.0 if cell == "rnn_relu" else 0.0
+    stages = (*STAGES, Stage(sequences=2, batches=2, lift=lift, iterations=3))
     records, _ = run(network, start(network.initial_params(0), network), stages)
     last = records[-1].state
     for at, record in enumerate(records):
@@ -544,6 +545,35 @@ def test_dead_end_with_new_noise(monkeypatch: pytest.MonkeyPatch):
     assert all(record.closed_loop_rmse is not None for record in records)
 
 
+def test_dead_end_with_other_batches(monkeypatch: pytest.MonkeyPatch):
+    """A dead end costs one iteration: the next has other sequences."""
+    monkeypatch.setattr(loop, "levenberg_marquardt_step", dead_end)
+    network = make_network("rnn_tanh")
+    stage = Stage(sequences=4, batches=2, horizon=30, warmup=20, iterations=3)
+    records, _ = run(network, start(network.initial_params(0), network), (stage,))
+    assert [record.iteration for record in records] == [-1, 0, 1, 2]
+    assert [record.is_stage_end for record in records] == [False, False, False, True]
+
+
+def test_batches_take_turns(monkeypatch: pytest.MonkeyPatch):
+    """Each iteration has every third of the sequences of one batch, with their noise."""
+    seen = []
+
+    def keep(theta, damping, problem):
+        seen.append(problem.samples)
+        return dead_end(theta, damping, problem)
+
+    monkeypatch.setattr(loop, "levenberg_marquardt_step", keep)
+    network = make_network("rnn_tanh")
+    stage = Stage(sequences=2, batches=3, horizon=30, warmup=20, iterations=5, warmup_noise=0.05)
+    run(network, start(network.initial_params(0), network), (stage,))
+    whole = replace_stage(stage, sequences=6, batches=1)
+    run(network, start(network.initial_params(0), network), (whole,))
+    *batches, together = seen
+    for iteration, batch in enumerate(batches):
+        np.testing.assert_array_equal(batch, together[iteration % 3 :: 3])
+
+
 def test_target_loss():
     """A stage ends when its loss is small enough."""
     network = make_network("rnn_tanh")
@@ -622,14 +652,14 @@ def test_noise_on_the_warmup():
 
 @given(
     lengths=st.lists(st.integers(0, 20), max_size=4), count=st.integers(1, 30),
-    warmup=st.integers(1, 5), horizon=st.integers(1, 5),
+    batches=st.integers(1, 3), warmup=st.integers(1, 5), horizon=st.integers(1, 5),
 )  # fmt: skip
 @settings(deadline=None)
-def test_sequences_stay_inside_their_segments(lengths, count, warmup, horizon):
+def test_sequences_stay_inside_their_segments(lengths, count, batches, warmup, horizon):
     series = [100.0 * s + np.arange(length)[:, None] for s, length in enumerate([*lengths, 10])]
-    stage = Stage(sequences=count, warmup=warmup, horizon=horizon)
+    stage = Stage(sequences=count, batches=batches, warmup=warmup, horizon=horizon)
     sequences = stage_samples(series, stage)
-    assert sequences.shape == (count, warmup + horizon, 1)
+    assert sequences.shape == (batches * count, warmup + horizon, 1)
     np.testing.assert_array_equal(np.diff(sequences[:, :, 0]), 1.0)
 
 

@@ -232,12 +232,12 @@ def _stages(refine: Refine, cell: str, parts: Parts) -> Iterator[Conflict]:
                 f"only the last step, got {stage.stride}"
             )
             yield Conflict((f"{here}.stride", f"{here}.horizon"), message)
-        for setting in ("measure_every", "redraw_every"):
-            every = getattr(stage, setting)
-            if every is not None and every > stage.iterations:
+        for setting, off in (("measure_every", "null"), ("redraw_every", "null"), ("batches", "1")):
+            count = getattr(stage, setting)
+            if count is not None and count > stage.iterations:
                 message = (
-                    f"must be at most the stage's iterations ({stage.iterations}), got {every}; "
-                    "decrease it, or use null"
+                    f"must be at most the stage's iterations ({stage.iterations}), got {count}; "
+                    f"decrease it, or use {off}"
                 )
                 yield Conflict((f"{here}.{setting}", f"{here}.iterations"), message)
         if stage.lift and cell != "rnn_relu":

@@ -48,7 +48,7 @@ def estimate_memory_gb(config: Config, extent: Extent) -> dict[str, float]:
     }
     if refine:
         sizes["refine.stages"] = max(
-            (_jacobian_bytes(network, stage) for stage in refine.stages), default=0
+            (_stage_bytes(network, stage) for stage in refine.stages), default=0
         )
         # Samples, forecasts, and their differences.
         origins = refine.origins or evaluation.origins
@@ -68,9 +68,11 @@ def estimate_reading_gb(file: File) -> float:
     return 6 * 8 * reader.rows * (1 + len(outputs) + len(inputs)) / GIGABYTE
 
 
-def _jacobian_bytes(network: Network, stage: Stage) -> int:
+def _stage_bytes(network: Network, stage: Stage) -> int:
     residuals = stage.sequences * -(-stage.horizon // stage.stride) * network.outputs
     parameters, size = network.parameter_count, min(residuals, network.parameter_count)
     copies = 2 if residuals < parameters else 1
-    # The Jacobian, the smaller matrix, and in two threads its damped copy and two for the factor.
-    return 8 * (copies * parameters * residuals + 7 * size**2)
+    samples = stage.batches * stage.sequences * (stage.warmup + stage.horizon) * network.channels
+    # The Jacobian, the smaller matrix, and in two threads its damped copy and two for the factor;
+    # the sequences and, with noise, a copy.
+    return 8 * (copies * parameters * residuals + 7 * size**2 + 2 * samples)

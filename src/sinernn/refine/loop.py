@@ -102,9 +102,10 @@ def _iterate(
         number=number,
         iteration=iteration,
     )
-    step = levenberg_marquardt_step(theta, state.damping, replace(problem, samples=noisy))
+    batch = np.ascontiguousarray(noisy[iteration % stage.batches :: stage.batches])
+    step = levenberg_marquardt_step(theta, state.damping, replace(problem, samples=batch))
     found = step.accepted_damping is not None
-    after = iteration + 1 if found else _next_draw(stage, iteration)
+    after = iteration + 1 if found else _next_problem(stage, iteration)
     is_enough = stage.target_loss is not None and step.loss <= stage.target_loss
     is_end = is_enough or after == stage.iterations
     every = stage.measure_every
@@ -138,7 +139,7 @@ def _iterate(
     )
 
 
-def _next_draw(stage: Stage, iteration: int) -> int:
-    """Return the next iteration with another draw of the noise, or the number of iterations."""
-    every = stage.redraw_every or stage.iterations
+def _next_problem(stage: Stage, iteration: int) -> int:
+    """Return the next iteration with other sequences or noise, or the number of iterations."""
+    every = 1 if stage.batches > 1 else stage.redraw_every or stage.iterations
     return min((iteration // every + 1) * every, stage.iterations)

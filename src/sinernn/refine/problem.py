@@ -167,7 +167,7 @@ def free_run(
 def stage_samples(
     segments: Sequence[Float[np.ndarray, "_ D"]], stage: Stage
 ) -> Float[np.ndarray, "B length D"]:
-    """Return the sequences of a stage, evenly spaced over all possible start positions.
+    """Return the sequences of all batches, evenly spaced over all possible start positions.
 
     Args:
         segments: Training part of each segment in scaled units.
@@ -175,8 +175,8 @@ def stage_samples(
     """
     length = stage.warmup + stage.horizon
     places = [max(0, len(samples) - length + 1) for samples in segments]
-    gaps = max(stage.sequences - 1, 1)
-    segment, start = locate(places, np.arange(stage.sequences) * (sum(places) - 1) // gaps)
+    count = stage.batches * stage.sequences
+    segment, start = locate(places, np.arange(count) * (sum(places) - 1) // max(count - 1, 1))
     begins: list[tuple[int, int]] = list(zip(segment.tolist(), start.tolist(), strict=True))
     return np.stack([segments[each][at : at + length] for each, at in begins])
 

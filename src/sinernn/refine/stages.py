@@ -21,7 +21,13 @@ class Stage(Section):
     inputs are true samples, as in training."""
 
     sequences: Whole = Field(default=16, ge=1, le=100_000)
-    """Number of sequences, spread evenly over the training part; time and memory grow with it."""
+    """Number of sequences of an iteration, spread evenly over the training part; time and memory
+    grow with it."""
+
+    batches: Whole = Field(default=1, ge=1, le=10_000)
+    """Number of sets of so many sequences, which iterations take in turn: more than 1 let short
+    iterations cover much of the training part. `target_loss` and the loss in the metrics are then
+    those of the iteration's own set."""
 
     warmup: Whole = Field(default=50, ge=1, le=100_000)
     """True samples at the start of a sequence, whose errors do not count; time grows with them."""
@@ -36,7 +42,7 @@ class Stage(Section):
 
     iterations: Whole = Field(default=10, ge=1, le=100_000)
     """Maximum number of Levenberg-Marquardt steps; a stage also ends when no step lowers its
-    error, not even after noise is redrawn."""
+    error, not even after noise is redrawn. With several `batches` the next set is tried instead."""
 
     target_loss: Annotated[float, Field(gt=0, le=1e6)] | None = None
     """Mean squared error, in squares of scaled units, at which the stage ends early, so that an
