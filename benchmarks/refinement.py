@@ -26,14 +26,14 @@ from sinernn.refine.problem import flatten
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SHARES = {"default": 1, "noisy": 0.25, "two_tones": 0.25, "mackey_glass": 0.1, "lorenz": 0.1}
-"""Shares of the iterations of each stage; those until a draw or a measurement are run anyway."""
+"""Shares of the iterations of each stage; those until a draw, a measurement or all batches are run anyway."""
 
 
 def shortened(config: Config, share: float) -> Config:
     """Return the config with a share of each stage's iterations."""
     settings = config.model_dump(mode="json")
     for stage in settings["refine"]["stages"]:
-        least = max(stage["redraw_every"] or 1, stage["measure_every"] or 1)
+        least = max(stage["redraw_every"] or 1, stage["measure_every"] or 1, stage["batches"])
         stage["iterations"] = max(least, round(share * stage["iterations"]))
     return Config.model_validate(settings)
 
