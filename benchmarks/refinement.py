@@ -26,7 +26,8 @@ from sinernn.refine.problem import flatten
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 SHARES = {"default": 1, "noisy": 0.25, "two_tones": 0.25, "mackey_glass": 0.1, "lorenz": 0.1}
-"""Shares of the iterations of each stage; those until a draw, a measurement or all batches are run anyway."""
+"""Shares of the iterations of each stage; those until a draw or measurement are run anyway, and one
+of each batch."""
 
 
 def shortened(config: Config, share: float) -> Config:

@@ -5,7 +5,8 @@ long and gave errors 5 to 15 times larger, and MINPACK's does not accept fewer r
 parameters (docs/experiments.md).
 """
 
-from collections.abc import Iterator
+import ctypes
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -146,9 +147,9 @@ def _factors(
     """Yield every damping and the factor of the damped matrix.
 
     That of the next try is computed beside the first in a second thread: it is needed in half of
-    the iterations, and the thread has nothing else to do. scipy would let one wait for the other.
+    the iterations, and the thread has nothing else to do.
     """
-    threads = min(usable_cores(), 2) if len(normal.matrix) < _LARGE else 1
+    threads = min(usable_cores(), 2)
     while ahead := list(islice(dampings, threads)):
         factors = dict[float, Float[np.ndarray, "M M"] | None]()
 
@@ -282,20 +283,33 @@ def factorise(
             factor = np.linalg.cholesky(damped.T)  # symmetric; numpy reads it by columns
         except np.linalg.LinAlgError:
             return None
-    else:  # the entries above the diagonal are not set to 0, and never read
-        upper, failed = _lapack().dpotrf(damped.T, clean=False, overwrite_a=True)
-        if failed:
+    else:  # in place; the entries above the diagonal are not set to 0, and never read
+        size, failed = ctypes.c_int(len(damped)), ctypes.c_int()
+        at = ctypes.byref(size)
+        _dpotrf()(b"U", at, damped.ctypes.data, at, ctypes.byref(failed))  # of LAPACK's columns
+        if failed.value:
             return None
-        factor = upper.T
+        factor = damped
     return factor if np.isfinite(factor[-1, -1]) else None  # a NaN propagates to the last entry
 
 
 @cache
-def _lapack() -> Any:
-    """Return scipy's interface of LAPACK, limited to one thread."""
-    lapack = import_module("scipy.linalg.lapack")
+def _dpotrf() -> Callable[..., None]:
+    """Return LAPACK's Cholesky factorisation, limited to one thread.
+
+    As scipy passes it to Cython: its function for Python holds the interpreter's lock.
+    """
+    capsule = import_module("scipy.linalg.cython_lapack").__pyx_capi__["dpotrf"]
     blas.limit_threads()
-    return lapack
+    api = ctypes.pythonapi
+    name_of = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(("PyCapsule_GetName", api))
+    pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+        ("PyCapsule_GetPointer", api)
+    )
+    address = pointer_of(capsule, name_of(capsule))
+    integer = ctypes.POINTER(ctypes.c_int)
+    kinds = ctypes.c_char_p, integer, ctypes.c_void_p, integer, integer
+    return ctypes.CFUNCTYPE(None, *kinds)(address)
 
 
 def solve(
