@@ -46,7 +46,9 @@ def copy_configs(folder: Path) -> None:
     for path in folder.rglob("*.yaml"):
         text = re.sub(r"(?<=\bsteps: )\d+", "100", path.read_text(encoding="utf-8"))
         text = re.sub(r"(?<=\bseeds: )\d+", "1", text)
-        path.write_text(re.sub(r"(?<=\biterations: )\d+", "5", text), encoding="utf-8")
+        path.write_text(
+            re.sub(r"\b(iterations|measure_every): \d+", r"\1: 5", text), encoding="utf-8"
+        )
 
 
 def make_run(runs_dir: Path = Path("runs"), name: str = "a", now: datetime = NOON) -> Run:
