@@ -15,7 +15,7 @@ from sinernn.model.cells import CELLS
 from sinernn.runs import files
 from sinernn.runs.checkpoints import METADATA_KEY, checkpoint_bytes, load_checkpoint
 from sinernn.runs.directory import create_run, open_run
-from sinernn.runs.files import write_atomically
+from sinernn.runs.files import flush_tree, write_atomically
 from sinernn.training import Record
 
 
@@ -340,3 +340,9 @@ def test_a_scale_of_another_size_is_damage(here: Path):
     path.write_bytes(checkpoint_bytes(replace(checkpoint, scale=Scale(np.ones(3), np.ones(3)))))
     with pytest.raises(RunFileError, match="is damaged: scale"):
         load_checkpoint(path)
+
+
+def test_a_folder_that_cannot_be_listed(here: Path):
+    """It is not taken for one that is on the disk."""
+    with pytest.raises(RunFileError, match="gone: cannot be flushed to the disk: No such file"):
+        flush_tree(Path("gone"))
