@@ -37,6 +37,8 @@ from sweeping import FEW, Failing, InProcess, Quick, Stopping, contents
 DIVERGING = ("signal.amplitude=1e6", "windows.normalize=false", "model.cell=rnn_relu",
              "training.gradient_clip=null", "training.steps=50")  # fmt: skip
 
+with_forks = pytest.mark.skipif(sys.platform != "linux", reason="no forks elsewhere")
+
 
 def quick(*overrides: str, runs_dir: str = "runs", **options) -> SweepTable:
     options = {"executor": Quick, "figures": False, **options}
@@ -399,7 +401,7 @@ def test_run_that_ends_every_worker_has_failed(here: Path, monkeypatch: pytest.M
     ] * 2
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="files of processes are found in /proc")
+@with_forks
 def test_forked_workers_hold_no_file(here: Path):
     """Of the driver: neither its lock nor pipes, which would outlive it; and end with it."""
     code = (
@@ -421,7 +423,7 @@ def test_forked_workers_hold_no_file(here: Path):
     assert run_python(code) == "False set()\n0\n"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="no forks elsewhere")
+@with_forks
 def test_signal_while_workers_are_forked(here: Path):
     """It stops the sweep, although Python ignores what is raised while it forks."""
     code = (

@@ -124,7 +124,8 @@ class Differentiator:
             self._runner.sizes,
             forced,
         )
-        self._differentiate = differentiate.bind(*self._fixed)
+        self.differentiate = differentiate.bind(*self._fixed)
+        """Differentiates the last run; for the arguments after `forced` see the kernel."""
 
     def run(
         self, packed: Flat, weights: Weights, samples: Float[np.ndarray, "B steps D"]
@@ -139,10 +140,6 @@ class Differentiator:
         for mine, given in zip(self._weights, weights, strict=True):
             mine[:] = given
         return self._runner.run(packed, samples)
-
-    def differentiate(self, *varying: Any) -> None:
-        """Differentiate the last run; for the arguments after `forced` see the kernel."""
-        self._differentiate(*varying)
 
     def kernel_call(self, *varying: Any) -> KernelCall:
         """Return the kernel of `differentiate`, and its arguments."""

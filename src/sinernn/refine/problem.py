@@ -55,7 +55,6 @@ class Problem:
         size = group_size(sequences)
         outputs = np.empty((sequences, steps, network.outputs))
         jacobian = self.memory.jacobian(theta.size, sequences * count)
-
         packed, weights = float64_layout_of(network).pack_flat(theta), Weights.of(theta, network)
 
         @np.errstate(over="ignore", invalid="ignore")  # of a diverging run

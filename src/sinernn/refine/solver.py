@@ -18,7 +18,7 @@ import numpy as np
 from sinernn import blas
 from sinernn.arrays import Float
 from sinernn.cores import share, usable_cores
-from sinernn.engines.fused.native import Kernel
+from sinernn.engines.fused.native import Kernel, address
 from sinernn.model.network import Theta
 
 substitute = Kernel("sinernn.refine.kernels", "substitute")
@@ -286,7 +286,7 @@ def factorise(
     else:  # in place; the entries above the diagonal are not set to 0, and never read
         size, failed = ctypes.c_int(len(damped)), ctypes.c_int()
         at = ctypes.byref(size)
-        _dpotrf()(b"U", at, damped.ctypes.data, at, ctypes.byref(failed))  # of LAPACK's columns
+        _dpotrf()(b"U", at, address(damped), at, ctypes.byref(failed))  # of LAPACK's columns
         if failed.value:
             return None
         factor = damped

@@ -196,7 +196,7 @@ class _Fork:
         fork = import_module("multiprocessing").get_context("fork").Process
         self._process = fork(target=serve_in_fork, args=(requests, answers, errors), daemon=True)
         self._process.start()
-        self._waiting = threading.Lock()  # only one thread is told how a process ended
+        self._waiting = threading.Lock()  # only one of several threads would get its code
         self._code: int | None = None
 
     def poll(self) -> int | None:
@@ -205,7 +205,7 @@ class _Fork:
     def wait(self) -> int:
         with self._waiting:
             self._process.join()
-            # The system tells nobody if the process ignores SIGCHLD.
+            # There is none if this process ignores SIGCHLD.
             self._code = code = self._process.exitcode or 0
             return code
 
